@@ -1,5 +1,6 @@
 """Requests under a rate limit leave evenly spaced on the wire, however long they waited for a connection."""
 
+import asyncio
 import time
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 from clocks import FakeClock, ManualClock, passing_time
 from kit import login_answer
 from thorough import variants
-from wire_server import BODY, answer, serving
+from wire_server import BODY, answer, outcome, serving
 
 from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
 from carecloud_async.sandbox import Sandbox
@@ -125,6 +126,41 @@ async def test_calls_that_are_cancelled_give_back_slots_and_connections(http_cli
             await client.ping()
             await client.ping()
     assert clock.now - began < 10  # the slots of all would last 20 seconds
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_waits_for_a_connection_end_by_themselves():
+    """Behind a slow call, one with less time than those before it ends in time, and the others are served in turn."""
+    served, arrivals = [], Arrivals(slow=1)
+
+    async def call(client, name):
+        served.append((name, type(await outcome(client.ping())).__name__))
+
+    async with serving(arrivals) as server, connect(server, rate=1000, max_connections=1) as client:
+        await client.login()
+        hasty = client.with_options(timeout=Timeout(total=0.2))
+        async with anyio.create_task_group() as group:
+            for name, view in (("slow", client), ("first", client), ("hasty", hasty), ("last", client)):
+                group.start_soon(call, view, name)
+                await anyio.sleep(0.02)
+    assert served == [("hasty", "tuple"), ("slow", "NoneType"), ("first", "NoneType"), ("last", "NoneType")]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on trio a task that is woken is not cancelled any more
+async def test_a_connection_that_comes_to_a_cancelled_call_goes_to_the_next():
+    """A call that is cancelled in the moment in which it gets the only connection leaves it to the call behind it."""
+
+    async def call(client, number):
+        await client.ping()
+        if number == 0:
+            tasks[1].cancel()
+
+    async with serving(answer(BODY)) as server, connect(server, rate=1000, max_connections=1) as client:
+        await client.login()
+        tasks = [asyncio.create_task(call(client, number)) for number in range(3)]
+        ended, _ = await asyncio.wait(tasks, timeout=5)
+    assert ended == {*tasks}
+    assert [task.cancelled() for task in tasks] == [False, True, False]
 
 
 async def test_a_login_passes_calls_that_hold_all_connections():

@@ -6,35 +6,37 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
 from carecloud_async.errors import WrongEventLoopError
 
+if TYPE_CHECKING:
+    import asyncio
 
-def on_asyncio() -> bool:
-    """Return whether asyncio runs here; otherwise it is trio."""
+
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the running event loop of asyncio; `None` on trio."""
     import asyncio  # not with this module: it would add 17 % to the client's import time; here it is loaded already
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def current_loop() -> object:
-    """Return the identity of the running event loop.
-
-    Raises:
-        WrongEventLoopError: none is running.
-    """
-    import asyncio  # as above
 
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        pass
+        return None
+
+
+def on_asyncio() -> bool:
+    """Return whether asyncio runs here; otherwise it is trio."""
+    return asyncio_loop() is not None
+
+
+def _trio_token() -> object:
+    """Return the identity of trio's running event loop.
+
+    Raises:
+        WrongEventLoopError: none is running.
+    """
     trio = sys.modules.get("trio")
     if trio is not None:
         try:
@@ -46,12 +48,8 @@ def current_loop() -> object:
 
 def loop_time() -> float:
     """Return the time of the running event loop, by which its cancel scopes end. See `anyio.current_time`."""
-    import asyncio  # as above
-
-    try:
-        return asyncio.get_running_loop().time()  # `anyio.current_time` takes eight times as long
-    except RuntimeError:
-        return anyio.current_time()
+    loop = asyncio_loop()
+    return anyio.current_time() if loop is None else loop.time()  # the former takes eight times as long
 
 
 def cancellation_requested() -> bool:
@@ -67,6 +65,19 @@ def cancellation_requested() -> bool:
     return task is None or task.cancelling() > 0
 
 
+#: How often this process, or one that it comes from, was forked: asking for its number takes a microsecond.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
 class LoopGuard:
     """Binds a client to the loop, thread and process of its first call, and refuses all others.
 
@@ -75,7 +86,7 @@ class LoopGuard:
 
     def __init__(self) -> None:
         self._loop: object = None
-        self._pid = 0
+        self._forks = 0
         self._binding = threading.Lock()
 
     @property
@@ -89,15 +100,15 @@ class LoopGuard:
         Raises:
             WrongEventLoopError: this is another loop, or a process forked after the first call.
         """
-        loop = current_loop()
-        if loop is self._loop and os.getpid() == self._pid:
+        loop = asyncio_loop() or _trio_token()
+        if loop is self._loop and _forks == self._forks:
             return
         with self._binding:  # two threads may make their first call at once
             if self._loop is None:
-                self._loop, self._pid = loop, os.getpid()
-        if loop is self._loop and os.getpid() == self._pid:
+                self._loop, self._forks = loop, _forks
+        if loop is self._loop and _forks == self._forks:
             return
-        where = "process" if os.getpid() != self._pid else "event loop"
+        where = "process" if _forks != self._forks else "event loop"
         raise WrongEventLoopError(
             f"this client was opened in another {where}: make one CareCloud per event loop, thread and process, after "
             "forking (they may share a token store)"

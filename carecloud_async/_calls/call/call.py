@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
@@ -39,8 +39,7 @@ from carecloud_async._calls.call.events import (
 )
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation, RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
-from carecloud_async._calls.http.outgoing import Departure
-from carecloud_async._calls.http.timeout import OutOfTimeError, Waiting
+from carecloud_async._calls.http.timeout import OutOfTimeError, Permits, Waiting
 from carecloud_async.errors import ApiError, CareCloudError, NotFoundError, RequestTimeoutError
 
 if TYPE_CHECKING:
@@ -74,7 +73,6 @@ class Call(Generic[T]):
         answer: the result and its response; `None` until it is there.
         started: when the call began, on the monotonic clock.
         latest: when a request becomes too old to be written.
-        correlation_id: as on the record and on errors.
         statuses: the status of each attempt; `None` for one without an answer.
         began: when the last attempt began, on the monotonic clock.
         sent: whether the last attempt may have had an effect: true from the moment of sending, false again after a
@@ -125,7 +123,6 @@ class Call(Generic[T]):
         self.tokens = tokens
         self.started: float = context.clock.monotonic()
         self.latest: float = self.started + request.within
-        self.correlation_id: str = f"{context.random.getrandbits(64):016x}"
         self.statuses: list[int | None] = []
         self.sent_tokens: list[str] = []
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
@@ -215,18 +212,17 @@ class Call(Generic[T]):
                 if token is not None:
                     request.set_bearer(token.value)
                     self.sent_tokens.append(token.value)
-                departure = request.departure = Departure(self._check_age)
                 self.handed_over = True
                 permits = None if self.request.login else http.permits
-                if permits is not None:
-                    await self._take_permit(permits)
+                if permits is not None and not permits.try_take():
+                    await self._wait_for_permit(permits)
                 try:
                     await self._take_slot()
                     left = self.require_time()
                     self.sent = True  # from here on, no response may mean that a write succeeded
                     response = await http.send(request, left)
                 except BaseException:
-                    if departure.is_promised and not departure.happened:
+                    if request.is_tracked and not request.is_departed:
                         self.sent = False  # there was no connection yet
                     raise
                 finally:
@@ -264,24 +260,21 @@ class Call(Generic[T]):
         self.replayed |= another is not None
         return another
 
-    async def _take_permit(self, permits: anyio.Semaphore) -> None:
-        """Take a permit for a connection: within the transport, a request waits for nothing.
+    async def _wait_for_permit(self, permits: Permits) -> None:
+        """Wait for a permit for a connection: within the transport, a request waits for nothing.
 
         A login needs none, because other calls wait for it: it has a connection as soon as any is free.
 
         Raises:
             RateLimitError: the wait would be longer than the time that is left.
         """
-        limiter = self.context.rate_limiter
-        try:
-            permits.acquire_nowait()
-        except anyio.WouldBlock:
-            if not limiter.is_holding:
-                await self._within(permits.acquire())
-            elif limiter.delay() > self.limiter_left:  # those that have the permits wait for their slots
-                raise self._limiter_error() from None
-            else:
-                await self._wait_at_limiter(lambda _: permits.acquire())
+        limiter, running = self.context.rate_limiter, self.context.running
+        if not limiter.is_holding:
+            await permits.take(running, self.time_left())
+        elif limiter.delay() > self.limiter_left:  # those that have the permits wait for their slots
+            raise self._limiter_error()
+        else:
+            await self._wait_at_limiter(lambda seconds: permits.take(running, seconds))
 
     async def _take_slot(self) -> None:
         """Take a slot of the rate limiter: the request leaves next.
@@ -290,7 +283,7 @@ class Call(Generic[T]):
             RateLimitError: the wait would be longer than the time that is left.
             RequestTimeoutError: it is too late to send the request.
         """
-        self._check_age()
+        self.check_age()
         limiter, is_login = self.context.rate_limiter, self.request.login
         if self._slot is not None:
             limiter.on_success(self._slot)  # a 401 came, which another token may cure
@@ -301,12 +294,6 @@ class Call(Generic[T]):
                 raise self._limiter_error()
         self._has_left = True
         self._report_limiter()
-
-    def _check_age(self) -> None:
-        if self.latest < math.inf and self.context.clock.monotonic() > self.latest:
-            self._gave_up = True
-            problem = "not sent: its connection or its token came too late"
-            raise transport_error(RequestTimeoutError, self.operation, problem)
 
     async def _wait_at_limiter(self, wait: Callable[[float], Coroutine[Any, Any, S]]) -> S:
         """Wait for a slot: that counts against `Timeout.limiter`, and not against the call's total time."""
@@ -438,6 +425,11 @@ class Call(Generic[T]):
         self.sent &= self._under_way
         self._report(outcome if isinstance(outcome, BaseException) else None)
 
+    @cached_property
+    def correlation_id(self) -> str:
+        """The id on its record and its errors, made when it is needed: it takes 3 % of a small call."""
+        return f"{self.context.random.getrandbits(64):016x}"
+
     @property
     def is_login(self) -> bool:
         """Whether any refusal is about credentials."""
@@ -479,6 +471,17 @@ class Call(Generic[T]):
     def fresh_seconds(self) -> float:
         """The time after which a request is too old to be written."""
         return self.latest - self.context.clock.monotonic()
+
+    def check_age(self) -> None:
+        """Raise if the request is too old to be written.
+
+        Raises:
+            RequestTimeoutError: it is.
+        """
+        if self.latest < math.inf and self.context.clock.monotonic() > self.latest:
+            self._gave_up = True
+            problem = "not sent: its connection or its token came too late"
+            raise transport_error(RequestTimeoutError, self.operation, problem)
 
     def time_left(self, total: float | None = None) -> float:
         """Return the rest of `Timeout.total`, or of `total`; waits for the rate limiter have a bound of their own."""

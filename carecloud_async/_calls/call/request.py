@@ -24,7 +24,7 @@ from carecloud_async._calls.http.outgoing import (
     OutgoingRequest,
     RequestHeaders,
 )
-from carecloud_async._calls.http.redaction import TARGET, redacted_url
+from carecloud_async._calls.http.redaction import redacted_url
 from carecloud_async._calls.http.responses import ACCEPT_ENCODING
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.errors import ConfigurationError
@@ -254,7 +254,8 @@ class RequestBuilder:
     def __init__(self, context: ClientContext, interface: Interface, options: ViewOptions) -> None:
         self._http = context.http
         self._urls = context.urls
-        self._base = context.project.origin + context.project.base_path(interface)
+        self._origin = context.project.origin
+        self._base_path = context.project.base_path(interface)
         self._headers = self._default_headers(context.project.host, options)
         self._timeouts = self._default_timeouts(options.timeout)
 
@@ -290,20 +291,18 @@ class RequestBuilder:
         Raises:
             ConfigurationError: the HTTP library does not accept the path and query, or a header.
         """
-        operation = call.operation
-        extensions: dict[str, Any] = {"timeout": self._timeouts}
-        if self._http.owned:
-            # Our own transports read the true URL there; parsing one for each call would take 10 % of a small call.
-            url, extensions[TARGET] = self._template(operation), self._base + call.target
-        else:
-            url = self._redacted(call.target, operation)
+        operation, target = call.operation, self._base_path + call.target
+        # Our own transports read the true target; parsing a URL for each call would take 10 % of a small call.
+        url = self._template(operation) if self._http.owned else self._redacted(target, operation)
         request = OutgoingRequest(
-            self._http.http_library,
             operation.method,
             url,
+            origin=self._origin,
+            target=target,
             headers=self._headers,
             content=call.body,
-            extensions=extensions,
+            timeout=self._timeouts,
+            check=call.check_age,
         )
         if call.request.bearer is not None:
             request.set_bearer(call.request.bearer)
@@ -312,18 +311,18 @@ class RequestBuilder:
         return request
 
     def _template(self, operation: Operation) -> Any:
-        key = self._base + operation.path
+        key = self._base_path + operation.path
         url = self._urls.get(key)
         if url is None:
             if len(self._urls) >= _MOST_URLS:
                 self._urls.clear()
-            url = self._urls[key] = self._redacted(operation.path, operation)
+            url = self._urls[key] = self._redacted(key, operation)
         return url
 
     def _redacted(self, target: str, operation: Operation) -> Any:
         http_library = self._http.http_library
         try:
-            url = redacted_url(http_library)(self._base + target)
+            url = redacted_url(http_library)(self._origin + target)
         except http_library.InvalidURL:
             url = None
         if url is None:
@@ -331,5 +330,5 @@ class RequestBuilder:
                 f"{operation.title}: its path and query cannot be sent: together they may have some "
                 "65,000 characters. Check the id, or split a long list into several requests"
             )
-        url.shown = self._base + operation.path
+        url.shown = f"{self._origin}{self._base_path}{operation.path}"
         return url

@@ -135,7 +135,8 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """Add a new call's share of a repeat."""
-        self._left = min(self._left + self._policy.budget_ratio, self._policy.budget_reserve)
+        if self._left < self._policy.budget_reserve:
+            self._left = min(self._left + self._policy.budget_ratio, self._policy.budget_reserve)
 
     def try_withdraw(self) -> bool:
         """Take one repeat out of the budget; return whether there was one."""

@@ -12,14 +12,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
 from types import FunctionType, ModuleType
 from typing import Any
 
-import anyio
 import httpx
 from attrs import field, frozen
 
@@ -29,7 +28,7 @@ from carecloud_async._calls.http.network import Verify, check_verify, checks_cer
 from carecloud_async._calls.http.outgoing import OutgoingRequest, trace_departure
 from carecloud_async._calls.http.redaction import sending
 from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES, drop_stream, load
-from carecloud_async._calls.http.timeout import RunningCalls, Waiting
+from carecloud_async._calls.http.timeout import Permits, RunningCalls, Waiting
 from carecloud_async._calls.http.transport import DefaultTransport, adapt_transport
 from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
@@ -69,7 +68,7 @@ class HttpClient:
     max_connections: int
     proxy: bool | None = None
     verified: bool | None = None
-    permits: anyio.Semaphore | None = field(default=None, repr=False)
+    permits: Permits | None = field(default=None, repr=False)
     running: RunningCalls = field(factory=RunningCalls, init=False, repr=False)
 
     def send(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any]:
@@ -83,14 +82,13 @@ class HttpClient:
             OutOfTimeError: it took longer, or the client was closed.
             BodyTooLargeError: it is larger than `max_response_bytes`.
         """
-        waiting = Waiting(self.running, seconds)
         if self.owned:
-            response: Coroutine[Any, Any, Any] = self.client.send_outgoing(request, waiting)
+            response: Coroutine[Any, Any, Any] = self.client.send_outgoing(request, self.running, seconds)
             return response
-        return self._send_through_users(request.to_httpx(), waiting)
+        return self._send_through_users(request.to_httpx(self.http_library), seconds)
 
-    async def _send_through_users(self, request: Any, waiting: Waiting) -> Any:
-        with waiting, sending():
+    async def _send_through_users(self, request: Any, seconds: float) -> Any:
+        with Waiting(self.running, seconds), sending():
             handing_over(f"//{request.url.netloc.decode()}")
             trace_departure(request.extensions)
             try:
@@ -150,7 +148,7 @@ def build_http_client(
         check_verify(verify)
         proxy = choose_proxy(project.origin, proxy)
         through_proxy, verified = proxy is not None, checks_certificates(verify)
-        permits = anyio.Semaphore(max_connections, fast_acquire=True)
+        permits = Permits(max_connections)
         # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
         secure = project.origin.startswith("https://") or (proxy or "").startswith("https://")
         inner = DefaultTransport(
@@ -196,20 +194,20 @@ def http_library_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
 class _SendingFunctions:
     """The functions of a client's class that send a request. Notices if a tracer or a test tool has patched one.
 
+    With fewer than two, the library's release is an unknown one, and they count as patched.
+
     Args:
         owner: the class.
-        names: the names of the functions. With fewer than two, the library's release is an unknown one, and they count
-            as patched.
     """
 
-    def __init__(self, owner: type[Any], names: Iterable[str]) -> None:
-        names = tuple(names)
+    def __init__(self, owner: type[Any]) -> None:
+        own = vars(owner)
+        names = [name for name in own if callable(own[name]) and any(part in name for part in _IN_THEIR_NAMES)]
         self._owner = owner
         self._read = attrgetter(*names)
-        own = vars(owner)
         # A wrapper may copy a function's name, but its code object keeps a name of its own.
         are_own = len(names) > 1 and all(
-            type(own.get(name)) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
+            type(own[name]) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
             for name in names
         )
         self._original: Any = self._read(owner) if are_own else None
@@ -227,8 +225,7 @@ def _own_client_class(http_library: ModuleType) -> Any:
     An empty cookie jar would do, but httpx translates every response for it, which costs about 10 % of a small call.
     """
     log = logging.getLogger(http_library.__name__)
-    names = _sending_names(http_library.AsyncClient)
-    functions = _SendingFunctions(http_library.AsyncClient, names)
+    functions = _SendingFunctions(http_library.AsyncClient)
 
     class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
@@ -240,21 +237,24 @@ def _own_client_class(http_library: ModuleType) -> Any:
             # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
             self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
             self._own_transport = transport
+            self._attributes = len(vars(self)) + 1
 
         @property
         def cookies(self) -> Any:
             """A new empty jar each time: nothing is kept."""
             return NoCookies()
 
-        def send_outgoing(self, request: OutgoingRequest, waiting: Waiting) -> Coroutine[Any, Any, Any]:
+        def send_outgoing(
+            self, request: OutgoingRequest, running: RunningCalls, seconds: float
+        ) -> Coroutine[Any, Any, Any]:
             """Send a request and return its response, read to its end; see `DefaultTransport.send_outgoing`."""
             if self._is_watched():
-                return self._send_watched(request.to_httpx(), waiting)
-            response: Coroutine[Any, Any, Any] = self._own_transport.send_outgoing(request, waiting)
+                return self._send_watched(request.to_httpx(http_library), running, seconds)
+            response: Coroutine[Any, Any, Any] = self._own_transport.send_outgoing(request, running, seconds)
             return response
 
-        async def _send_watched(self, request: Any, waiting: Waiting) -> Any:
-            with waiting, sending():
+        async def _send_watched(self, request: Any, running: RunningCalls, seconds: float) -> Any:
+            with Waiting(running, seconds), sending():
                 response = await self.send(request, auth=None, follow_redirects=False)
             drop_stream(response, http_library)
             return response
@@ -267,23 +267,10 @@ def _own_client_class(http_library: ModuleType) -> Any:
                 or hooks["response"]
                 or self.is_closed  # httpx raises the error
                 or log.isEnabledFor(logging.INFO)
-                or self._is_replaced()
+                or own.get(self._transport_attribute) is not self._own_transport  # replaced
+                or "handle_async_request" in vars(self._own_transport)
                 or not functions.unchanged
-                or not names.isdisjoint(own)  # patched on this client alone
+                or len(own) != self._attributes  # patched on this client alone
             )
 
-        def _is_replaced(self) -> bool:
-            """Return whether the transport was replaced or patched."""
-            replaced = vars(self).get(self._transport_attribute) is not self._own_transport
-            return replaced or "handle_async_request" in vars(self._own_transport)
-
     return OwnClient
-
-
-def _sending_names(client_class: Any) -> frozenset[str]:
-    """Return the names of the functions that send a request, in any release of httpx."""
-    return frozenset(
-        name
-        for name, value in vars(client_class).items()
-        if callable(value) and any(part in name for part in _IN_THEIR_NAMES)
-    )

@@ -7,7 +7,7 @@ user's transport and errors get httpx's object.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any
 
@@ -22,39 +22,11 @@ RESERVED_HEADERS = frozenset({
 })  # fmt: skip
 
 
-#: The request's extension under which transports find its departure.
-DEPARTURE = "carecloud_departure"
+#: The extension of the library's request under which its `OutgoingRequest` is found.
+OUTGOING = "carecloud_request"
 
 #: The event of httpcore and httpcore2 that comes when a connection is there, before the first byte is written.
 _BEFORE_WRITING = ".send_request_headers.started"
-
-
-class Departure:
-    """Is called when a transport writes a request.
-
-    Args:
-        check: raises if the request is too old.
-
-    Attributes:
-        happened: whether the request may have been written.
-        is_promised: whether the transport writes nothing before it has called this.
-    """
-
-    __slots__ = ("_check", "happened", "is_promised")
-
-    def __init__(self, check: Callable[[], None]) -> None:
-        self._check = check
-        self.happened: bool = False
-        self.is_promised: bool = False
-
-    def __call__(self) -> None:
-        """Note that the request is written now.
-
-        Raises:
-            RequestTimeoutError: it is too old.
-        """
-        self._check()
-        self.happened = True
 
 
 class RequestHeaders(MutableMapping[str, str]):
@@ -62,109 +34,131 @@ class RequestHeaders(MutableMapping[str, str]):
 
     Args:
         headers: names and values. The values of a name that comes twice are joined by a comma (RFC 9110, 5.3).
+
+    Attributes:
+        lines: the lines of the headers, by their names in lower case.
     """
 
-    __slots__ = ("_by_name",)
+    __slots__ = ("lines",)
 
     def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        self._by_name: dict[str, tuple[str, str]] = {}
+        self.lines: dict[str, str] = {}
         for name, value in headers:
             self[name] = f"{self[name]}, {value}" if name in self else value
 
     def __getitem__(self, name: str) -> str:
-        return self._by_name[name.lower()][1]
+        return _pair(self.lines[name.lower()])[1]
 
     def __setitem__(self, name: str, value: str) -> None:
-        self._by_name[name.lower()] = (name, value)
+        self.lines[name.lower()] = f"{name}: {value}"
 
     def __delitem__(self, name: str) -> None:
-        del self._by_name[name.lower()]
+        del self.lines[name.lower()]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._by_name
+        return isinstance(name, str) and name.lower() in self.lines
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._by_name.values())
+        return (_pair(line)[0] for line in self.lines.values())
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return len(self.lines)
 
-    def pairs(self) -> Iterable[tuple[str, str]]:
+    def pairs(self) -> list[tuple[str, str]]:
         """Return names and values, with the names as they were given."""
-        return self._by_name.values()
+        return [_pair(line) for line in self.lines.values()]
 
     def copy(self) -> RequestHeaders:
         """Return headers that can be changed apart from these."""
         made = RequestHeaders()
-        made._by_name = self._by_name.copy()
+        made.lines = self.lines.copy()
         return made
+
+
+def _pair(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(": ")
+    return name, value
 
 
 class OutgoingRequest:
     """One request of the SDK; it can be sent again with another token.
 
-    Its attributes have the names of those of the library's `Request`.
-
     Args:
-        http_library: httpx or httpx2.
         method: the verb.
         url: the library's URL, which prints as the path template.
+        origin: where it goes, such as `https://host`.
+        target: the true path and query.
         headers: those of all requests of the view.
         content: the body, if any.
-        extensions: what the library's object has too.
+        timeout: the longest times of its phases, by the names that httpx has for them.
+        check: called when it is about to be written; raises if it is too old.
 
     Attributes:
         headers: its headers, in any case.
         content: the body; empty if there is none.
+        is_departed: whether it may have been written.
+        is_tracked: whether the transport writes nothing before it has called `depart`.
     """
 
-    __slots__ = ("_http_library", "content", "extensions", "headers", "method", "url")
+    __slots__ = (
+        "_check", "content", "headers", "is_departed", "is_tracked", "method", "origin", "target", "timeout", "url"
+    )  # fmt: skip
 
     def __init__(
         self,
-        http_library: ModuleType,
         method: str,
         url: Any,
         *,
+        origin: str,
+        target: str,
         headers: RequestHeaders,
         content: bytes | None,
-        extensions: dict[str, Any],
+        timeout: Mapping[str, float | None],
+        check: Callable[[], None],
     ) -> None:
-        self._http_library = http_library
         self.method: str = method
         self.url: Any = url
+        self.origin: str = origin
+        self.target: str = target
         self.headers: RequestHeaders = headers.copy()
         self.content: bytes = content or b""
-        self.extensions: dict[str, Any] = extensions
+        self.timeout: Mapping[str, float | None] = timeout
+        self._check = check
+        self.is_departed: bool = False
+        self.is_tracked: bool = False
         if content is not None or method in _WITH_BODY:
             self.headers["Content-Length"] = str(len(self.content))
 
     def set_bearer(self, token: str) -> None:
-        """Set the token, in the place of an earlier one."""
+        """Set the token, in the place of an earlier one; the request has not departed with it yet."""
         self.headers["Authorization"] = f"Bearer {token}"
+        self.is_departed = self.is_tracked = False
 
-    @property
-    def departure(self) -> Departure | None:
-        """Notes when the request is written, if anybody wants to know."""
-        return self.extensions.get(DEPARTURE)
+    def depart(self) -> None:
+        """Note that the request is written now.
 
-    @departure.setter
-    def departure(self, departure: Departure | None) -> None:
-        if departure is None:
-            self.extensions.pop(DEPARTURE, None)
-        else:
-            self.extensions[DEPARTURE] = departure
+        Raises:
+            RequestTimeoutError: it is too old.
+        """
+        self._check()
+        self.is_departed = True
 
-    def to_httpx(self) -> Any:
+    def to_httpx(self, http_library: ModuleType) -> Any:
         """Return the library's request, as of now."""
-        headers = self._http_library.Headers(list(self.headers.pairs()), encoding="utf-8")
+        headers = http_library.Headers(self.headers.pairs(), encoding="utf-8")
         # A stream in place of `content` spares the library from guessing headers that we know.
-        stream = self._http_library.ByteStream(self.content)
-        request = self._http_library.Request(self.method, self.url, headers=headers, stream=stream)
+        stream = http_library.ByteStream(self.content)
+        request = http_library.Request(self.method, self.url, headers=headers, stream=stream)
         request.read()
         request.url = self.url  # the library made a plain copy
-        request.extensions = self.extensions
+        request.extensions = {"timeout": self.timeout, OUTGOING: self}
         return request
+
+
+def true_url(request: Any) -> str:
+    """Return the URL to send to: the unredacted one of the SDK's requests, else the request's own."""
+    outgoing = request.extensions.get(OUTGOING)
+    return str(request.url) if outgoing is None else f"{outgoing.origin}{outgoing.target}"
 
 
 def trace_departure(extensions: MutableMapping[str, Any]) -> None:
@@ -173,13 +167,13 @@ def trace_departure(extensions: MutableMapping[str, Any]) -> None:
     Args:
         extensions: those of the request.
     """
-    departure: Departure | None = extensions.pop(DEPARTURE, None)
-    if departure is None:
+    outgoing: OutgoingRequest | None = extensions.pop(OUTGOING, None)
+    if outgoing is None:
         return
 
     async def on_event(event: str, info: dict[str, Any]) -> None:
         # A request to a proxy that opens a tunnel comes before the request itself.
         if event.endswith(_BEFORE_WRITING) and getattr(info.get("request"), "method", b"") != b"CONNECT":
-            departure()
+            outgoing.depart()
 
     extensions["trace"] = on_event

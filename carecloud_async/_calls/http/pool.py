@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import socket
 import ssl
 import warnings
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import anyio
 import httpx
 from aiohappyeyeballs import start_connection
 
+from carecloud_async._calls.http.timeout import OutOfTimeError, Permits, RunningCalls
 from carecloud_async._calls.http.wire import Connection, Origin
 
 #: Seconds until the next address of a host is tried too (RFC 8305).
@@ -55,7 +56,7 @@ class Pool:
         self._tls = tls
         self._most = max_connections
         #: One for each connection that is in use or being opened.
-        self._permits = anyio.Semaphore(max_connections, fast_acquire=True)
+        self._permits = Permits(max_connections)
         self._at_rest: dict[Origin, list[Connection]] = {}
         self._closed = False
         self._looking_up = asyncio.Lock()
@@ -80,9 +81,8 @@ class Pool:
             httpx.TransportError: there is none, and nothing was sent.
         """
         try:
-            async with asyncio.timeout(wait):
-                await self._permits.acquire()
-        except TimeoutError:
+            await self._permits.take(RunningCalls(), math.inf if wait is None else wait)
+        except OutOfTimeError:
             raise httpx.PoolTimeout("no free connection in time") from None
         try:
             return self._at_rest_for(origin) or await self._open_in_time(origin, connect)
@@ -90,11 +90,15 @@ class Pool:
             self._permits.release()
             raise
 
+    def time(self) -> float:
+        """Return the time of the pool's event loop."""
+        return self._loop.time()
+
     def take(self, origin: Origin) -> Connection | None:
         """Return a connection at rest, which is to be given back; `None` if there is none."""
-        connection = None if self._closed or not self._permits.value else self._at_rest_for(origin)
+        connection = None if self._closed or not self._permits.free else self._at_rest_for(origin)
         if connection is not None:
-            self._permits.acquire_nowait()
+            self._permits.try_take()
         return connection
 
     def give_back(self, connection: Connection) -> None:
@@ -145,7 +149,7 @@ class Pool:
     def _close_surplus(self) -> None:
         """Close the connection that rests longest, of another origin, if one more would be too many."""
         resting = [connection for connections in self._at_rest.values() for connection in connections]
-        if resting and len(resting) > self._permits.value:
+        if resting and len(resting) > self._permits.free:
             oldest = resting[0]
             self._at_rest[oldest.origin].remove(oldest)
             oldest.abort()

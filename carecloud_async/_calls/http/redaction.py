@@ -15,9 +15,6 @@ from http.client import responses
 from types import ModuleType
 from typing import Any
 
-#: The request's extension under which our own clients keep the true URL.
-TARGET = "carecloud_url"
-
 _sending: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
 
 _LOGS_ANSWERS = ("receive_response_headers", "receive_response_body")
@@ -91,9 +88,3 @@ def redacted_url(http_library: ModuleType) -> Any:
             return hash(http_library.URL(self))
 
     return RedactedURL
-
-
-def true_url(request: Any) -> str:
-    """Return the URL to send to: the unredacted one of the SDK's requests, else the request's own."""
-    url = request.extensions.get(TARGET)
-    return url if isinstance(url, str) else str(request.url)

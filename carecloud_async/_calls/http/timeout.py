@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Generator
 from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from attrs import field, frozen
 from attrs.validators import optional
 
-from carecloud_async._base.runtime.event_loops import loop_time
+from carecloud_async._base.runtime.event_loops import asyncio_loop, loop_time
 from carecloud_async._base.runtime.validators import number, require_number
 from carecloud_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Timeout"]
 
@@ -88,12 +94,16 @@ class Waiting:
         return swallowed
 
 
+class _Wait(Protocol):
+    def cancel(self) -> None: ...
+
+
 class RunningCalls:
     """The calls under way and their waits, all in one event loop, so that the closing of the client can end them."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._scopes: set[anyio.CancelScope] = set()
+        self._waits: set[_Wait] = set()
         self._ended: anyio.Event | None = None  # while the client is closed: set when anything ends
 
     def begin(self) -> None:
@@ -106,15 +116,15 @@ class RunningCalls:
         if self._ended is not None:
             self._ended.set()
 
-    def add(self, scope: anyio.CancelScope) -> None:
+    def add(self, wait: _Wait) -> None:
         """Take note of a wait that begins."""
-        self._scopes.add(scope)
+        self._waits.add(wait)
         if self._ended is not None:
-            scope.cancel()
+            wait.cancel()
 
-    def remove(self, scope: anyio.CancelScope) -> None:
+    def remove(self, wait: _Wait) -> None:
         """Forget a wait that has ended."""
-        self._scopes.discard(scope)
+        self._waits.discard(wait)
         if self._ended is not None:
             self._ended.set()
 
@@ -125,9 +135,9 @@ class RunningCalls:
             seconds: how long to wait for their end.
         """
         self._ended = anyio.Event()
-        for scope in list(self._scopes):
-            scope.cancel()
-        await self._until(lambda: not self._scopes, seconds)
+        for wait in list(self._waits):
+            wait.cancel()
+        await self._until(lambda: not self._waits, seconds)
 
     async def wait(self, *, seconds: float) -> None:
         """Wait until the calls have ended.
@@ -143,3 +153,141 @@ class RunningCalls:
             while not is_over():
                 self._ended = anyio.Event()
                 await self._ended.wait()
+
+
+class Permits:
+    """Permits, each of which is held by one call. Those who wait get them in the order of their coming.
+
+    Args:
+        number: how many there are.
+
+    Attributes:
+        free: how many nobody holds; while there is one, nobody waits.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.free: int = number
+        self._waiters: deque[_Waiter] = deque()
+        # On asyncio one timer serves all who wait: a cancel scope for each would take a tenth of a small call.
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = (
+            None  # of asyncio; asked for once, since that takes a microsecond
+        )
+
+    def try_take(self) -> bool:
+        """Take a permit if one is free; return whether it was."""
+        if not self.free:
+            return False
+        self.free -= 1
+        return True
+
+    def release(self) -> None:
+        """Give a permit back: the first who waits has it at once."""
+        while self._waiters:
+            if self._waiters.popleft().end(granted=True):
+                return
+        self.free += 1
+
+    async def take(self, running: RunningCalls, seconds: float) -> None:
+        """Take a permit; wait for one if none is free.
+
+        Args:
+            running: the calls under way.
+            seconds: the longest wait.
+
+        Raises:
+            OutOfTimeError: none came in time, or the client was closed.
+        """
+        if self.try_take():
+            return
+        loop = self._loop = self._loop or asyncio_loop()
+        if loop is None:
+            with Waiting(running, seconds):
+                await self._wait(_Waiter(_Signal(), math.inf), running)
+            return
+        waiter = _Waiter(loop.create_future(), loop.time() + seconds)
+        self._end_in_time(loop, waiter.deadline)
+        await self._wait(waiter, running)
+
+    async def _wait(self, waiter: _Waiter, running: RunningCalls) -> None:
+        self._waiters.append(waiter)
+        running.add(waiter)
+        try:
+            granted = await waiter.future
+        except BaseException:
+            waiter.cancel()
+            if not waiter.future.cancelled() and waiter.future.result():
+                self.release()  # it came in the moment of the cancellation
+            raise
+        finally:
+            running.remove(waiter)
+        if not granted:
+            raise OutOfTimeError
+
+    def _end_in_time(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """Let the timer fire at a time, unless it fires before."""
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = None if deadline == math.inf else loop.call_at(deadline, self._end_late, loop)
+
+    def _end_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the waits whose time is over."""
+        self._timer = None
+        for waiter in self._waiters:
+            if waiter.deadline <= loop.time():
+                waiter.cancel()
+        self._waiters = deque(waiter for waiter in self._waiters if not waiter.future.done())
+        if self._waiters:
+            self._end_in_time(loop, min(waiter.deadline for waiter in self._waiters))
+
+
+class _Waiter:
+    """A call that waits for a permit.
+
+    Args:
+        future: is done when the wait has ended: `True` if the call has a permit.
+        deadline: when it is ended by the timer.
+    """
+
+    __slots__ = ("deadline", "future")
+
+    def __init__(self, future: asyncio.Future[bool] | _Signal, deadline: float) -> None:
+        self.future = future
+        self.deadline = deadline
+
+    def end(self, *, granted: bool) -> bool:
+        """End the wait; return whether it had not ended before."""
+        if self.future.done():
+            return False
+        self.future.set_result(granted)
+        return True
+
+    def cancel(self) -> None:
+        self.end(granted=False)
+
+
+class _Signal:
+    """A future, as far as it is needed here, for trio."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._result = False
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        yield from self._event.wait().__await__()
+        return self._result
+
+    def done(self) -> bool:
+        return self._event.is_set()
+
+    def cancelled(self) -> bool:
+        return False
+
+    def result(self) -> bool:
+        return self._result
+
+    def set_result(self, result: bool) -> None:
+        self._result = result
+        self._event.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from importlib import import_module
@@ -21,8 +21,8 @@ import httpx
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.destinations import handing_over, sending_to
 from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
-from carecloud_async._calls.http.outgoing import DEPARTURE, Departure, OutgoingRequest, trace_departure
-from carecloud_async._calls.http.redaction import TARGET, redacted_url, sending, true_url
+from carecloud_async._calls.http.outgoing import OUTGOING, OutgoingRequest, trace_departure, true_url
+from carecloud_async._calls.http.redaction import redacted_url, sending
 from carecloud_async._calls.http.responses import (
     MAX_RESPONSE_BYTES,
     BufferedResponse,
@@ -31,7 +31,7 @@ from carecloud_async._calls.http.responses import (
     read_body,
     read_chunks,
 )
-from carecloud_async._calls.http.timeout import Waiting
+from carecloud_async._calls.http.timeout import RunningCalls, Waiting
 
 if TYPE_CHECKING:
     from carecloud_async._calls.http.pool import Pool
@@ -61,7 +61,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its response to the end, so that the connection is free again."""
-        pool = self._pool_for(request)
+        pool = self._pool_for(true_url(request))
         if pool is None:
             answered: httpx.Response = await self._other.handle_async_request(request)
             return answered
@@ -71,7 +71,16 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         if "transfer-encoding" in request.headers:  # its content was a stream, which has been read
             headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
             headers.append(("Content-Length", str(len(content))))
-        reply, body = await self._exchange(pool, request, headers, "latin-1", content, None)
+        address, target = _split(true_url(request))
+        lines = [f"{name}: {value}" for name, value in headers]
+        reply, body = await self._exchange(
+            pool,
+            address,
+            _head(pool, request.method, address, target, lines).encode("latin-1") + content,
+            without_body=request.method == "HEAD",
+            timeout=request.extensions.get("timeout") or {},
+            outgoing=request.extensions.get(OUTGOING),
+        )
         made: httpx.Response = new_response(
             httpx,
             reply.status,
@@ -82,18 +91,21 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         )
         return made
 
-    def send_outgoing(self, request: OutgoingRequest, waiting: Waiting) -> Coroutine[Any, Any, Any]:
+    def send_outgoing(
+        self, request: OutgoingRequest, running: RunningCalls, seconds: float
+    ) -> Coroutine[Any, Any, Any]:
         """Send a request of the SDK without observers, and read its response to the end.
 
         Args:
             request: the request.
-            waiting: ends the wait for the response with an `OutOfTimeError`.
+            running: the calls under way.
+            seconds: the longest time; then `OutOfTimeError`, as when the client is closed.
         """
-        pool = self._pool_for(request)
+        pool = self._pool_for(request.origin)
         if pool is None:
-            sent: Coroutine[Any, Any, httpx.Response] = self._other.send_outgoing(request, waiting)
+            sent: Coroutine[Any, Any, httpx.Response] = self._other.send_outgoing(request, running, seconds)
             return sent
-        return self._send(pool, request, waiting)
+        return self._send(pool, request, running, seconds)
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -102,44 +114,46 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         if inner is not None:
             await inner.aclose()
 
-    async def _send(self, pool: Pool, request: OutgoingRequest, waiting: Waiting) -> BufferedResponse:
-        headers = request.headers.pairs()
-        reply, body = await self._exchange(pool, request, headers, "utf-8", request.content, waiting)
+    async def _send(
+        self, pool: Pool, request: OutgoingRequest, running: RunningCalls, seconds: float
+    ) -> BufferedResponse:
+        head = _head(pool, request.method, request.origin, request.target, request.headers.lines.values())
+        reply, body = await self._exchange(
+            pool,
+            request.origin,
+            head.encode() + request.content,
+            without_body=request.method == "HEAD",
+            timeout=request.timeout,
+            outgoing=request,
+            running=running,
+            seconds=seconds,
+        )
         return BufferedResponse(httpx, reply.status, headers=reply.headers, content=body)
 
     async def _exchange(
         self,
         pool: Pool,
-        request: httpx.Request | OutgoingRequest,
-        headers: Iterable[tuple[str, str]],
-        encoding: str,
-        content: bytes,
-        waiting: Waiting | None,
+        address: str,
+        written: bytes,
+        *,
+        without_body: bool,
+        timeout: Mapping[str, float | None],
+        outgoing: OutgoingRequest | None,
+        running: RunningCalls | None = None,
+        seconds: float = math.inf,
     ) -> tuple[Reply, bytes]:
-        address, target = _split(true_url(request))
         origin = _origin_of(address)
-        lines = [f"{name}: {value}" for name, value in headers]
-        if pool.is_forwarding and origin[0] == "http":
-            target = f"http://{address[len('http://') :].rpartition('@')[2]}{target}"
-            lines += pool.credentials
-        head = _head(request.method, target, lines).encode(encoding)
-        timeout = request.extensions.get("timeout") or {}
-        departure: Departure | None = request.extensions.get(DEPARTURE)
-        if departure is not None:
-            departure.is_promised = True
+        if outgoing is not None:
+            outgoing.is_tracked = True
+        until = pool.time() + seconds
         connection = pool.take(origin)
         if connection is None:
-            with waiting or nullcontext():
+            with nullcontext() if running is None else Waiting(running, seconds):
                 connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
         try:
-            if departure is not None:
-                departure()
-            reply = await connection.exchange(
-                head + content,
-                without_body=request.method == "HEAD",
-                read=timeout.get("read"),
-                until=math.inf if waiting is None else waiting.deadline,
-            )
+            if outgoing is not None:
+                outgoing.depart()
+            reply = await connection.exchange(written, without_body=without_body, read=timeout.get("read"), until=until)
         finally:
             pool.give_back(connection)
         return reply, await self._body(reply)
@@ -154,13 +168,13 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         except UnpackError as error:
             raise httpx.DecodingError(str(error)) from error
 
-    def _pool_for(self, request: httpx.Request | OutgoingRequest) -> Pool | None:
-        """Return the pool, which is opened if need be; `None` on trio.
+    def _pool_for(self, url: str) -> Pool | None:
+        """Return the pool for a URL, which is opened if need be; `None` on trio.
 
         Raises:
             httpx.ConnectError: the transport was closed.
         """
-        sending_to(true_url(request), proxy=self._proxy)
+        sending_to(url, proxy=self._proxy)
         if self._pool is None and self._other is None:
             if self._closed:
                 raise httpx.ConnectError("the connection pool is closed")
@@ -227,25 +241,25 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
             # Tracers that patch this class print the URL. A transport of the user's may send to what `str` shows.
             self._is_library_own = type(inner) is inner_library.AsyncHTTPTransport
 
-        async def send_outgoing(self, request: OutgoingRequest, waiting: Waiting) -> Any:
+        async def send_outgoing(self, request: OutgoingRequest, running: RunningCalls, seconds: float) -> Any:
             """See `DefaultTransport.send_outgoing`."""
-            with waiting:
-                return await self.handle_async_request(request.to_httpx())
+            with Waiting(running, seconds):
+                return await self.handle_async_request(request.to_httpx(http_library))
 
         async def handle_async_request(self, request: Any) -> Any:
-            began = time.perf_counter()
-            handing_over(true_url(request))
+            began, url = time.perf_counter(), true_url(request)
+            handing_over(url)
             with sending(), _translated_errors(http_library, inner_library):
                 plain = inner_library.Request(
                     request.method,
-                    true_url(request),
+                    url,
                     headers=request.headers.raw,
                     stream=inner_library.ByteStream(await request.aread()),
-                    extensions={name: value for name, value in request.extensions.items() if name != TARGET},
+                    extensions=dict(request.extensions),
                 )
                 await plain.aread()
                 if self._is_library_own:
-                    plain.url = redacted_url(inner_library)(true_url(request))
+                    plain.url = redacted_url(inner_library)(url)
                     plain.url.shown = str(request.url)
                 trace_departure(plain.extensions)
                 response = await self._inner.handle_async_request(plain)
@@ -298,12 +312,15 @@ async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _head(method: str, target: str, headers: list[str]) -> str:
+def _head(pool: Pool, method: str, address: str, target: str, headers: Iterable[str]) -> str:
     """Return the head of a request.
 
     Raises:
         httpx.LocalProtocolError: a header holds a line break.
     """
+    if pool.is_forwarding and address.startswith("http:"):
+        target = f"http://{address[len('http://') :].rpartition('@')[2]}{target}"
+        headers = [*headers, *pool.credentials]
     lines = [f"{method} {target} HTTP/1.1", *headers, "", ""]
     head = "\r\n".join(lines)
     if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
