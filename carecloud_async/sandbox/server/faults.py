@@ -109,7 +109,7 @@ class Faults:
                 - `status`: answer with this status, and do not do the work.
                 - `worked`: with `status`: do the work, and answer with that status.
                 - `retry_after`: value of `Retry-After`: seconds, or any text.
-                - `delay`: seconds to wait before anything else happens.
+                - `delay`: real seconds to wait before anything else happens.
                 - `cut`: cut the connection. `True` or `"before"`: nothing was done; `"after"`: the work was done, and
                   no answer is sent; `"half"`: the work was done, and half of the answer's body is sent.
                 - `late`: with `status` or `cut=True`: do the work this many seconds later, before the next request that
