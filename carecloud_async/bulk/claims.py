@@ -10,8 +10,9 @@ at which a record is released is kept for a minute, and a record that was read b
 
 Keys are kept as digests in one private SQLite file. A run is alive while it holds the lock of one of a few files that
 are never removed, each of which serves one run after another. Times are of the machine's monotonic clock, which all
-processes share: it does not step, and begins at zero when the machine starts. A time that is after now was noted before
-the machine started, and counts as now; one that is not is older than it seems.
+processes share: it does not step, and begins again with each boot. So the file holds a digest of the boot, and times of
+another one, perhaps of another host, count as now. Where the system does not tell one boot from another, times after
+now do so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import hashlib
 import math
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Final, Self
@@ -29,7 +31,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.runs import FULL, Database, sqlite_code
 from carecloud_async._base.runs.locked_file import LockedFile
-from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.clock import Clock, boot_id
 from carecloud_async._base.runtime.durable_files import claim_folder
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.errors import BulkWriteError
@@ -246,8 +248,16 @@ class Claims:
             # At random: journals remember numbers, and may outlive this file.
             self.owner = 1 + int.from_bytes(secrets.token_bytes(7), "big")
             self._db.execute("INSERT INTO owners VALUES (?, ?)", (self.owner, slot))
-            now = self._clock.monotonic()
-            self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
+            self._begin_again_after_boot()
+            self._db.execute("DELETE FROM claims WHERE left_at < ?", (self._clock.monotonic() - _KEPT,))
+
+    def _begin_again_after_boot(self) -> None:
+        """Count what was left behind in another boot as left now."""
+        boot = boot_id()
+        number = 0 if boot is None else zlib.crc32(boot.encode()) & 0x7FFFFFFF
+        if number != self._db.execute("PRAGMA user_version")[0][0]:
+            self._db.execute("UPDATE claims SET left_at = ? WHERE left_at NOTNULL", (self._clock.monotonic(),))
+            self._db.execute(f"PRAGMA user_version={number}")
 
     def _free_since(self, digest: bytes, owner: int, settle: float, left_at: float | None) -> float:
         """Return until when requests about a claimed key may take effect; less than 0 if this run has the key."""

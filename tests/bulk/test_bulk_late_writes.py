@@ -1,6 +1,8 @@
 """Writes that come late: the settle time begins when the request was lost, not when it was intended."""
 
+import contextlib
 import copy
+import sqlite3
 
 import httpx
 import pytest
@@ -21,6 +23,7 @@ from bulk_tools import (
 from carecloud_async import RateLimitError, Timeout
 from carecloud_async._base.runs import RunFile
 from carecloud_async._base.runtime.clock import boot_id
+from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.journal import KIND
 from carecloud_async.sandbox import Sandbox
 
@@ -152,6 +155,27 @@ async def test_a_run_goes_on_on_another_host(tmp_path, monkeypatch):
         before = clock.monotonic()
         await client.customers.bulk_write(people(1), **arguments)
         assert clock.monotonic() - before < 10
+    server.work_late()
+    assert len(server.customers) == 1
+
+
+@pytest.mark.skipif(boot_id() is None, reason="this system does not tell one boot from another")
+async def test_a_key_that_was_left_on_another_host():
+    """On a host that was up for longer, the key of a stopped run has not settled yet."""
+    clock = UptimeClock(0.0)
+    server = CustomerServer(clock)
+    server.writes = [20.0]
+    async with client_of(server, clock) as client:
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(
+                people(1), on_progress=stop_while_it_waits, match="email", defaults=SOURCE
+            )
+        with contextlib.closing(sqlite3.connect(state_folder() / "claims-2.db")) as claims:
+            claims.execute("PRAGMA user_version=1")
+        clock.uptime = 100_000.0
+        began = clock.monotonic()
+        await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+        assert clock.monotonic() - began > 55
     server.work_late()
     assert len(server.customers) == 1
 
