@@ -8,7 +8,6 @@ import sys
 import pytest
 from every import every
 from project_files import ROOT
-from redis_servers import wait_until
 from thorough import is_thorough, variants
 
 from tests import __main__ as command
@@ -102,51 +101,6 @@ def test_what_is_marked_thorough_waits_for_the_option(tmp_path, option, counts, 
     assert drawn in done.stdout
 
 
-@pytest.mark.thorough
-def test_what_is_more_leaves_out_what_the_quick_suite_ran_as_well(tmp_path):
-    """`--more` runs marked tests, properties, and what tries more cases; tests that would do the same are left out."""
-    plain = "def test_once():\n    pass\n"
-    (tmp_path / "test_plain.py").write_text(plain)
-    done = pytest_run(tmp_path, KINDS, "-v", "--more")
-    assert "test_again" in done.stdout
-    assert "test_plain.py" not in done.stdout, done.stdout
-
-
-@pytest.mark.thorough
-def test_durations_show_what_folders_files_and_tests_cost(tmp_path):
-    """`--seconds` prints the processor time of tests, with that of their child processes, also from several workers."""
-    busy = "import time\nwhile time.process_time() < 0.2: pass"
-    text = f"import subprocess, sys\n\ndef test_child():\n    subprocess.run([sys.executable, '-c', {busy!r}])\n"
-    done = pytest_run(tmp_path, text, "-n", "1", "--seconds")
-    lines = [line.split() for line in done.stdout.splitlines() if line[:11].strip(" .0123456789") == ""]
-    shown = {words[-1] for words in lines if len(words) == 4 and float(words[0]) >= 0.15}
-    assert {"test_some.py", "test_some.py::test_child", "together"} <= shown, done.stdout
-
-
-HANGS = """
-import threading
-
-def test_before():
-    pass
-
-def test_hangs():
-    threading.Event().wait()
-
-def test_after():
-    pass
-"""
-
-
-@pytest.mark.thorough
-def test_a_test_that_hangs_is_one_failure(tmp_path):
-    """A test that hangs ends as a failure with its name, is started once, and the tests of its file go on."""
-    ini = "faulthandler_timeout = 2\nfaulthandler_exit_on_timeout = true\n"
-    done = pytest_run(tmp_path, HANGS, "-n", "1", "--dist", "loadfile", ini=ini)
-    assert "1 failed, 2 passed" in done.stdout, done.stdout
-    assert "crashed while running 'test_some.py::test_hangs'" in done.stdout
-    assert "in test_hangs" in done.stderr
-
-
 def test_every_case_is_tried_and_each_failure_named():
     """In a matrix a case that fails does not stop the others; the failure names all that fail."""
     tried = []
@@ -194,35 +148,10 @@ def test_a_step_without_its_tool_is_skipped_with_a_reason(monkeypatch):
     assert outcomes([step]) == {"pyright": "FAILED: node is not installed"}
 
 
-def test_what_lanes_print_is_not_mixed(capfd):
-    """The first lane is shown as it runs; after it come the steps of the others, in one piece each, stderr too."""
-    code = "import sys; [print(sys.argv[1], file=file, flush=True) for file in (sys.stdout, sys.stderr)]"
-    code += "; sys.exit(sys.argv[1] == 'left')"
-    lanes = [[command.Step(name, [sys.executable, "-c", code, name])] for name in ("first", "left", "right")]
-    assert outcomes(*lanes) == {"first": "ok", "left": "FAILED", "right": "ok"}
-    first, *pieces = capfd.readouterr().out.strip().split("\n\n")
-    assert first == "== first\nfirst"
-    assert sorted(pieces) == ["== left\nleft\nleft", "== right\nright\nright"]
-
-
 def waiting(pipe):
     """A program that opens a pipe, writes into it, and waits for ten minutes."""
     os.mkfifo(pipe)
     return f"import time; pipe = open({str(pipe)!r}, 'w'); pipe.write('begun'); pipe.flush(); time.sleep(600)"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
-def test_what_a_step_leaves_running_is_ended(tmp_path):
-    """A process that a step left running is gone after the step: it would keep the pipe open that CI reads."""
-    pipe = tmp_path / "pipe"
-    left = waiting(pipe)
-    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {left!r}]); open({str(pipe)!r}).read(5)"
-    assert outcomes([command.Step("leaves", [sys.executable, "-c", code])]) == {"leaves": "ok"}
-    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        wait_until(lambda: no_process_writes(end), seconds=60)
-    finally:
-        os.close(end)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
@@ -246,11 +175,3 @@ def test_a_signal_ends_the_steps_too(tmp_path, number):
         assert end.read() == b""
     process.communicate(timeout=60)
     assert process.returncode != 0
-
-
-def no_process_writes(end):
-    """Whether a pipe has no writer: reading from one that has would have to wait."""
-    try:
-        return os.read(end, 1) == b""
-    except BlockingIOError:
-        return False
