@@ -90,8 +90,8 @@ def changes(
             say(f"interrupted: no change is lost; the same command goes on to {source.output}")
             return INTERRUPTED
         finally:
-            for one in written:
-                stack.callback(one.close)
+            for work_done in written:
+                stack.callback(work_done.close)
         # Last: a scheduler that repeats an interrupted command gets the same file again, and not one without changes.
         stack.enter_context(ignores_signals())
         written[0].confirm()

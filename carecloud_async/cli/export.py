@@ -105,8 +105,8 @@ def export(
                 raise StoppedError from error
             raise
         finally:
-            for one in written:
-                stack.callback(one.close)
+            for work_done in written:
+                stack.callback(work_done.close)
         # Last: a scheduler that repeats an interrupted command gets everything again, and not only what is newer.
         stack.enter_context(ignores_signals())
         written[0].confirm()

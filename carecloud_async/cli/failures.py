@@ -108,7 +108,7 @@ def with_options(text: str) -> str:
 
 def inexact(reasons: Iterable[InexactReason]) -> str:
     """Return why a reading is not exact, and what helps."""
-    return "; ".join(f"not exact, because {one.seen}: {one.fix.worded(_OPTIONS)}" for one in reasons)
+    return "; ".join(f"not exact, because {reason.seen}: {reason.fix.worded(_OPTIONS)}" for reason in reasons)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

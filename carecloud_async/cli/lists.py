@@ -110,11 +110,11 @@ def read_value(option: str, texts: list[str], kind: Kind) -> Any:
         parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
         if not parts:
             raise UsageError(f"{option}= is empty, which the API would read as no filter at all: leave it out")
-        value: Any = [_one(option, part, kind) for part in parts]
+        value: Any = [_single(option, part, kind) for part in parts]
     elif len(texts) > 1:
         raise UsageError(f"{option} is given twice, and takes one value")
     else:
-        value = _one(option, texts[0], kind)
+        value = _single(option, texts[0], kind)
     try:
         kind.check(option, value)
     except ConfigurationError as error:
@@ -122,7 +122,7 @@ def read_value(option: str, texts: list[str], kind: Kind) -> Any:
     return value
 
 
-def _one(option: str, text: str, kind: Kind) -> Any:
+def _single(option: str, text: str, kind: Kind) -> Any:
     if kind.of != "bool":
         return text
     if text.lower() not in _TRUTH:
@@ -214,7 +214,7 @@ def _short(operation: Operation) -> str:
 
 def _path_values(name: str, names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
     if len(values) < len(names):
-        missing = " ".join(f"--of {one.upper()}" for one in names[len(values) :])
+        missing = " ".join(f"--of {parent.upper()}" for parent in names[len(values) :])
         raise UsageError(f"{name} belong to a parent: give its id with {missing}")
     if len(values) > len(names):
         raise UsageError(f"{name} belong to no parent: leave --of {values[len(names)]} out{_owned(name)}")

@@ -77,7 +77,7 @@ def outbox(
                 say(f"… and {queue.waiting - _MOST_LISTED:,} more that wait")
         else:
             chosen = None if everything else numbers
-            others = [str(one) for one in chosen or () if not _is_failed(queue, one)]
+            others = [str(number) for number in chosen or () if not _is_failed(queue, number)]
             if others:
                 raise UsageError(f"no failed entry has the number {' or '.join(others)}: see carecloud outbox {path}")
             done = queue.retry(chosen) if what == "retry" else queue.drop(chosen)
@@ -132,7 +132,7 @@ class _Sending:
 
 
 def _is_failed(queue: OutboxQueue, number: int) -> bool:
-    return any(one.id == number for one in queue.failures(after=number - 1, limit=1))
+    return any(entry.id == number for entry in queue.failures(after=number - 1, limit=1))
 
 
 def _lines(queue: OutboxQueue) -> Iterator[str]:
@@ -140,35 +140,35 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
     last = 0
     while failures := queue.failures(after=last, limit=_PAGE):
         last = failures[-1].id
-        for one in failures:
-            why = "; ".join(one.reasons)
-            yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
+        for failure in failures:
+            why = "; ".join(failure.reasons)
+            yield f"{failure.id}\t{_moment(failure.put_at)}\t{failure.label}\t{failure.outcome}\t{why}"
     settle = queue.settle_seconds
     for entry in queue.waiting_entries(limit=_MOST_LISTED, boot=boot_id()):
         why = "; ".join(reasons_to_wait(entry, settle))
         yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 
 
-def reasons_to_wait(one: WaitingEntry, settle: float | None) -> Iterator[str]:
+def reasons_to_wait(entry: WaitingEntry, settle: float | None) -> Iterator[str]:
     """Yield why an entry waits, and when it is tried next where that is known.
 
     Args:
         settle: seconds after which what was lost is sent again; `None` if the outbox does not know them yet.
     """
-    if one.after is not None:
-        yield f"after {one.after}"
+    if entry.after is not None:
+        yield f"after {entry.after}"
         return
-    if one.is_lost:
-        yield f"the server answered {one.fault}: its outcome is not known" if one.fault else "its answer was lost"
-        if one.due_in:
-            yield f"sent again from {_moment(time.time() + one.due_in, 'seconds')} on unless it is there"
-        elif one.due_in is None and settle is not None:
+    if entry.is_lost:
+        yield f"the server answered {entry.fault}: its outcome is not known" if entry.fault else "its answer was lost"
+        if entry.due_in:
+            yield f"sent again from {_moment(time.time() + entry.due_in, 'seconds')} on unless it is there"
+        elif entry.due_in is None and settle is not None:
             yield f"sent again {settle:.0f} s after a program opens the outbox unless it is there"
         else:
             yield "looked up when a program opens the outbox"
-    if one.problem is not None:
-        yield explain(one.problem)[0]
-    elif not one.is_lost:
+    if entry.problem is not None:
+        yield explain(entry.problem)[0]
+    elif not entry.is_lost:
         yield "not sent yet"
 
 

@@ -56,7 +56,7 @@ def prepare_report(name: str | None, **others: str | None) -> None:
     """
     if name is None or name == "-":
         return
-    check_distinct({**{_option(key): one for key, one in others.items()}, "--report": name})
+    check_distinct({**{_option(key): file for key, file in others.items()}, "--report": name})
     if _is_open(Path(name)):
         return
     path = Path(name).resolve()  # a link stays, and leads to the new report
@@ -81,9 +81,9 @@ def check_distinct(files: Mapping[str, str | int | None]) -> None:
         UsageError: two are; the message names their options.
     """
     given = [(option, file) for option, file in files.items() if file is not None and "://" not in str(file)]
-    for (first, one), (second, other) in combinations(given, 2):
-        if is_same_file(one, other):
-            name = other if isinstance(other, str) else one
+    for (first, file), (second, other) in combinations(given, 2):
+        if is_same_file(file, other):
+            name = other if isinstance(other, str) else file
             raise UsageError(f"{first} and {second} are the same file, {name}: give each a file of its own")
 
 
@@ -227,14 +227,15 @@ def describe_progress(progress: Progress | BulkProgress) -> str:
     return words
 
 
-def counted(count: int, one: str, several: str) -> str:
+def counted(count: int, single: str, several: str) -> str:
     """Return a number with its word, such as `1 retry` or `1,200 retries`."""
-    return f"1 {one}" if count == 1 else f"{count:,} {several}"
+    return f"1 {single}" if count == 1 else f"{count:,} {several}"
 
 
 def count_outcomes(figures: BulkFigures) -> str:
     """Return the outcomes that rows had, such as `3 created, 1 refused`."""
-    return ", ".join(f"{getattr(figures, one.value):,} {one.value}" for one in Outcome if getattr(figures, one.value))
+    counts = ((getattr(figures, outcome.value), outcome.value) for outcome in Outcome)
+    return ", ".join(f"{count:,} {name}" for count, name in counts if count)
 
 
 #: Fields with nulls that the line names; the report has all.

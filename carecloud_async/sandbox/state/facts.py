@@ -385,11 +385,11 @@ def _id_field(api: ApiOperation) -> str | None:
 
 def _references(tables: Mapping[str, TablePlan]) -> dict[str, str]:
     """The table that each id belongs to; the name of an id in a path counts before that in a record."""
-    found = dict(_REFERENCES)
+    table_of = dict(_REFERENCES)
     for api in api_facts().operations:
         if api.method == "GET" and api.template.endswith("}") and api.template.count("/") == 2:
-            found.setdefault(*api.path_records[0])
+            table_of.setdefault(*api.path_records[0])
     for plan in tables.values():
         if plan.id_field not in (None, "type_id", "property_id") and plan.parent_name is None:
-            found.setdefault(plan.id_field, plan.name)
-    return found
+            table_of.setdefault(plan.id_field, plan.name)
+    return table_of

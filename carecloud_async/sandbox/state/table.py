@@ -203,12 +203,12 @@ class Table:
 
     def record_at(self, number: int) -> JsonObject:
         """The record with this number."""
-        found = self._records.get(number)
-        if found is None:
-            found = self._make(number, self._id_of(number))
+        record = self._records.get(number)
+        if record is None:
+            record = self._make(number, self._id_of(number))
             if self._keeps:
-                self._records[number] = found
-        return found
+                self._records[number] = record
+        return record
 
     def items(self) -> Iterator[tuple[str, JsonObject]]:
         """The ids of all records and the records, oldest first."""
@@ -240,14 +240,14 @@ class Table:
             return sorted({number for number in known if number is not None})
         with self.lock:
             index = self._index(path)
-            found: set[int] = set()
+            numbers: set[int] = set()
             for key in map(comparable, values):
-                found |= index.get(key, set())
+                numbers |= index.get(key, set())
                 number = self._guesses[path](key) if path in self._guesses else None
                 unchanged = number is not None and number not in self._records and self._is_live(number)
                 if number is not None and unchanged and key in _keys(self.record_at(number), path):
-                    found.add(number)
-            return sorted(found)
+                    numbers.add(number)
+            return sorted(numbers)
 
     def sorted_by(self, field: str) -> array[int]:
         """The numbers of all records in ascending order of a field; absent values come first."""
