@@ -174,12 +174,19 @@ def test_there_are_no_circles(package):
         needs = {name: wanted for name, wanted in needs.items() if name not in ground}
 
 
+#: The folders of the sandbox, lowest first: state knows no operation, and operations know no server.
+SANDBOX = ["constants", "json_text", "state", "api", "server"]
+
+
 def test_the_sandbox_is_separate(package):
-    """The sandbox knows the client in one file, and only tools of the client know the sandbox."""
+    """The sandbox knows the client in one file, and only tools of the client know the sandbox; it has layers too."""
     for name, tree in package.items():
         others = {package_of(other) for other in imports(run_nodes(tree))}
         if package_of(name) == "sandbox":
             assert others <= {"sandbox"} or name == "sandbox.sandbox", name
+            place = name.split(".")[1] if "." in name else ""
+            above = SANDBOX[SANDBOX.index(place) + 1 :] if place in SANDBOX else []
+            assert not [other for other in imports(run_nodes(tree)) if f"{other}.".split(".")[1] in above], name
         elif package_of(name) not in {"cli", "pytest_plugin"}:
             assert "sandbox" not in others, name
 

@@ -38,15 +38,6 @@ async def test_pages_hold_everyone_once(sandbox, api):
     assert changes == sorted(changes, reverse=True)
 
 
-async def test_the_server_may_cap_count(connect):
-    """A cap gives shorter pages than asked for."""
-    sandbox = Sandbox(50, max_count=7)
-    async with connect(sandbox, "enterprise") as api:
-        token = await api.user_token()
-        answer = await api.get("/customers", token=token, count=40)
-        assert len(answer.json()["data"]["customers"]) == 7
-
-
 async def test_the_records_are_untidy(sandbox):
     """Zero dates, numeric phones, nulls, unknown values and fields, awkward text: all within the first 300."""
     records = list(sandbox.customers)
@@ -279,13 +270,3 @@ async def test_users_are_listed(api):
     one = (await api.get(f"/users/{found[0]['user_id']}")).json()["data"]
     assert one == found[0]
     assert (await api.get("/users/nobody")).status_code == 404
-
-
-async def test_users_can_be_changed(sandbox, api):
-    """Users are a table as other records are: a test adds one and changes another, and answers show it."""
-    users = sandbox.records("users")
-    users.update(users.ids()[1], {"email": "moved@example.com"})
-    added = users.insert({"login": "new_colleague"})
-    found = (await api.get("/users", email="moved@example.com")).json()["data"]["users"]
-    assert [user["user_id"] for user in found] == [users.ids()[1]]
-    assert (await api.get(f"/users/{added}")).json()["data"]["login"] == "new_colleague"

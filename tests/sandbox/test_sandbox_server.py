@@ -65,15 +65,6 @@ async def test_requests_are_recorded(sandbox, api):
     assert (sandbox.logins, sandbox.count("GET *"), sandbox.count("POST /users/actions/login")) == (1, 1, 1)
 
 
-async def test_recorded_requests_are_bounded(connect):
-    """Only the last requests are kept; the counters count all."""
-    sandbox = Sandbox(3, keep_requests=4)
-    async with connect(sandbox, "enterprise") as api:
-        for _ in range(9):
-            await api.get("/customers")
-    assert (len(sandbox.requests), sandbox.count("GET /customers"), len(sandbox.violations)) == (4, 9, 4)
-
-
 async def test_headers_of_answers(sandbox, api):
     """`Date` follows the sandbox's clock; each answer has an id, and none sets a cookie."""
     sandbox.set_time(datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))

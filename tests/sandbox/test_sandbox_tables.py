@@ -3,7 +3,7 @@
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
-from carecloud_async.sandbox.state.facts import api_facts, api_plans
+from carecloud_async.sandbox.state.facts import api_facts
 from tests.sandbox.contract_shapes import FACTS, body_of, path_of, record, refusals
 
 pytestmark = pytest.mark.anyio
@@ -322,15 +322,6 @@ def test_records_of_no_table_are_a_key_error(name, of):
         Sandbox(5).records(name, of=of)
 
 
-def test_the_facts_are_read_when_they_are_needed():
-    """A sandbox that is asked for customers, tokens and users alone never reads the facts of the tables."""
-    api_facts.cache_clear()
-    api_plans.cache_clear()
-    sandbox = Sandbox(5)
-    assert sandbox.customers.ids()
-    assert api_facts.cache_info().misses == 0
-
-
 async def test_the_cap_is_for_pages(sandbox, api):
     """The cap on pages does not apply to a list without paging."""
     sandbox.settings.max_count = 2
@@ -345,9 +336,3 @@ def test_no_customer_has_more_points_than_were_assigned():
     """The points that are left of a record are at most those that were assigned."""
     points = Sandbox(customers=1).records("points")
     assert all(point["available_points"] <= point["assigned_points"] for point in points)
-
-
-def test_customers_are_a_table():
-    """The table of customers is the one that `sandbox.customers` is."""
-    sandbox = Sandbox(customers=1)
-    assert sandbox.records("customers") is sandbox.customers
