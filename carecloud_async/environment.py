@@ -22,9 +22,8 @@ from typing import Any, Final, cast
 
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.durable_files import is_private
+from carecloud_async._base.runtime.durable_files import config_folder, is_private
 from carecloud_async._base.runtime.suggestions import did_you_mean
-from carecloud_async._base.runtime.user_folders import config_folder
 from carecloud_async._calls.auth.secret import masked
 from carecloud_async.errors import ConfigurationError
 

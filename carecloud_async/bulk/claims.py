@@ -32,8 +32,7 @@ from attrs import field, frozen
 from carecloud_async._base.runs import FULL, Database, sqlite_code
 from carecloud_async._base.runs.locked_file import LockedFile
 from carecloud_async._base.runtime.clock import Clock, boot_id
-from carecloud_async._base.runtime.durable_files import claim_folder
-from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.durable_files import claim_folder, state_folder
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import SETTLE_SECONDS
 

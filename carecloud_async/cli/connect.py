@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from carecloud_async._base.project import is_loopback
-from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.durable_files import state_folder
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.file_store import FileTokenStore
 from carecloud_async._calls.call.events import CallRecord

@@ -22,8 +22,7 @@ from attrs import frozen
 from dlt.common import logger as dlt_log  # which dlt shows; ours is silent where the application has none
 from dlt.common.json import json as typed_json
 
-from carecloud_async._base.runtime.durable_files import replace_file, sync_folder
-from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.durable_files import replace_file, state_folder, sync_folder
 from carecloud_async._calls.auth.stores import MemoryTokenStore
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file

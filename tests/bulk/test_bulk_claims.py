@@ -15,7 +15,7 @@ from bulk_tools import SOURCE, claims_of, people
 from disks import watch_databases
 
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.durable_files import state_folder
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Plan, Write

@@ -8,7 +8,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, outcomes, people
 from disks import WatchedDisk, full_database, watch_databases
 
-from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.durable_files import state_folder
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.machine import State
 from carecloud_async.pytest_plugin.clock import FakeClock

@@ -23,7 +23,7 @@ from bulk_tools import (
 from carecloud_async import RateLimitError, Timeout
 from carecloud_async._base.runs import RunFile
 from carecloud_async._base.runtime.clock import boot_id
-from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.durable_files import state_folder
 from carecloud_async.bulk.journal import KIND
 from carecloud_async.sandbox import Sandbox
 

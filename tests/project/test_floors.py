@@ -198,7 +198,7 @@ GIVEN = {
     "": "_base _version",
     "_base.codec": "answers fields",
     "_base": "project runs runtime",
-    "_base.runtime": "clock durable_files secret_text suggestions task_groups threads user_folders validators",
+    "_base.runtime": "clock durable_files secret_text suggestions task_groups threads validators",
     "_calls.auth": "customer enterprise file_store provider redis_store secret stores token",
     "_calls.call": "call_errors caller context events filters operation request retry",
     "_calls.http": "destinations timeout",

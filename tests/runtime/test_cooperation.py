@@ -4,7 +4,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from carecloud_async._base.runtime.cooperation import CooperativeScheduler
+from carecloud_async._base.runtime.task_groups import CooperativeScheduler
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ import asyncio
 import anyio
 import pytest
 
-from carecloud_async._base.runtime.keyed_lock import KeyedLock
+from carecloud_async._base.runtime.task_groups import KeyedLock
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,6 @@
 """Long work in a worker thread rests after a fixed time of computing, and not before."""
 
-from carecloud_async._base.runtime.cooperation import ThreadYielder
+from carecloud_async._base.runtime.threads import ThreadYielder
 
 
 class _Thread:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carecloud_async._base.runtime.user_folders import cache_folder, config_folder, state_folder
+from carecloud_async._base.runtime.durable_files import cache_folder, config_folder, state_folder
 
 
 @pytest.mark.parametrize("folder", [cache_folder, config_folder, state_folder])

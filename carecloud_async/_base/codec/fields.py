@@ -19,25 +19,6 @@ import attrs
 
 from carecloud_async._base.runtime.suggestions import did_you_mean
 
-__all__ = [
-    "API_NAME",
-    "TOLERANT_IDS",
-    "UNSET",
-    "FieldWarning",
-    "Unset",
-    "api_names",
-    "core_type",
-    "core_types",
-    "element_type",
-    "field_types",
-    "has_renamed_fields",
-    "is_model",
-    "is_read_model",
-    "meant_field",
-    "paths_to",
-    "typed_cache",
-]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -21,26 +21,6 @@ import msgspec
 from carecloud_async._base.codec.fields import FieldWarning
 from carecloud_async._base.runtime.secret_text import SecretBytes
 
-__all__ = [
-    "HTML",
-    "NULL",
-    "REFUSED",
-    "BrokenJson",
-    "JsonObject",
-    "JsonValue",
-    "Malformed",
-    "RawJson",
-    "body_then_sound",
-    "elements",
-    "exact",
-    "json_kind",
-    "load",
-    "load_spelled",
-    "members",
-    "read_spelled",
-    "sound_text",
-]
-
 JsonValue: TypeAlias = Any
 """Any JSON value: an object (`dict`), a list, text, a number, a boolean or `None`."""
 

@@ -2,6 +2,9 @@
 
 A value that was not meant as it stands becomes what was meant, or `None` with one warning. The rules are here, never on
 the models, so that the exact readers do not pay for them.
+
+cattrs builds what msgspec does not: classes with types that it does not know, or with values that it still refuses.
+Importing cattrs takes 14 ms: the first value that needs it does so.
 """
 
 from __future__ import annotations
@@ -28,9 +31,7 @@ from carecloud_async._base.codec.fields import (
     is_read_model,
     typed_cache,
 )
-from carecloud_async._base.codec.json_text import REFUSED
-
-__all__ = ["SCALARS", "Reader", "mended", "structure"]
+from carecloud_async._base.codec.json_text import REFUSED, Malformed
 
 Reader = Callable[[Any, FieldWarning], Any]
 T = TypeVar("T")
@@ -188,7 +189,7 @@ _NAMED = 3
 _EXACT = frozenset({str, int, float, bool})
 
 
-def structure(value: Any, into: Any, *, problem: str = "", otherwise: Callable[[Any, Any], Any]) -> Any:
+def structure(value: Any, into: Any, *, problem: str = "") -> Any:
     """Build `into` from plain values by the tolerant rules.
 
     Args:
@@ -196,7 +197,6 @@ def structure(value: Any, into: Any, *, problem: str = "", otherwise: Callable[[
         into: an attrs class, a list or tuple of one, or a scalar type.
         problem: msgspec's message about the same value, which may then be changed: the misfit that it names is mended
             by itself, in half the time.
-        otherwise: builds `into` from mended values that msgspec refuses.
 
     Returns:
         an instance of `into`.
@@ -218,7 +218,7 @@ def structure(value: Any, into: Any, *, problem: str = "", otherwise: Callable[[
         return msgspec.convert(plain, into)
     except (*REFUSED, TypeError):  # a TypeError for a type that msgspec does not know
         pass
-    return otherwise(plain, into)
+    return by_cattrs(plain, into)
 
 
 def _mend_named(value: dict[str, Any], into: Any, problem: str) -> bool:
@@ -379,3 +379,95 @@ def _values(value: Any, warning: FieldWarning, *, objects: bool) -> list[Any]:
     if value is not None and value != "":
         warning.note("not a list, read as an empty one")
     return []
+
+
+@typed_cache
+def _converter() -> Any:
+    import cattrs
+
+    return cattrs.Converter(detailed_validation=False)
+
+
+def by_cattrs(value: Any, into: Any) -> Any:
+    """Build `into` by cattrs from mended values.
+
+    Args:
+        value: the values: lists, scalars, and dicts by the names of fields.
+        into: an attrs class, or a list or tuple of one.
+
+    Raises:
+        Malformed: a field without a default is missing.
+    """
+    return _builder(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
+
+
+@typed_cache
+def _builder(hint: Any) -> Reader:
+    core = core_type(hint)
+    if core in SCALARS:
+        return SCALARS[core]
+    if is_model(core):
+        return lambda value, _warning: _compiled(core)(value) if isinstance(value, dict) else value
+    element = element_type(core)
+    return _foreign_builder(core) if element is None else _list_builder(core, element)
+
+
+@typed_cache
+def _compiled(into: Any) -> Callable[[Any], Any]:
+    from cattrs.gen import make_dict_structure_fn, override
+
+    cls: Any = getattr(into, "__origin__", into)
+    attributes = attrs.fields_dict(cls)
+    hooks: dict[str, Any] = {
+        name: override(struct_hook=_hook(cls, attributes[name], hint)) for name, hint in field_types(into).items()
+    }
+    build: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        into,
+        _converter(),
+        _cattrs_use_linecache=False,
+        _cattrs_detailed_validation=False,
+        _cattrs_forbid_extra_keys=False,
+        **hooks,
+    )
+
+    def structured(value: Any) -> Any:
+        missing = ""
+        try:
+            return build(value, cls)
+        except KeyError as error:
+            missing = str(error.args[0])
+        raise Malformed(f"{cls.__name__}.{missing} is missing")
+
+    return structured
+
+
+def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callable[[Any, Any], Any]:
+    warning, default, read = FieldWarning(cls.__name__, attribute.name), attribute.default, _builder(hint)
+    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return lambda value, _hint: read(value, warning)
+
+    def hook(value: Any, _hint: Any) -> Any:
+        built = read(value, warning)
+        return default if built is None else built
+
+    return hook
+
+
+def _list_builder(container: Any, element: Any) -> Reader:
+    cls = container.__origin__ if container.__origin__ in {tuple, list} else tuple
+    build_element = _builder(element)
+    return lambda value, warning: cls(build_element(item, warning) for item in value)
+
+
+def _foreign_builder(hint: Any) -> Reader:
+    """Leave other types (a user's dataclass, a dict) to cattrs; a value that it refuses is lost."""
+
+    def read(value: Any, warning: FieldWarning) -> Any:
+        if value is None:
+            return None
+        try:
+            return _converter().structure(value, hint)
+        except Exception:  # noqa: BLE001  (a foreign type may raise anything, and must not lose the record)
+            return warning.lost("not of the expected type")
+
+    return read

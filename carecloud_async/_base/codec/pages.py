@@ -1,8 +1,8 @@
 """Pages of a list: their records read at once, in slices of a millisecond or two, or later, when they are needed.
 
-A record is read by its type: a read model by msgspec, and by `misfits` what msgspec refuses; a type of the user's by
-`targets`, exactly; `bytes` are the server's own JSON in one compact line of UTF-8, with nothing parsed or lost. A page
-that is split stays the server's JSON, which takes a third of the memory, until its records are needed.
+A record is read by its type: a read model by msgspec, and by `misfits` what msgspec refuses; a type of the user's
+exactly; `bytes` are the server's own JSON in one compact line of UTF-8, with nothing parsed or lost. A page that is
+split stays the server's JSON, which takes a third of the memory, until its records are needed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,18 @@ from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.codec.answers import data_of, list_of, mend, only_list, parse_total, value_decoder
+from carecloud_async._base.codec.answers import (
+    data_of,
+    list_of,
+    mend,
+    only_list,
+    parse_total,
+    read_raws,
+    value_decoder,
+    value_reader,
+)
 from carecloud_async._base.codec.fields import FieldWarning, is_read_model, typed_cache
 from carecloud_async._base.codec.json_text import REFUSED, body_then_sound, load, load_spelled, sound_text
-from carecloud_async._base.codec.targets import read_raws, value_reader
-
-__all__ = [
-    "BATCH",
-    "AnyPage",
-    "Page",
-    "UnreadPage",
-    "key_decoder",
-    "page",
-    "page_slices",
-    "read_records",
-    "split_page",
-    "unread_page",
-]
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -16,8 +16,6 @@ from carecloud_async._base.codec.fields import UNSET, api_names, typed_cache
 from carecloud_async._base.codec.json_text import RawJson
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["encode", "plain_number", "unstructure"]
-
 #: The most digits of a whole number that is written out.
 _MOST_DIGITS = 40
 

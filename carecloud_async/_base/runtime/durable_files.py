@@ -1,5 +1,7 @@
 """Files that survive a crash and that no other user can read or redirect: private, replaced atomically, never links.
 
+The last functions name the user's own folders: for state, for configuration, and for temporary files.
+
 On systems without user ids (Windows) ownership is not checked; folders there are private by their access lists.
 """
 
@@ -10,24 +12,10 @@ import errno
 import os
 import shutil
 import stat
+import sys
+from collections.abc import Mapping
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
-
-__all__ = [
-    "PRIVATE",
-    "claim_folder",
-    "copy_private",
-    "create_private",
-    "is_private",
-    "is_same_file",
-    "open_own",
-    "open_private",
-    "replace_file",
-    "require_own",
-    "sync_folder",
-    "temporary_path",
-    "touch_private",
-]
 
 #: Readable and writable by their owner alone.
 PRIVATE = 0o600
@@ -243,3 +231,35 @@ def _require_own_file(status: os.stat_result, path: str | os.PathLike[str]) -> N
 
 def _is_own(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+
+
+_NAME = "carecloud-async"
+
+
+def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of state: `$XDG_STATE_HOME` or `~/.local/state`, on Windows `%LOCALAPPDATA%`."""
+    return _folder(environ, "XDG_STATE_HOME", ".local/state", on_windows="LOCALAPPDATA")
+
+
+def config_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of configuration: `$XDG_CONFIG_HOME` or `~/.config`, on Windows `%APPDATA%`."""
+    return _folder(environ, "XDG_CONFIG_HOME", ".config", on_windows="APPDATA")
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of temporary files: `$XDG_CACHE_HOME` or `~/.cache`, on Windows `%LOCALAPPDATA%`."""
+    return _folder(environ, "XDG_CACHE_HOME", ".cache", on_windows="LOCALAPPDATA")
+
+
+def _folder(environ: Mapping[str, str], variable: str, default: str, *, on_windows: str) -> Path:
+    if sys.platform == "win32":
+        return Path(environ.get(on_windows) or _home()) / _NAME
+    return Path(environ.get(variable) or _home() / default) / _NAME
+
+
+def _home() -> Path:
+    """Return the user's home; the root folder for a user id that has none, as container runtimes do."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.path.abspath(os.sep))

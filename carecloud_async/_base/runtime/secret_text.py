@@ -8,17 +8,6 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, SupportsIndex, overload
 
-__all__ = [
-    "SecretBytes",
-    "SecretDict",
-    "SecretText",
-    "conceal",
-    "conceal_body",
-    "kind_name",
-    "plain_text",
-    "secret_text",
-]
-
 
 class SecretText(str):
     """Text whose `repr` shows stars."""

@@ -1,10 +1,14 @@
-"""Tasks of a block: in its background, or some jobs at a time; errors are raised as themselves, not in groups."""
+"""Tasks: those of a block, some jobs at a time, turns to compute, and locks by key; all on asyncio and trio.
+
+Errors are raised as themselves, not in groups.
+"""
 
 from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Hashable, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,9 +17,12 @@ from anyio.abc import TaskGroup
 
 from carecloud_async._base.runtime.event_loops import await_uninterrupted, on_asyncio
 
-__all__ = ["BackgroundTasks", "DetachedTasks", "run_all"]
-
+R = TypeVar("R")
 T = TypeVar("T")
+
+#: The passes of the loop from one slice of a long computation to the next. Records are returned in batches of 250,
+#: one in each pass, and decoded in slices of at most a thousand.
+_PASSES = 4
 
 
 class BackgroundTasks:
@@ -139,3 +146,112 @@ async def run_all(
     if errors:
         raise errors[0]
     return [results[number] for number in range(len(jobs))]
+
+
+class CooperativeScheduler:
+    """Gives one turn to compute in each pass of the event loop.
+
+    Without it, eight tasks whose answers arrive together would each compute for some milliseconds in the same pass, and
+    every other task of the loop would wait for the sum. One scheduler belongs to one event loop; it reads no clock.
+    """
+
+    def __init__(self) -> None:
+        self._free = anyio.Semaphore(1, fast_acquire=True)
+        self._runs = anyio.Lock(fast_acquire=True)
+
+    async def turn(self, *, passes: int = 1) -> None:
+        """Wait until this task may compute, for a millisecond or two and at most until it awaits again.
+
+        Turns are granted in the order of the requests. A turn ends by itself in a later pass of the loop, so nothing
+        has to be released. A free turn is granted at once, before other tasks run.
+
+        Args:
+            passes: the passes of the loop until the next turn. A consumer of a long slice's results needs several:
+                results that pile up cost memory, and the garbage collector's time.
+        """
+        await self._free.acquire()
+        # No await may come in between: a turn cancelled there would never end.
+        self._end_after(passes)
+
+    def _end_after(self, passes: int) -> None:
+        if not passes:
+            self._free.release()
+        elif on_asyncio():
+            import asyncio  # loaded already
+
+            asyncio.get_running_loop().call_soon(self._end_after, passes - 1)
+        else:
+            import trio  # loaded already
+
+            trio.lowlevel.current_trio_token().run_sync_soon(self._end_after, passes - 1)
+
+    async def run(self, slices: Generator[object, None, R]) -> R:
+        """Run a computation, one turn for each slice, and return the value that its generator returns.
+
+        Computations run in the order of their arrival, each to its end: their results are needed in that order. Between
+        two slices other tasks of the loop run. Cancelled there, the computation ends: its generator is closed.
+
+        Args:
+            slices: the computation; each `yield` ends a slice of about a millisecond, two at most.
+
+        Raises:
+            Exception: what the computation raises.
+        """
+        try:
+            async with self._runs:
+                while True:
+                    await self.turn(passes=_PASSES)
+                    try:
+                        next(slices)
+                    except StopIteration as end:
+                        result: R = end.value
+                        return result
+        finally:
+            slices.close()
+
+
+class _Entry:
+    """The lock of one key.
+
+    Attributes:
+        users: tasks that hold it or wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.users = 0
+
+
+class KeyedLock:
+    """Locks by key: tasks with the same key take turns in the order of their arrival, others do not wait.
+
+    A key is removed when its last task leaves, so memory does not grow with the number of keys.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[Hashable, _Entry] = {}
+
+    def __len__(self) -> int:
+        """Number of keys that are held or waited for."""
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        # Keys are external ids and card numbers.
+        return f"<KeyedLock with {len(self)} keys>"
+
+    @asynccontextmanager
+    async def hold(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold the lock of a key in a block: `async with lock.hold(key):`. It is not reentrant.
+
+        Args:
+            key: the key, which only one task holds at a time.
+        """
+        entry = self._entries.setdefault(key, _Entry())
+        entry.users += 1
+        try:
+            async with entry.lock:
+                yield
+        finally:
+            entry.users -= 1
+            if not entry.users:
+                del self._entries[key]

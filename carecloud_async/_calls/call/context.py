@@ -14,9 +14,8 @@ from attrs import field, fields, frozen
 
 from carecloud_async._base.project import Project, check_language
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._base.runtime.cooperation import CooperativeScheduler
 from carecloud_async._base.runtime.event_loops import LoopGuard
-from carecloud_async._base.runtime.keyed_lock import KeyedLock
+from carecloud_async._base.runtime.task_groups import CooperativeScheduler, KeyedLock
 from carecloud_async._base.runtime.validators import require_bool
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.call.cache import AnswerStore

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from attrs import evolve
 
-from carecloud_async._base.codec.answers import data
+from carecloud_async._base.codec.answers import data, target_reader
 from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async._base.codec.targets import target_reader
 from carecloud_async._base.runtime.secret_text import conceal, conceal_body, secret_text
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters, check_names

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from carecloud_async._base.codec.json_text import load_spelled
-from carecloud_async._base.runtime.cooperation import ThreadYielder
+from carecloud_async._base.runtime.threads import ThreadYielder
 from carecloud_async._lists.export.errors import missing_extra
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
 from carecloud_async._lists.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of

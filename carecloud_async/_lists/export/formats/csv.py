@@ -23,7 +23,7 @@ import msgspec
 
 from carecloud_async._base.codec.json_text import load, load_spelled, read_spelled
 from carecloud_async._base.codec.pages import gc_paused
-from carecloud_async._base.runtime.cooperation import ThreadYielder
+from carecloud_async._base.runtime.threads import ThreadYielder
 from carecloud_async._lists.export.formats.rows import LostValues, is_blank
 from carecloud_async._lists.export.formats.schema import SchemaBuilder, Shape, as_text, is_slot_name
 from carecloud_async._lists.export.formats.sinks import CsvOptions, IncrementalSink, Layout, pieces

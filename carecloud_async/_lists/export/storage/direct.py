@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from carecloud_async._base.runtime.cooperation import ThreadYielder
+from carecloud_async._base.runtime.threads import ThreadYielder
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.storage.target import Target

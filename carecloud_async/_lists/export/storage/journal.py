@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from carecloud_async._base.runs import AppendFile, FileChangedError, Mark
-from carecloud_async._base.runtime.cooperation import ThreadYielder
-from carecloud_async._base.runtime.threads import beside
+from carecloud_async._base.runtime.threads import ThreadYielder, beside
 from carecloud_async._lists.export.reading.seen import Rows, Seen
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.workspace import Workspace

@@ -10,8 +10,7 @@ from typing import Any, cast
 
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.durable_files import is_same_file
-from carecloud_async._base.runtime.user_folders import cache_folder
+from carecloud_async._base.runtime.durable_files import cache_folder, is_same_file
 from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async._lists.export.formats.registry import Format, format_of
 from carecloud_async._lists.export.storage.urls import (
