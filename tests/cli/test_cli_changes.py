@@ -32,8 +32,8 @@ def test_a_list_that_is_half_gone(carecloud, project):
     """More than half gone is exit code 1 and names the option, which takes it."""
     command = ("changes", "customers", "-o", "c.csv", "--overwrite", "--state", "s")
     assert carecloud(*command).code == 0
-    for one in list(project.customers.ids())[:200]:
-        project.customers.delete(one)
+    for record_id in list(project.customers.ids())[:200]:
+        project.customers.delete(record_id)
     refused = carecloud(*command)
     assert refused.code == 1
     assert "--allow-shrink" in refused.line

@@ -216,7 +216,7 @@ def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch, capfd, 
         for name in [name for name in sys.modules if name.startswith(f"{missing}.")]:
             patch.delitem(sys.modules, name)
         patch.setitem(sys.modules, missing, None)
-        for name in [one for one in sys.modules if one.removeprefix("carecloud_async.") in modules]:
+        for name in [module for module in sys.modules if module.removeprefix("carecloud_async.") in modules]:
             patch.delitem(sys.modules, name)
         assert as_program(patch, *arguments) == 1
     printed = capfd.readouterr()

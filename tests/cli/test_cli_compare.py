@@ -44,7 +44,7 @@ def test_a_difference_ends_with_1(carecloud, project, tmp_path):
     assert "1 different" in done.line
     assert "see diff.jsonl" in done.line
     found = [json.loads(line) for line in (tmp_path / "diff.jsonl").read_text().splitlines()]
-    assert [one["line"] for one in found if one["outcome"] == "different"] == [5]
+    assert [item["line"] for item in found if item["outcome"] == "different"] == [5]
     assert json.loads((tmp_path / "report.json").read_text())["different"] == 1
 
 

@@ -190,7 +190,7 @@ def _count(name, text):
 
 def test_every_fix_has_words_in_the_command():
     """No fix of the SDK shows the name of an argument of Python on the command line."""
-    known = [one for one in vars(fixes).values() if isinstance(one, fixes.Fix)]
+    known = [fix for fix in vars(fixes).values() if isinstance(fix, fixes.Fix)]
     assert len(known) > 15
     for fix in known:
         line, words = explain(ExportError("x", fix=fix))[0], re.sub(r"\{\w+\}", "", fix.step)

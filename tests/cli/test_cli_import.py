@@ -58,9 +58,9 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
 def test_the_most_common_reasons_are_printed(carecloud, project, tmp_path):
     """The command ends with the three most common reasons and their rows, also where --max-refused stops it."""
     rows = [
-        *(f"a{one}@example.com;cs;0603 123 456;;" for one in range(5)),
-        *(f"b{one}@example.com;cs;;{one}/13/99;" for one in range(4)),
-        *(f"c{one}@example.com;cs;;;Žena" for one in range(3)),
+        *(f"a{number}@example.com;cs;0603 123 456;;" for number in range(5)),
+        *(f"b{number}@example.com;cs;;{number}/13/99;" for number in range(4)),
+        *(f"c{number}@example.com;cs;;;Žena" for number in range(3)),
         ";cs;;;",
         "d@example.com;cs;+420 603 123 456;31.12.1999;FEMALE",
     ]
@@ -98,7 +98,10 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     """The options of a shop's file: encoding, words, phones, dates, cards; what is missing is said with its option."""
     rows = [
         "E-mail;Karta;Souhlas;Telefon;Narozen;Pohlaví;Obrat",
-        *(f"a{one}@example.com;77001234567800{one}1;ANO;603 123 45{one};1/2/9{one};Žena;1 250,5" for one in range(4)),
+        *(
+            f"a{number}@example.com;77001234567800{number}1;ANO;603 123 45{number};1/2/9{number};Žena;1 250,5"
+            for number in range(4)
+        ),
         "a0@example.com;;NE;603 123 459;;muž;0,5",
     ]
     (tmp_path / "shop.csv").write_bytes("\n".join(rows).encode("cp1250"))
@@ -237,7 +240,7 @@ def test_wrong_usage_is_exit_code_2(carecloud, project, tmp_path, arguments, mes
 def test_a_run_that_fails_goes_on_with_resume(carecloud, project, tmp_path):
     """A run that the server ends says how to go on; with --resume it does, and rows created before stay created."""
     (tmp_path / "c.jsonl").write_text(
-        "".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(9))
+        "".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(9))
     )
     fault = project.faults.add("POST /customers", status=403, times=None, after=4)
     arguments = ("import", "customers", "c.jsonl", "--match", "email", *SOURCE, "--concurrency", 1)
@@ -274,7 +277,7 @@ def test_a_folder_without_the_right_to_write(carecloud, project, tmp_path, optio
 @pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
 def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, number):
     """Ctrl-C and SIGTERM end an import with 130 and a line that says how far it came, and how it goes on."""
-    rows = [f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(9)]
+    rows = [f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(9)]
     (tmp_path / "c.jsonl").write_text("".join(rows))
     project.faults.add("POST /customers", delay=60, times=None, after=4)
     process = start("import", "customers", "c.jsonl", "--match", "email", *SOURCE, "--concurrency", 1)

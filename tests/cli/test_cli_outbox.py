@@ -42,8 +42,8 @@ def put_waiting(project):
     def call(bills):
         async def put():
             async with CareCloud.from_env() as client, client.outbox("till.db") as outbox:
-                for number, one in zip(bills, cycle(project.customers), strict=False):
-                    points = {"customer_id": one["customer_id"], "amount": 5.0, "reference": f"B{number}"}
+                for number, item in zip(bills, cycle(project.customers), strict=False):
+                    points = {"customer_id": item["customer_id"], "amount": 5.0, "reference": f"B{number}"}
                     await outbox.put(client.points.assign_points, **points)
 
         away = project.faults.add("GET /point-history", status=503, times=None)
@@ -137,7 +137,7 @@ def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
     """A thousand entries are listed; of two more, the command says that they wait too."""
     put_waiting(range(1000))
     whole = carecloud("outbox", "till.db")
-    numbers = [str(one) for one in range(1, 1001)]
+    numbers = [str(number) for number in range(1, 1001)]
     assert [line.partition("\t")[0] for line in whole.out.splitlines()] == numbers
     assert whole.err == "carecloud: 1,000 waiting, 0 failed\n"
     put_waiting(range(1000, 1002))
@@ -167,7 +167,7 @@ def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, pro
     project.settings.latency = 0
     again = carecloud("outbox", "till.db", "send")
     assert (again.code, again.line) == (0, f"{left} sent, 0 waiting, 0 failed")
-    notes = [project.records("point-history").record(one) for one in project.records("point-history").ids()]
+    notes = [project.records("point-history").record(record_id) for record_id in project.records("point-history").ids()]
     assert sorted(re.findall(r"\[ref: (B\d)\]", str(notes))) == ["B0", "B1", "B2", "B3", "B4"]
 
 

@@ -19,7 +19,7 @@ def test_a_list_of_values_in_a_query(carecloud, project):
     """A parameter that is repeated goes out as a list; one that is always a list, too."""
     ids = [project.customers.id_at(0), project.customers.id_at(3)]
     done = carecloud(
-        "request", "get", "customers", *(word for one in ids for word in ("--param", f"customer_ids={one}"))
+        "request", "get", "customers", *(word for record_id in ids for word in ("--param", f"customer_ids={record_id}"))
     )
     assert json.loads(done.out)["total_items"] == 2
     assert (

@@ -108,6 +108,6 @@ def test_an_unknown_filter_is_refused_or_sent_on_demand(carecloud, project, comm
     assert project.count() == 0
     done = carecloud(*command.split(), *filters, "--allow-unknown")
     assert done.code == 0, done.err
-    asked = [dict(one.query) for one in project.requests if one.method == "GET"]
+    asked = [dict(request.query) for request in project.requests if request.method == "GET"]
     assert asked
-    assert all((one["lastname"], one["customer_ids[]"]) == ("Smith", project.customers.id_at(3)) for one in asked)
+    assert all((item["lastname"], item["customer_ids[]"]) == ("Smith", project.customers.id_at(3)) for item in asked)

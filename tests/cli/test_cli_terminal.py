@@ -47,11 +47,11 @@ def terminal():
         return opened[-1]
 
     yield start
-    for one in opened:
-        one.process.kill()
-        one.process.wait()
-        os.close(one.slave)
-        os.close(one.descriptor)
+    for item in opened:
+        item.process.kill()
+        item.process.wait()
+        os.close(item.slave)
+        os.close(item.descriptor)
 
 
 @pytest.mark.parametrize(

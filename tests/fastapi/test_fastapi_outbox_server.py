@@ -165,7 +165,7 @@ async def test_who_stands_at_the_till(till):
     async with till() as http:
         customer = await http.client.customers.list().first()
         found = (await http.get("/customers", params={"typed": customer.personal_information.email})).json()
-        assert customer.customer_id in [one["customer_id"] for one in found]
+        assert customer.customer_id in [item["customer_id"] for item in found]
         assert (await http.get("/customers", params={"typed": " "})).status_code == 422
 
 

@@ -236,7 +236,7 @@ async def test_a_bulk_write_whose_claims_cannot_be_used(make, enter, tmp_path, m
         answer = await http.post("/newsletter", params={"email": FIRST_CUSTOMER_EMAIL})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert str(tmp_path) not in answer.text
-    assert [bool(one.exc_info) for one in caplog.records if one.name == "carecloud_async.fastapi"] == [True]
+    assert [bool(record.exc_info) for record in caplog.records if record.name == "carecloud_async.fastapi"] == [True]
 
 
 async def test_own_handlers_win(app, enter):

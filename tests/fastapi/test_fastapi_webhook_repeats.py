@@ -29,7 +29,7 @@ def send(make, enter):
 
     async def send(app, *deliveries):
         async with enter(app) as http:
-            return [await post(http, one) for one in deliveries]
+            return [await post(http, delivery) for delivery in deliveries]
 
     return send
 
@@ -75,12 +75,12 @@ async def test_concurrent_repeats(make, enter, handler):
             async with anyio.create_task_group() as repeats:
                 for _ in range(5):
                     repeats.start_soon(post)
-            assert {(one.status_code, one.json()["code"], one.headers["retry-after"]) for one in answers} == {
-                (503, "under_way", "5")
-            }
+            assert {
+                (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) for answer in answers
+            } == {(503, "under_way", "5")}
             leave.set()
         await post()
-    assert [one.status_code for one in answers[5:]] == [204, 204]
+    assert [answer.status_code for answer in answers[5:]] == [204, 204]
     assert len(handler.calls) == 1
 
 

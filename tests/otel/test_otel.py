@@ -66,7 +66,11 @@ class Telemetry:
 
     def points(self, name):
         data = self.reader.get_metrics_data()
-        scopes = [scope for one in data.resource_metrics for scope in one.scope_metrics] if data else []
+        scopes = (
+            [scope for resource_metric in data.resource_metrics for scope in resource_metric.scope_metrics]
+            if data
+            else []
+        )
         metrics = [metric for scope in scopes for metric in scope.metrics if metric.name == name]
         return [point for metric in metrics for point in metric.data.data_points]
 

@@ -58,7 +58,10 @@ QUERIES = {"getTokenAuthentication": {"external_application_id": OTHER_CUSTOMER_
 def refusals(answer):
     """The names and reasons of what a 400 refuses."""
     assert answer.status_code == 400
-    return [(one["name"], one["reason"]) for one in answer.json()["error"]["error_data"]["invalid_params"]]
+    return [
+        (invalid_param["name"], invalid_param["reason"])
+        for invalid_param in answer.json()["error"]["error_data"]["invalid_params"]
+    ]
 
 
 def sample(value, *, everything=False):
@@ -127,7 +130,7 @@ def wrong_in_answer(operation, answer):
         if set(data) != {declared.key, "total_items"} or not isinstance(data["total_items"], int):
             return [f"keys {sorted(data)}"]
         first = data[declared.key][:1]
-        return [wrong for one in first for wrong in wrong_in_record(FACTS.schemas[declared.type].fields, one, "")]
+        return [wrong for item in first for wrong in wrong_in_record(FACTS.schemas[declared.type].fields, item, "")]
     fields = declared.fields if declared.kind == "fields" else FACTS.schemas[declared.type].fields
     return list(wrong_in_record(fields, data, ""))
 
@@ -153,8 +156,8 @@ def wrong_in_value(value, found, place):
             yield f"{place} is not a list"
             return
         item = type(value)(name=value.name, type=value.item, enum=value.enum)
-        for number, one in enumerate(found):
-            yield from wrong_in_value(item, one, f"{place}[{number}]")
+        for number, entry in enumerate(found):
+            yield from wrong_in_value(item, entry, f"{place}[{number}]")
         return
     schema = FACTS.schemas.get(value.type)
     if schema is not None and schema.fields:

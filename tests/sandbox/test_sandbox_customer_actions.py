@@ -90,8 +90,10 @@ async def test_the_search_combines_its_parameters(sandbox, api):
     """Name, date of birth and card number narrow the search; without any of them no customer is found."""
     path = "/customers/actions/search-customers"
     smiths = (await api.get(path, last_name="smith")).json()["data"]["strict"]
-    expected = [one for one in sandbox.customers if one["personal_information"].get("last_name") == "Smith"]
-    assert [one["customer_id"] for one in smiths] == [one["customer_id"] for one in expected]
+    expected = [
+        customer for customer in sandbox.customers if customer["personal_information"].get("last_name") == "Smith"
+    ]
+    assert [smith["customer_id"] for smith in smiths] == [item["customer_id"] for item in expected]
     one = (await api.get(path, last_name="smith", card_number="2700000000000")).json()["data"]
     assert one == {"strict": [{"customer_id": FIRST_CUSTOMER_ID, "match": 2}]}
     assert (await api.get(path)).json()["data"] == {"strict": []}

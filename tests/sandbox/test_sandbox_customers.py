@@ -26,22 +26,22 @@ async def everyone(api, **params):
 async def test_pages_hold_everyone_once(sandbox, api):
     """Paging to the end gives every customer once, in any order asked for."""
     ids = sandbox.customers.ids()
-    assert [one["customer_id"] for one in await everyone(api)] == ids
+    assert [item["customer_id"] for item in await everyone(api)] == ids
     by_id = await everyone(api, sort_field="customer_id", count=70)
-    assert [one["customer_id"] for one in by_id] == sorted(ids)
+    assert [item["customer_id"] for item in by_id] == sorted(ids)
     for field in ("last_change", "state"):
         for direction in ("ASC", "DESC"):
             sorted_ids = await everyone(api, sort_field=field, sort_direction=direction, count=77)
-            assert sorted(one["customer_id"] for one in sorted_ids) == sorted(ids)
+            assert sorted(record_id["customer_id"] for record_id in sorted_ids) == sorted(ids)
     newest = await everyone(api, sort_field="last_change", sort_direction="DESC")
-    changes = [one["last_change"] or "" for one in newest]
+    changes = [item["last_change"] or "" for item in newest]
     assert changes == sorted(changes, reverse=True)
 
 
 async def test_the_records_are_untidy(sandbox):
     """Zero dates, numeric phones, nulls, unknown values and fields, awkward text: all within the first 300."""
     records = list(sandbox.customers)
-    people = [one["personal_information"] for one in records]
+    people = [record["personal_information"] for record in records]
     assert people[0]["birthdate"] == "985-02-12"
     for field, value in [
         ("birthdate", "0000-00-00"),
@@ -50,18 +50,18 @@ async def test_the_records_are_untidy(sandbox):
         ("gender", 9),
         ("email", ""),
     ]:
-        assert any(field in one and one[field] == value for one in people), (field, value)
-    assert any(isinstance(one.get("phone"), int) for one in people)
-    assert any(one.get("address", 0) is None for one in people)
-    assert any(one.get("address") == [] for one in people)
-    assert any(one.get("consents", 0) is None for one in people)
-    assert any((one.get("agreement") or {}).get("custom_agreements", 0) is None for one in people)
-    assert any("address" not in one for one in people)
-    assert any('"total_items"' in one.get("salutation", "") for one in people)
-    assert any(one.get("state") == 7 for one in records)
-    assert any(one.get("last_change") == "0000-00-00 00:00:00" for one in records)
-    assert any(one.get("lifetime_value", 0) > 2**64 for one in records)
-    assert any("loyalty_tier" in one for one in records)
+        assert any(field in person and person[field] == value for person in people), (field, value)
+    assert any(isinstance(person.get("phone"), int) for person in people)
+    assert any(person.get("address", 0) is None for person in people)
+    assert any(person.get("address") == [] for person in people)
+    assert any(person.get("consents", 0) is None for person in people)
+    assert any((person.get("agreement") or {}).get("custom_agreements", 0) is None for person in people)
+    assert any("address" not in person for person in people)
+    assert any('"total_items"' in person.get("salutation", "") for person in people)
+    assert any(record.get("state") == 7 for record in records)
+    assert any(record.get("last_change") == "0000-00-00 00:00:00" for record in records)
+    assert any(record.get("lifetime_value", 0) > 2**64 for record in records)
+    assert any("loyalty_tier" in record for record in records)
 
 
 async def test_the_same_seed_gives_the_same_customers():
@@ -70,7 +70,7 @@ async def test_the_same_seed_gives_the_same_customers():
     assert list(one.customers) == list(same.customers)
     assert one.customers.ids()[1:] != other.customers.ids()[1:]
     assert len({*one.customers.ids()}) == 40
-    assert all(len(one) == 26 and int(one, 16) for one in one.customers.ids())
+    assert all(len(record_id) == 26 and int(record_id, 16) for record_id in one.customers.ids())
 
 
 async def test_a_hundred_thousand_cost_nothing():
@@ -95,13 +95,15 @@ async def test_a_hundred_thousand_cost_nothing():
 async def test_each_filter_finds_the_first_customer(api, name, value):
     """Each of these filters finds John Smith alone."""
     data = (await api.get("/customers", **{name: value})).json()["data"]
-    assert [one["customer_id"] for one in data["customers"]] == [FIRST_CUSTOMER_ID]
+    assert [customer["customer_id"] for customer in data["customers"]] == [FIRST_CUSTOMER_ID]
 
 
 async def test_filters_combine(sandbox, api):
     """Names and source filter with AND, and paging and total follow the filter."""
     smiths = await everyone(api, last_name="smith", count=10)
-    expected = [one for one in sandbox.customers if one["personal_information"].get("last_name") == "Smith"]
+    expected = [
+        customer for customer in sandbox.customers if customer["personal_information"].get("last_name") == "Smith"
+    ]
     assert smiths == expected
     johns = await everyone(api, last_name="Smith", first_name="John")
     assert 0 < len(johns) < len(smiths)
@@ -146,7 +148,7 @@ async def test_create(sandbox, api, new_customer):
     assert answer.status_code == 201
     assert (account.password, account.referral_code) == ("Correct-Horse-8", "FRIEND2024")
     found = (await api.get("/customers", email="NEW@example.com")).json()["data"]["customers"]
-    assert [one["customer_id"] for one in found] == [customer_id]
+    assert [item["customer_id"] for item in found] == [customer_id]
     again = await api.call("POST", "/customers", json=new_customer())
     (param,) = again.json()["error"]["error_data"]["invalid_params"]
     assert (again.status_code, param["reason"]) == (400, "already_exists")
@@ -254,12 +256,12 @@ async def test_orders_follow_changes(sandbox, api):
     added = [store.insert() for _ in range(5)]
     store.update(added[0], {"personal_information": {"last_name": "Smith"}, "last_change": "2001-01-01 00:00:00"})
     by_id = await everyone(api, sort_field="customer_id")
-    assert [one["customer_id"] for one in by_id] == sorted(store.ids())
+    assert [item["customer_id"] for item in by_id] == sorted(store.ids())
     by_change = await everyone(api, sort_field="last_change")
-    changes = [one["last_change"] or "" for one in by_change]
+    changes = [item["last_change"] or "" for item in by_change]
     assert (changes, len(changes)) == (sorted(changes), 301)
     smiths = await everyone(api, sort_field="customer_id", last_name="Smith")
-    assert added[0] in [one["customer_id"] for one in smiths]
+    assert added[0] in [smith["customer_id"] for smith in smiths]
 
 
 async def test_users_are_listed(api):

@@ -16,7 +16,7 @@ async def test_a_fault_applies_after_some_requests_and_to_some(sandbox, api):
     """`after=3, times=2`: three pass, two are refused with `Retry-After`, the rest pass."""
     fault = sandbox.faults.add("GET /customers", status=429, retry_after=1, times=2, after=3)
     answers = [await api.get("/customers", count=1) for _ in range(7)]
-    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429, 200, 200]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429, 200, 200]
     assert (answers[3].headers["retry-after"], answers[3].content, fault.hits) == ("1", b"", 2)
     assert sandbox.statuses[429] == 2
 
@@ -128,7 +128,7 @@ async def test_too_many_requests(connect):
     async with connect(sandbox, "enterprise") as api:
         token = await api.user_token()
         answers = [await api.get("/customers", token=token) for _ in range(4)]
-        assert [one.status_code for one in answers] == [200, 200, 429, 429]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
         assert answers[-1].headers["retry-after"] == "1"
         sandbox.advance(1)
         assert (await api.get("/customers", token=token)).status_code == 200
@@ -144,7 +144,7 @@ async def test_a_fractional_rate_limit_is_kept_on_average(connect):
         answers.append(await api.get("/customers", token=token))
         sandbox.advance(0.25)
         answers += [await api.get("/customers", token=token) for _ in range(3)]
-    assert [one.status_code for one in answers] == [200, 429, 429, 200, 200, 429]
+    assert [answer.status_code for answer in answers] == [200, 429, 429, 200, 200, 429]
 
 
 @pytest.mark.parametrize(
@@ -208,5 +208,5 @@ async def test_customers_come_and_go_between_pages(sandbox, api):
     second = (await api.get("/customers", count=10, offset=10)).json()["data"]
     assert seen == [(0, 10, 300), (10, 10, 301)]
     assert first["total_items"] == 300
-    assert len({one["customer_id"] for one in first["customers"] + second["customers"]}) == 20
+    assert len({customer["customer_id"] for customer in first["customers"] + second["customers"]}) == 20
     assert len(sandbox.customers) == 302

@@ -96,7 +96,9 @@ async def test_a_new_device_token_ends_the_old_one(customer):
     other_application = await customer.device_token("a", OTHER_CUSTOMER_APPLICATION_ID)
     new = await customer.device_token("a")
     assert len(new) == 72
-    statuses = [(await customer.customer_login(one)).status_code for one in (old, other_device, other_application, new)]
+    statuses = [
+        (await customer.customer_login(item)).status_code for item in (old, other_device, other_application, new)
+    ]
     assert statuses == [401, 200, 200, 200]
 
 

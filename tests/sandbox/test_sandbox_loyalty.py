@@ -61,7 +61,7 @@ def listed(api):
         answer = await api.get(path, **query)
         data = answer.json()["data"]
         (key,) = set(data) - {"total_items"}
-        (schema,) = {one.answer.type for one in FACTS.operations.values() if one.answer.key == key}
+        (schema,) = {operation.answer.type for operation in FACTS.operations.values() if operation.answer.key == key}
         for record in data[key]:
             assert list(wrong_in_record(FACTS.schemas[schema].fields, record, "")) == []
         return data[key]
@@ -88,7 +88,7 @@ async def test_a_booking_is_found_by_its_note(
     await act(action, **body, note="Bonus for bill B10")
     await act(action, **{**body, "customer_id": sandbox.customers.id_at(1)}, note="Bonus for bill B1")
     found = await listed(history, customer_id=FIRST_CUSTOMER_ID, **{filter_name: "bill B1"})
-    assert [(one[filter_name], one[amount_name]) for one in found] == [
+    assert [(item[filter_name], item[amount_name]) for item in found] == [
         ("Bonus for bill B1", amount),
         ("Bonus for bill B10", amount),
     ]
@@ -122,7 +122,7 @@ async def test_a_bill_becomes_a_purchase_with_items(sandbox, act, listed):
     assert (purchase["items_count"], purchase["total_price"], purchase["customer_id"]) == (1, 90, FIRST_CUSTOMER_ID)
     items = await listed(f"/purchases/{made['purchase_id']}/purchase-items")
     assert items == purchase["purchase_items"]
-    assert [(one["product_id"], one["external_id"], one["amount"]) for one in items] == [("coffee", "1", 2)]
+    assert [(item["product_id"], item["external_id"], item["amount"]) for item in items] == [("coffee", "1", 2)]
 
 
 async def test_a_bill_that_is_sent_twice_is_there_twice(act, listed):
@@ -130,20 +130,22 @@ async def test_a_bill_that_is_sent_twice_is_there_twice(act, listed):
     sent = {"store_id": "store", "cashdesk_number": 1}
     for bill in (BILL, BILL, {**BILL, "bill_id": "C39475X", "bill_number": "39475X", "canceled": True}):
         await act("/purchases/actions/send-purchase", **sent, bill=bill)
-    found = [len(await listed("/purchases", external_purchase_id=one)) for one in ("39475X", "C39475X", "39475")]
+    found = [len(await listed("/purchases", external_purchase_id=item)) for item in ("39475X", "C39475X", "39475")]
     assert found == [2, 1, 0]
 
 
 async def test_a_purchase_gets_its_customer_by_card_or_afterwards(sandbox, act, listed):
     """The holder of a card is the customer of the purchase; one without a customer is assigned later."""
-    card = next(one for one in sandbox.records("cards") if one["customer_id"] == FIRST_CUSTOMER_ID)["card_number"]
+    card = next(record for record in sandbox.records("cards") if record["customer_id"] == FIRST_CUSTOMER_ID)[
+        "card_number"
+    ]
     sent = {"store_id": "store", "cashdesk_number": 1}
     await act("/purchases/actions/send-purchase", **sent, card_number=card, bill={**BILL, "bill_id": "by card"})
     await act("/purchases/actions/send-purchase", **sent, bill={**BILL, "bill_id": "later"})
     owned = {"store_id": "store", "external_purchase_id": "later", "customer_id": FIRST_CUSTOMER_ID}
     await act("/purchases/actions/assign-customer", **owned)
     own = await listed(f"/customers/{FIRST_CUSTOMER_ID}/purchases", count=1000)
-    assert {"by card", "later"} <= {one["external_purchase_id"] for one in own}
+    assert {"by card", "later"} <= {item["external_purchase_id"] for item in own}
 
 
 async def test_a_purchase_that_is_not_there_has_no_customer(api):
@@ -161,7 +163,9 @@ async def test_members_of_a_segment(sandbox, act, listed):
     async def shown():
         members = await listed(f"{path}/segment-records")
         own = await listed(f"/customers/{FIRST_CUSTOMER_ID}/segment-records")
-        return [one["customer_id"] for one in members], sum(one["segment_id"] == segment["segment_id"] for one in own)
+        return [member["customer_id"] for member in members], sum(
+            item["segment_id"] == segment["segment_id"] for item in own
+        )
 
     assert await shown() == ([], 0)
     for _ in range(2):

@@ -15,21 +15,27 @@ pytestmark = pytest.mark.anyio
 OPERATIONS = list(FACTS.operations.values())
 #: Those of the customers' own handlers, which have tests of their own.
 OWN = [
-    one.operation_id
-    for one in OPERATIONS
-    if f"{one.verb} {one.path}" in {*ACTIONS, *HANDLERS} and "/customers" in one.path
+    operation.operation_id
+    for operation in OPERATIONS
+    if f"{operation.verb} {operation.path}" in {*ACTIONS, *HANDLERS} and "/customers" in operation.path
 ]
-ON_BOTH = [one for one in OPERATIONS if one.interface == "both" and one.verb != "DELETE"]
-GETS = {one.path: one for one in OPERATIONS if one.verb == "GET"}
+ON_BOTH = [operation for operation in OPERATIONS if operation.interface == "both" and operation.verb != "DELETE"]
+GETS = {operation.path: operation for operation in OPERATIONS if operation.verb == "GET"}
 #: Every PUT that a GET of the same path shows, but the customer's and the booking's, which have rules of their own.
-PUTS = [one for one in OPERATIONS if one.verb == "PUT" and one.path in GETS]
-PUTS = [one for one in PUTS if one.operation_id not in ("putBooking", *OWN)]
-WRITES = [one for one in OPERATIONS if any(value.required for value in one.body)]
-WRITES = [one for one in WRITES if not one.path.startswith(("/tokens", "/users")) and one.operation_id not in OWN]
-LISTS = [one for one in OPERATIONS if one.answer.key and not one.path.startswith(("/customers", "/users"))]
+PUTS = [operation for operation in OPERATIONS if operation.verb == "PUT" and operation.path in GETS]
+PUTS = [put for put in PUTS if put.operation_id not in ("putBooking", *OWN)]
+WRITES = [operation for operation in OPERATIONS if any(value.required for value in operation.body)]
+WRITES = [
+    write for write in WRITES if not write.path.startswith(("/tokens", "/users")) and write.operation_id not in OWN
+]
+LISTS = [
+    operation
+    for operation in OPERATIONS
+    if operation.answer.key and not operation.path.startswith(("/customers", "/users"))
+]
 #: Fields of the quickstart's users that the description lacks.
 QUICKSTART = {".user.phone", ".user.user_role_id", ".phone", ".user_role_id"}
-by_id = {"ids": lambda one: one.operation_id}
+by_id = {"ids": lambda record: record.operation_id}
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ async def called(sandbox, connect, operation, interface):
             body = await handed_over(sandbox, connect)
         if operation.operation_id == "postAssignCard":  # one card of a type for each customer
             cards = sandbox.records("cards")
-            for held in [one["card_id"] for one in cards if one["card_type_id"] == body["card_type_id"]]:
+            for held in [card["card_id"] for card in cards if card["card_type_id"] == body["card_type_id"]]:
                 cards.delete(held)
         if operation.operation_id == "postPurchaseAssignCustomer":
             purchases = sandbox.records("purchases")
@@ -86,7 +92,7 @@ async def called(sandbox, connect, operation, interface):
 
 
 def wrong(operation, answer):
-    return [one for one in wrong_in_answer(operation, answer) if one.split(" ")[0] not in QUICKSTART]
+    return [item for item in wrong_in_answer(operation, answer) if item.split(" ")[0] not in QUICKSTART]
 
 
 @every("operation", OPERATIONS, **by_id)
@@ -109,7 +115,7 @@ async def test_operations_of_both_interfaces_succeed_for_a_customer(connect, ope
     assert sandbox.violations == []
 
 
-@every("operation", [one for one in OPERATIONS if one.interface != "both"], **by_id)
+@every("operation", [operation for operation in OPERATIONS if operation.interface != "both"], **by_id)
 async def test_the_wrong_interface_is_refused(sandbox, connect, operation):
     """An operation of one interface is a 403 on the other."""
     async with connect(sandbox, "customer" if operation.interface == "enterprise" else "enterprise") as api:
@@ -117,7 +123,7 @@ async def test_the_wrong_interface_is_refused(sandbox, connect, operation):
     assert (answer.status_code, answer.json()["error"]["type"]) == (403, "interface_not_allowed_exception")
 
 
-@every("operation", [one for one in OPERATIONS if one.authorized], **by_id)
+@every("operation", [operation for operation in OPERATIONS if operation.authorized], **by_id)
 async def test_a_token_is_asked_for(sandbox, connect, operation):
     """Without a token, an operation that needs one is a 401."""
     async with connect(sandbox, "customer" if operation.interface == "customer" else "enterprise") as api:
@@ -126,7 +132,11 @@ async def test_a_token_is_asked_for(sandbox, connect, operation):
     assert answer.status_code == (403 if on_other_interface else 401)
 
 
-@every("operation", [one for one in OPERATIONS if one.path_names and not one.path.startswith("/tokens")], **by_id)
+@every(
+    "operation",
+    [operation for operation in OPERATIONS if operation.path_names and not operation.path.startswith("/tokens")],
+    **by_id,
+)
 async def test_unknown_ids_in_the_path_are_not_found(sandbox, api, operation):
     """An id that no record has is a 404, whichever place of the path it stands in."""
     for name in operation.path_names:
@@ -166,20 +176,20 @@ async def test_pages_bring_every_record_once(sandbox, api, operation):
         params = {**query_of(operation), **params}
         answer = await api.call(operation.verb, path, params=params, **options)
         data = answer.json()["data"]
-        return [json.dumps(one, sort_keys=True) for one in data[operation.answer.key]], data["total_items"]
+        return [json.dumps(item, sort_keys=True) for item in data[operation.answer.key]], data["total_items"]
 
     whole, total = await page(**({"count": 1000} if "count" in names else {}))
     assert len(whole) == total > 0
     if "offset" in names:
         pages = [(await page(count=7, offset=offset))[0] for offset in range(0, total, 7)]
-        assert [one for part in pages for one in part] == whole
+        assert [item for part in pages for item in part] == whole
     if "sort_field" in names:
         field = FACTS.schemas[operation.answer.type].fields[0].name
         rising, _ = await page(count=1000, sort_field=field)
         falling, _ = await page(count=1000, sort_field=field, sort_direction="DESC")
-        values = [json.loads(one).get(field) for one in rising]
+        values = [json.loads(item).get(field) for item in rising]
         assert (sorted(rising), falling) == (sorted(whole), rising[::-1])
-        texts = [one for one in values if isinstance(one, str)]
+        texts = [value for value in values if isinstance(value, str)]
         assert texts == sorted(texts)
 
 
@@ -198,4 +208,6 @@ async def test_put_deletes_what_is_left_out(sandbox, api, operation):
     kept |= {name: path.rpartition("/")[2] for name in operation.path_names[-1:] if name in before}
     assert answer.status_code == 204
     assert after == body[wrapper.name] | kept
-    assert set(before) - set(after) == {one.name for one in schema.fields if not (one.required or one.read_only)}
+    assert set(before) - set(after) == {
+        field.name for field in schema.fields if not (field.required or field.read_only)
+    }

@@ -137,9 +137,13 @@ async def test_a_body_does_not_wait_for_the_head_to_be_acknowledged(sandbox):
             client.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(1)
             here = client.getsockname()
-            own = [one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() != -1]
-            served = [one for one in own if one is not client and _peer(one) == here]
-            assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in served] == [1]
+            own = [
+                get_object
+                for get_object in gc.get_objects()
+                if isinstance(get_object, socket.socket) and get_object.fileno() != -1
+            ]
+            served = [item for item in own if item is not client and _peer(item) == here]
+            assert [item.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for item in served] == [1]
 
 
 def _peer(one):

@@ -23,11 +23,11 @@ def sandbox():
 def test_the_facts_are_the_manifests():
     """The sandbox has every operation of the manifest with all its parameters and fields, and every schema."""
     found = api_facts()
-    assert [one.operation_id for one in found.operations] == list(FACTS.operations)
+    assert [operation.operation_id for operation in found.operations] == list(FACTS.operations)
     assert {*found.schemas, *found.enums} == set(FACTS.schemas)
-    for one in found.operations:
-        known = FACTS.operations[one.operation_id]
-        assert [field.name for field in (*one.query, *one.body, *one.fields)] == [
+    for operation in found.operations:
+        known = FACTS.operations[operation.operation_id]
+        assert [field.name for field in (*operation.query, *operation.body, *operation.fields)] == [
             value.name for value in (*known.query, *known.body, *known.answer.fields)
         ]
     assert len(FACTS.operations) >= 322
@@ -83,30 +83,30 @@ def has_b(task):
 @pytest.mark.parametrize(
     ("path", "params", "expected"),
     [
-        ("/cards", {"state": 0}, lambda one, _: one["state"] == 0),
-        ("/cards", {"customer_id": 0}, lambda one, first: one["customer_id"] == first["customer_id"]),
-        ("/cards", {"card_number": 0}, lambda one, first: one["card_number"] == first["card_number"]),
-        ("/cards", {"is_valid": "true"}, lambda one, _: one["valid_from"] <= "2026" <= one["valid_to"]),
-        ("/cards", {"is_valid": "false"}, lambda one, _: not one["valid_from"] <= "2026" <= one["valid_to"]),
+        ("/cards", {"state": 0}, lambda item, _: item["state"] == 0),
+        ("/cards", {"customer_id": 0}, lambda item, first: item["customer_id"] == first["customer_id"]),
+        ("/cards", {"card_number": 0}, lambda item, first: item["card_number"] == first["card_number"]),
+        ("/cards", {"is_valid": "true"}, lambda item, _: item["valid_from"] <= "2026" <= item["valid_to"]),
+        ("/cards", {"is_valid": "false"}, lambda item, _: not item["valid_from"] <= "2026" <= item["valid_to"]),
         (
             "/purchases",
             {"payment_time_from": "2020-06-01"},
-            lambda one, _: one["payment_time"] > "2020-06",
+            lambda item, _: item["payment_time"] > "2020-06",
         ),
-        ("/purchases", {"payment_time_to": "2020-05-31"}, lambda one, _: one["payment_time"] < "2020-06"),
-        ("/events", {"time_from": "2020-06-01 00:00:00"}, lambda one, _: one["created_at"] >= "2020-06"),
-        ("/stores", {"system_id": 0}, lambda one, first: one["system_id"] == first["system_id"]),
-        ("/products", {"name": "bonus"}, lambda one, _: "Bonus" in str(one.get("name"))),
-        ("/countries", {"country_name": "coffee"}, lambda one, _: "Coffee" in str(one.get("name"))),
-        ("/tasks", {"priority": 2}, lambda one, _: one["task_priority"] == 2),
+        ("/purchases", {"payment_time_to": "2020-05-31"}, lambda item, _: item["payment_time"] < "2020-06"),
+        ("/events", {"time_from": "2020-06-01 00:00:00"}, lambda item, _: item["created_at"] >= "2020-06"),
+        ("/stores", {"system_id": 0}, lambda item, first: item["system_id"] == first["system_id"]),
+        ("/products", {"name": "bonus"}, lambda item, _: "Bonus" in str(item.get("name"))),
+        ("/countries", {"country_name": "coffee"}, lambda item, _: "Coffee" in str(item.get("name"))),
+        ("/tasks", {"priority": 2}, lambda item, _: item["task_priority"] == 2),
         (
             "/tasks",
             {"priority": 2, "task_title": "b"},
-            lambda one, _: has_b(one) and one["task_priority"] == 2,
+            lambda item, _: has_b(item) and item["task_priority"] == 2,
         ),
         ("/stores", {"property_value": "x"}, lambda *_: True),
     ],
-    ids=lambda one: None if callable(one) else str(one),
+    ids=lambda item: None if callable(item) else str(item),
 )
 async def test_filters_compare_the_field_of_their_name(connect, path, params, expected):
     """A filter finds those records, all of them and no others; a 0 stands for the first record's value."""
@@ -116,27 +116,27 @@ async def test_filters_compare_the_field_of_their_name(connect, path, params, ex
         every = (await api.get(path, token=token, count=1000)).json()["data"][key]
         params = {name: every[0][name] if value == 0 and name != "state" else value for name, value in params.items()}
         found = (await api.get(path, token=token, count=1000, **params)).json()["data"]
-    assert found[key] == [one for one in every if expected(one, every[0])]
+    assert found[key] == [item for item in every if expected(item, every[0])]
     assert found["total_items"] == len(found[key]) > 0
 
 
 @pytest.mark.parametrize(
     ("path", "key", "parameter", "values"),
     [
-        ("/cards", "cards", "card_number_list[]", lambda one: [one["card_number"]]),
-        ("/bookings", "bookings", "booking_statuses[]", lambda one: [one["booking_status"]]),
-        ("/customer-source-records", "customer_source_records", "external_ids[]", lambda one: [one["external_id"]]),
-        ("/products", "products", "tag_ids[]", lambda one: [tag["tag_id"] for tag in one["tags"]]),
-        ("/vouchers", "vouchers", "reward_id[]", lambda one: [one["reward"]["reward_id"]]),
+        ("/cards", "cards", "card_number_list[]", lambda item: [item["card_number"]]),
+        ("/bookings", "bookings", "booking_statuses[]", lambda item: [item["booking_status"]]),
+        ("/customer-source-records", "customer_source_records", "external_ids[]", lambda item: [item["external_id"]]),
+        ("/products", "products", "tag_ids[]", lambda item: [tag["tag_id"] for tag in item["tags"]]),
+        ("/vouchers", "vouchers", "reward_id[]", lambda item: [item["reward"]["reward_id"]]),
     ],
 )
 async def test_list_filters_take_any_of_their_values(sandbox, api, path, key, parameter, values):
     """A filter in brackets finds the records with one of its values, in the list's order."""
     every = (await api.get(path, count=1000)).json()["data"][key]
-    tidy = [one for one in every if all(values(one)) and values(one)]
+    tidy = [item for item in every if all(values(item)) and values(item)]
     wanted = {values(tidy[0])[0], values(tidy[-1])[0]}
     found = (await api.get(path, **{parameter: [*wanted, "nobody"]})).json()["data"][key]
-    assert found == [one for one in every if wanted & {str(value) for value in values(one)}]
+    assert found == [item for item in every if wanted & {str(value) for value in values(item)}]
     assert len(found) >= len(wanted)
     assert sandbox.violations == []
 
@@ -148,14 +148,14 @@ async def test_filters_follow_changes(sandbox, api):
     async def found(path, **params):
         (records, total) = (await api.get(path, **params)).json()["data"].values()
         assert len(records) == total
-        return [one.get("card_id") or one["customer_id"] for one in records]
+        return [item.get("card_id") or item["customer_id"] for item in records]
 
     first, second = cards.ids()[:2]
     email = customers.get(customers.id_at(2))["personal_information"]["email"]
     assert await found("/cards", card_number="77") == []
     assert await found("/customers", email=email) == [customers.id_at(2)]
-    for one in (second, first):
-        cards.update(one, {"card_number": "77"})
+    for item in (second, first):
+        cards.update(item, {"card_number": "77"})
         customers.update(customers.id_at(2), {"personal_information": {"email": "77@example.com"}})
     made = [cards.insert({"card_number": "77"}), customers.insert({"personal_information": {"email": email}})]
     assert await found("/cards", card_number="77") == [first, second, made[0]]
@@ -183,8 +183,8 @@ async def test_references_lead_to_records(sandbox, api):
     for voucher in sandbox.records("vouchers"):
         assert voucher["reward"]["reward_id"] in sandbox.records("rewards")
         assert (await api.get(f"/customers/{voucher['customer_id']}")).status_code == 200
-    people = [one["personal_information"] for one in sandbox.customers]
-    assert {one["store_id"] for one in people if one.get("store_id")} <= {*sandbox.records("stores").ids()}
+    people = [customer["personal_information"] for customer in sandbox.customers]
+    assert {person["store_id"] for person in people if person.get("store_id")} <= {*sandbox.records("stores").ids()}
 
 
 async def test_a_customer_sees_only_own_records(sandbox, customer):
@@ -217,10 +217,10 @@ async def test_batches_create_change_and_delete(sandbox, api):
     assert (len(brands), brands.get(brands.ids()[3])["name"]) == (31, "Renamed")
     prices = sandbox.records("product-reservation-prices")
     gone = prices.ids()[:2]
-    body = {"product_reservation_prices": [{"product_reservation_price_id": one} for one in gone]}
+    body = {"product_reservation_prices": [{"product_reservation_price_id": item} for item in gone]}
     path = "/product-reservation-prices/batch"
     assert (await api.call("DELETE", path, json=body)).status_code == 204
-    assert (len(prices), [one in prices for one in gone]) == (28, [False, False])
+    assert (len(prices), [item in prices for item in gone]) == (28, [False, False])
 
 
 async def test_actions_show_in_the_tables(sandbox, api):
@@ -230,7 +230,7 @@ async def test_actions_show_in_the_tables(sandbox, api):
     created = await api.call("POST", f"{reward}/actions/create-voucher", json=body)
     for parent in (reward, f"/customers/{FIRST_CUSTOMER_ID}"):
         listed = (await api.get(f"{parent}/vouchers", count=100)).json()["data"]["vouchers"]
-        assert created.json()["data"]["voucher_id"] in [one["voucher_id"] for one in listed]
+        assert created.json()["data"]["voucher_id"] in [item["voucher_id"] for item in listed]
     body = {"amount": 5, "customer_id": FIRST_CUSTOMER_ID, "partner_id": sandbox.records("partners").ids()[0]}
     point_id = (await api.call("POST", "/points/actions/assign-points", json=body)).json()["data"]
     point = (await api.get(f"/points/{point_id['point_id']}")).json()["data"]
@@ -287,14 +287,14 @@ def test_the_first_record_is_tidy_and_others_are_not():
     """Zero dates, nulls, numbers for texts, unknown fields and values are all among the first fifty tasks and cards."""
     tidy, *others = Sandbox(20, records=50).records("tasks")
     assert list(tidy) == [value.name for value in FACTS.schemas["Task"].fields]
-    assert any(one.get("due_date") == "0000-00-00" for one in others)
-    assert any(one.get("task_note", "") is None for one in others)
-    assert any("sandbox_extra" in one for one in others)
-    assert any("task_note" not in one for one in others)
+    assert any(other.get("due_date") == "0000-00-00" for other in others)
+    assert any(other.get("task_note", "") is None for other in others)
+    assert any("sandbox_extra" in other for other in others)
+    assert any("task_note" not in other for other in others)
     cards = list(Sandbox(20, records=50).records("cards"))
-    assert any(isinstance(one["secondary_card_number"], int) for one in cards)
-    assert any(one["last_change"] == "0000-00-00 00:00:00" for one in cards)
-    assert any(one.get("state") == 97 for one in Sandbox(20, records=50).records("points"))
+    assert any(isinstance(card["secondary_card_number"], int) for card in cards)
+    assert any(card["last_change"] == "0000-00-00 00:00:00" for card in cards)
+    assert any(item.get("state") == 97 for item in Sandbox(20, records=50).records("points"))
 
 
 def test_tables_are_changed_from_outside():

@@ -97,7 +97,10 @@ async def test_source_records_hold_several_ids(sandbox, api, new_customer):
 
     async def found(**query):
         data = (await api.get("/customer-source-records", **query)).json()["data"]
-        return [(one["customer_id"], one["external_id"]) for one in data["customer_source_records"]]
+        return [
+            (customer_source_record["customer_id"], customer_source_record["external_id"])
+            for customer_source_record in data["customer_source_records"]
+        ]
 
     assert await found(**{"external_ids[]": ["B", "C"]}) == [(made, "A")]
     assert await found(external_id="A") == [(made, "A")]
@@ -114,7 +117,7 @@ async def test_properties_of_a_customer_show_in_the_list(sandbox, api, new_custo
 
     async def values():
         data = (await api.get(f"/customers/{made}/property-records")).json()["data"]
-        return [one["property_value"] for one in data["property_records"]]
+        return [property_record["property_value"] for property_record in data["property_records"]]
 
     assert await values() == [40]
     body = {"customer": new_customer()["customer"]}
