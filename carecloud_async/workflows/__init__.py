@@ -14,110 +14,23 @@ print(synced.customer_id, synced.created)
 
 from __future__ import annotations
 
-from carecloud_async.workflows.cards import AssignedCard, CardOrigin, assign_card, assign_card_number
-from carecloud_async.workflows.catalogues import (
-    CatalogueReport,
-    RowResult,
-    RowStatus,
-    sync_product_brands,
-    sync_product_groups,
-    sync_products,
-)
-from carecloud_async.workflows.checkout import (
-    Checkout,
-    SentPurchase,
-    accept_payment,
-    cancel_purchase,
-    canceled_bill,
-    close_bill,
-    find_purchase,
-    resend_purchase,
-    send_purchase,
-)
-from carecloud_async.workflows.customers import (
-    CreatedCustomer,
-    NewCard,
-    SyncedCustomer,
-    create_customer,
-    find_customer,
-    link_customer,
-    sync_customer,
-)
-from carecloud_async.workflows.dossier import Dossier, DossierPart, PartStatus, dossier
-from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
-from carecloud_async.workflows.events import RecordedEvent, record_event
-from carecloud_async.workflows.logins import (
-    HandoverToken,
-    LoginCase,
-    LoginCheck,
-    PasswordLogin,
-    SignUpCheck,
-    check_login,
-    check_sign_up,
-    send_password_link,
-    send_password_setup,
-    set_password,
-    sign_up,
-    sign_up_for_newsletter,
-)
-from carecloud_async.workflows.point_of_sale import (
-    CustomerOffers,
-    FoundCustomer,
-    MatchedBy,
-    customer_offers,
-    find_at_point_of_sale,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AssignedCard",
-    "CardOrigin",
-    "CatalogueReport",
-    "Checkout",
-    "CreatedCustomer",
-    "CustomerOffers",
-    "Dossier",
-    "DossierPart",
-    "DuplicatesReport",
-    "FoundCustomer",
-    "HandoverToken",
-    "LoginCase",
-    "LoginCheck",
-    "MatchedBy",
-    "NewCard",
-    "PartStatus",
-    "PasswordLogin",
-    "RecordedEvent",
-    "RowResult",
-    "RowStatus",
-    "SentPurchase",
-    "SignUpCheck",
-    "SyncedCustomer",
-    "accept_payment",
-    "assign_card",
-    "assign_card_number",
-    "cancel_purchase",
-    "canceled_bill",
-    "check_login",
-    "check_sign_up",
-    "close_bill",
-    "create_customer",
-    "customer_offers",
-    "dossier",
-    "find_at_point_of_sale",
-    "find_customer",
-    "find_duplicates",
-    "find_purchase",
-    "link_customer",
-    "record_event",
-    "resend_purchase",
-    "send_password_link",
-    "send_password_setup",
-    "send_purchase",
-    "set_password",
-    "sign_up",
-    "sign_up_for_newsletter",
-    "sync_customer",
-    "sync_product_brands",
-    "sync_product_groups",
-    "sync_products",
-]
+from carecloud_async.workflows import cards, catalogues, checkout, customers, duplicates, events, logins, point_of_sale
+from carecloud_async.workflows import dossier as _dossier
+from carecloud_async.workflows.cards import *
+from carecloud_async.workflows.catalogues import *
+from carecloud_async.workflows.checkout import *
+from carecloud_async.workflows.customers import *
+from carecloud_async.workflows.dossier import *
+from carecloud_async.workflows.duplicates import *
+from carecloud_async.workflows.events import *
+from carecloud_async.workflows.logins import *
+from carecloud_async.workflows.point_of_sale import *
+
+_MODULES = (cards, catalogues, checkout, customers, _dossier, duplicates, events, logins, point_of_sale)
+
+if not TYPE_CHECKING:  # type checkers read the star imports
+    __all__ = sorted(
+        (name for module in _MODULES for name in module.__all__), key=lambda name: (not name[0].isupper(), name)
+    )

@@ -8,12 +8,12 @@ file and does all of that by itself: tills should use it.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import evolve, field, frozen
 
-from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.codec.fields import UNSET
 from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import CareCloudError, ConfigurationError, ConflictError
 from carecloud_async.fixes import RESEND_BILL
@@ -30,7 +30,9 @@ from carecloud_async.workflows.safe_writes import found_after, one_write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from carecloud_async._base.codec.json_text import JsonObject
     from carecloud_async.client import CareCloud
+    from carecloud_async.models.base import Model
     from carecloud_async.models.purchases import AcceptedPayment, Purchase
 
 __all__ = [
@@ -44,8 +46,6 @@ __all__ = [
     "resend_purchase",
     "send_purchase",
 ]
-
-T = TypeVar("T")
 
 #: The vendor's rule: a bill that cancels another one has that bill's id with this in front.
 _CANCELS = "C"
@@ -146,34 +146,18 @@ def close_bill(
 
 
 def _recap(accepted: AcceptedPayment) -> PaymentRecapInput:
+    # The API requires a `bill_item_id`, also of a discount on the whole bill.
+    discounts = [{"bill_item_id": "", **_shown(discount)} for discount in accepted.recommended_discounts]
     return PaymentRecapInput(
-        credit_points=_or_unset(accepted.credit_points),
-        amount_for_credit=_or_unset(accepted.credit),
-        vouchers=[
-            PaymentVoucherInput(
-                code=_or_unset(voucher.code),
-                name=_or_unset(voucher.name),
-                discount_value=_or_unset(voucher.discount_value),
-                discount_percent=_or_unset(voucher.discount_percent),
-                bill_item_id=_or_unset(voucher.bill_item_id),
-            )
-            for voucher in accepted.vouchers
-        ],
-        recommended_discounts=[
-            DiscountItemInput(
-                bill_item_id=discount.bill_item_id or "",  # the API requires it, also of a discount on the whole bill
-                discount_code=_or_unset(discount.discount_code),
-                discount_value=_or_unset(discount.discount_value),
-                discount_percent=_or_unset(discount.discount_percent),
-                description=_or_unset(discount.description),
-            )
-            for discount in accepted.recommended_discounts
-        ],
+        credit_points=UNSET if accepted.credit_points is None else accepted.credit_points,
+        amount_for_credit=UNSET if accepted.credit is None else accepted.credit,
+        vouchers=[PaymentVoucherInput.from_dict(_shown(voucher)) for voucher in accepted.vouchers],
+        recommended_discounts=[DiscountItemInput.from_dict(discount) for discount in discounts],
     )
 
 
-def _or_unset(value: T | None) -> T | Unset:
-    return UNSET if value is None else value
+def _shown(record: Model) -> JsonObject:
+    return {name: value for name, value in record.to_dict().items() if value is not None}
 
 
 async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:

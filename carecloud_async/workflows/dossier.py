@@ -386,24 +386,10 @@ async def _read_list(
     except AuthenticationError:
         raise
     except CareCloudError as error:
-        status = _status_of(error)
-        if status is PartStatus.NOT_AVAILABLE:
-            status = await _status_of_first_page(listing)
-        return attrs.evolve(asked, status=status, reason=str(error))
+        return attrs.evolve(asked, status=_status_of(error), reason=str(error))
     if is_under:
         return attrs.evolve(asked, exact=report.exact, raw_records=tuple(lines))
     return _of_customer(attrs.evolve(asked, exact=report.exact), lines, customer_id)
-
-
-async def _status_of_first_page(listing: Listing[Any]) -> PartStatus:
-    """Return the status of a list that was not found: one whose beginning is there is not missing from the project."""
-    try:
-        await listing.fresh().page()
-    except AuthenticationError:
-        raise
-    except CareCloudError as error:
-        return _status_of(error)
-    return PartStatus.FAILED
 
 
 def _of_customer(part: DossierPart, lines: Sequence[bytes], customer_id: str) -> DossierPart:

@@ -101,25 +101,6 @@ async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
     assert not found.is_complete
 
 
-@pytest.mark.parametrize("place", [0, 2])
-async def test_a_list_that_is_not_found_in_its_middle_failed(sandbox, place):
-    """A 404 once, or on a later page, does not say that the project lacks the list: the dossier is not complete."""
-    sandbox.settings.max_count = 2
-    asked = []
-
-    def before(request):
-        if request.url.path.endswith("/v1.0/cards"):
-            asked.append(request)
-            if len(asked) == place + 1:
-                return httpx.Response(404, json={"error": {"exception": "not_found"}})
-        return None
-
-    async with connect(sandbox, transport=kit.through(sandbox, before)) as client:
-        found = await dossier(client, FIRST_CUSTOMER_ID)
-    assert by_name(found)["cards"].status is PartStatus.FAILED
-    assert not found.is_complete
-
-
 async def test_a_customer_who_is_deleted_meanwhile_has_no_dossier(sandbox):
     """Lists of a customer who is gone are empty or not found: no dossier calls that complete."""
 
