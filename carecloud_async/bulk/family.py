@@ -172,7 +172,6 @@ class BulkWrites:
         required_create_fields: those that every create needs.
         parts: makes the parts that rows may have; a function, so that few programs import them.
         batch_updates: whether the batch endpoint also updates records that it knows.
-        family: makes the family of a resource, where its declared methods do not say how; a function, as `parts`.
         wrapper: an object in which rows may have fields of the record, as the create's body has them.
         aliases: other names of columns, with the dotted fields that they lead to.
         items: a list in the record whose objects may stand in lines of their own.
@@ -183,7 +182,6 @@ class BulkWrites:
     required_create_fields: tuple[str, ...] = ()
     parts: Callable[[], Parts] | None = None
     batch_updates: bool = False
-    family: Callable[[Any], Family] | None = None
     wrapper: str | None = None
     aliases: Mapping[str, str] = field(factory=dict)
     items: Items | None = None

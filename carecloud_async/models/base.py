@@ -199,12 +199,6 @@ class Input(_Record):
         return input_schema(cls, source, handler)
 
 
-def _meant_field(name: str, cls: type[Input]) -> str:
-    from carecloud_async._base.codec.fields import meant_field  # only needed for errors
-
-    return meant_field(name, cls)
-
-
 def _checked(init: Callable[..., None], cls: type[Input]) -> Callable[..., None]:
     """Return the constructor of an input that checks days and times, and names the place of a field not its own."""
 
@@ -219,7 +213,7 @@ def _checked(init: Callable[..., None], cls: type[Input]) -> Callable[..., None]
             unknown = next((name for name in kwargs if name not in fields.field_types(cls)), None)
             if unknown is None:
                 raise
-            hint = _meant_field(unknown, cls)
+            hint = fields.meant_field(unknown, cls)
             raise TypeError(f"{cls.__name__}() has no field {unknown!r}{hint}") from None
         finally:
             kwargs.clear()  # a traceback with local variables would show them

@@ -17,10 +17,20 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
-from carecloud_async._base.codec.fields import UNSET, Unset, api_names, element_type, field_types, is_model, typed_cache
+from carecloud_async._base.codec.fields import (
+    UNSET,
+    Unset,
+    api_names,
+    element_type,
+    field_types,
+    is_model,
+    meant_field,
+    typed_cache,
+)
 from carecloud_async._base.codec.json_text import json_kind
 from carecloud_async._base.codec.write import plain_number
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.read_only import read_only_names
 
 __all__ = ["UPLOADS", "ReadableFile", "Upload", "by_digits", "day_of", "keepers", "read_input"]
 
@@ -235,9 +245,6 @@ def _object(cls: Any, plain: Any, place: _Place) -> Any:
 
 
 def _no_field(name: str, cls: Any) -> str:
-    from carecloud_async._base.codec.fields import meant_field  # only needed for errors
-    from carecloud_async.models.read_only import read_only_names
-
     if cls.reads is not None and name in read_only_names(cls.reads):
         return "is read-only: leave it out"
     return f"is not a field of {cls.__name__}{meant_field(name, cls)}"

@@ -32,9 +32,7 @@ class BulkWriting(Resource):
         return None
 
     def _as_family(self) -> Family:
-        """Return what bulk writes need of the family."""
-        if self._bulk.family is not None:
-            return self._bulk.family(self)
+        """Return what bulk writes need of the family; overridden where its declared methods do not say it."""
         from carecloud_async.resources.bulk_target import DeclaredFamily  # few programs write in bulk
 
         return DeclaredFamily(self, self._bulk, self._merge_rules())

@@ -39,19 +39,17 @@ async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRec
     return await CREDITS.find(CreditHistory(family.caller).list, keys)
 
 
-def _family_of_credits(resource: Credits) -> BulkFamily:
-    from carecloud_async.resources.actions_in_bulk import CREDITS, Amounts  # few programs write in bulk
-
-    return Amounts(resource, resource._bulk, CREDITS)
-
-
 class Credits(BulkWriting, call="credits"):
     """The credits that customers earned."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),),
-        family=_family_of_credits,
+        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),)
     )
+
+    def _as_family(self) -> BulkFamily:
+        from carecloud_async.resources.actions_in_bulk import CREDITS, Amounts  # few programs write in bulk
+
+        return Amounts(self, self._bulk, CREDITS)
 
     purchases: SubResource[CreditPurchases] = SubResource(CreditPurchases)
     """The purchases of one credit."""
@@ -208,18 +206,17 @@ async def _find_statuses(family: BulkFamily, keys: Sequence[tuple[str, ...]]) ->
     return await find_statuses(family, keys)
 
 
-def _family_of_statuses(resource: Statuses) -> BulkFamily:
-    from carecloud_async.resources.actions_in_bulk import StatusWrites  # few programs write in bulk
-
-    return StatusWrites(resource, resource._bulk)
-
-
 class Statuses(BulkWriting, call="statuses"):
     """The loyalty statuses that customers can have. Its bulk writes give them to customers."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="customer_id", ids=1, in_record=False, find=_find_statuses),), family=_family_of_statuses
+        keys=(Key(name="customer_id", ids=1, in_record=False, find=_find_statuses),)
     )
+
+    def _as_family(self) -> BulkFamily:
+        from carecloud_async.resources.actions_in_bulk import StatusWrites  # few programs write in bulk
+
+        return StatusWrites(self, self._bulk)
 
     @lists("getStatuses", "/statuses", id_field="status_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:

@@ -46,19 +46,17 @@ async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRec
     return await POINTS.find(PointHistory(family.caller).list, keys)
 
 
-def _family(resource: Points) -> BulkFamily:
-    from carecloud_async.resources.actions_in_bulk import POINTS, Amounts  # few programs write in bulk
-
-    return Amounts(resource, resource._bulk, POINTS)
-
-
 class Points(BulkWriting, call="points"):
     """The points that customers earned."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),),
-        family=_family,
+        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),)
     )
+
+    def _as_family(self) -> BulkFamily:
+        from carecloud_async.resources.actions_in_bulk import POINTS, Amounts  # few programs write in bulk
+
+        return Amounts(self, self._bulk, POINTS)
 
     purchases: SubResource[PointPurchases] = SubResource(PointPurchases)
     """The purchases of one point."""

@@ -52,22 +52,20 @@ class PurchasePoints(Resource, call="purchases.points"):
         """
 
 
-def _family(resource: Purchases) -> BulkFamily:
-    from carecloud_async.resources.bills import Bills  # few programs write in bulk
-
-    return Bills(resource, resource._bulk, resource._merge_rules(), send=type(resource).send_purchase)
-
-
 class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     """Customers' purchases; calculates and sends new ones."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="purchase_id", by_id=True), Key(name="external_purchase_id", filter="external_purchase_id")),
-        family=_family,
         wrapper="bill",
         aliases={"bill_id": "external_purchase_id"},
         items=Items(name="bill_items", key="external_purchase_id"),
     )
+
+    def _as_family(self) -> BulkFamily:
+        from carecloud_async.resources.bills import Bills  # few programs write in bulk
+
+        return Bills(self, self._bulk, self._merge_rules(), send=type(self).send_purchase)
 
     def _is_alike(self, name: str, shown: Any, given: Any) -> bool:
         """See `BulkWriting._is_alike`."""

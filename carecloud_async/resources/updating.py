@@ -203,8 +203,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             NotFoundError: there is no such record.
         """
         changes = conceal(changes)
-        if if_unchanged is not None:
-            _require_record(if_unchanged)
+        if if_unchanged is not None and not isinstance(if_unchanged, Model):
+            raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
         write, rules = declared(type(self).replace).operation, self._merge_rules()  # type: ignore[attr-defined]
         ids = self._path_ids(record_id)
         self._caller.require(write)
@@ -269,16 +269,6 @@ class Updating(BulkWriting, Generic[Changes, Record]):
 
 def _method(resource: Resource, name: str) -> Declared:
     return declared(getattr(type(resource), name))
-
-
-def _require_record(value: Any) -> None:
-    """Raise unless a value is a record that was read.
-
-    Raises:
-        ConfigurationError: naming what to give.
-    """
-    if not isinstance(value, Model):
-        raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
 
 
 def _require_unchanged(record: RawJson, before: Model, operation: Operation, rules: MergeRules) -> None:

@@ -15,7 +15,7 @@ from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_records import InterestRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.ids import same_id, same_key
-from carecloud_async.resources.customers.external_ids import filters_external_ids, may_be_second_id
+from carecloud_async.resources.customers.bulk_lookups import filters_external_ids, may_be_second_id
 from carecloud_async.workflows.cards import AssignedCard, assign_card, assign_card_number
 from carecloud_async.workflows.safe_writes import found_after, one_write
 

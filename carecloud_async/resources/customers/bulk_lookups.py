@@ -1,7 +1,8 @@
-"""How bulk writes find customers where a filter alone cannot: by phone, ids in other systems, and numbers of cards."""
+"""How customers are found where a filter alone cannot: by phone, ids in other systems, and numbers of cards."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -9,27 +10,31 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from carecloud_async._lists.listings.look_ups import look_up_page
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
 from carecloud_async.bulk.pages import PAGE, TakenError, read_some
 from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.errors import BadRequestError
 from carecloud_async.models.ids import same_id
-from carecloud_async.resources.customers.external_ids import filters_external_ids, may_be_second_id
 
 if TYPE_CHECKING:
     from carecloud_async.resources.customer_settings import CustomerSourceRecords
 
 __all__ = [
+    "filters_external_ids",
     "find_by_card_numbers",
     "find_by_external_ids",
     "find_by_phone",
     "find_source_holders",
+    "may_be_second_id",
     "named_properties",
 ]
 
 #: A key, and the id of the customer who has it.
 Holder: TypeAlias = tuple[tuple[str, ...], str]
+
+_NO_SUCH_ID: Final = "carecloud-async.no-such-external-id"
 
 #: The types of properties whose values are converted, by the API's names. Texts, times (whose form the API leaves open)
 #: and the project's own types are sent as the row has them.
@@ -162,3 +167,27 @@ async def named_properties(customers: Family) -> Mapping[str, NamedPart]:
         named.property_id: NamedPart(name=named.name or "", hint=_HINTS.get((named.data_type or "").strip().casefold()))
         async for named in properties
     }
+
+
+async def filters_external_ids(records: CustomerSourceRecords, customer_source_id: str) -> bool:
+    """Return whether the server shows nothing for an external id that no customer has; one request.
+
+    Only then does a record that shows another id hold the one that was asked for, as a second id.
+    """
+    listing = records.list(
+        customer_source_id=customer_source_id, external_ids=[_NO_SUCH_ID], external_id=_NO_SUCH_ID, count=1
+    )
+    return not (await look_up_page(listing)).items
+
+
+def may_be_second_id(shown: str, wanted: str) -> bool:
+    """Return whether a record that shows another external id than the one that was asked for may hold that one too.
+
+    Not if they differ only in case or accents: databases find such ids as well, and they are another customer's.
+    """
+    return _plain(shown) != _plain(wanted)
+
+
+def _plain(external_id: str) -> str:
+    letters = unicodedata.normalize("NFKD", external_id.strip().casefold())
+    return "".join(one for one in letters if not unicodedata.combining(one))

@@ -30,17 +30,15 @@ from carecloud_async.resources.customers.loyalty import (
     CustomerRewards,
     CustomerVouchers,
 )
-from carecloud_async.resources.customers.people import (
+from carecloud_async.resources.customers.records import (
     CustomerAddresses,
     CustomerEvents,
-    CustomerReferrals,
-    CustomerRelatedCustomers,
-)
-from carecloud_async.resources.customers.records import (
     CustomerInterestRecords,
     CustomerPartnerRecords,
     CustomerPropertyRecords,
     CustomerRecommendationRecords,
+    CustomerReferrals,
+    CustomerRelatedCustomers,
     CustomerSegmentRecords,
     CustomerSourceRecords,
     CustomerStatusRecords,

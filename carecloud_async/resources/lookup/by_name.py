@@ -22,7 +22,6 @@ __all__ = [
     "all_families",
     "bind",
     "bulk_families",
-    "enterprise_lists",
     "find_list",
     "find_method",
     "list_model",
@@ -100,14 +99,9 @@ def bind(client: Families, names: Sequence[str], ids: list[str]) -> Any:
 @cache
 def listable() -> Mapping[str, Operation]:
     """Return every list that an enterprise user may ask for, by its name, such as `cards` or `customers.cards`."""
-    return enterprise_lists(OPERATIONS.values())
-
-
-def enterprise_lists(operations: Iterable[Operation]) -> Mapping[str, Operation]:
-    """Return those of some operations that are lists which an enterprise user may ask for; see `listable`."""
     return {
         operation.call.removesuffix(".list"): operation
-        for operation in operations
+        for operation in OPERATIONS.values()
         if operation.method == "GET" and operation.result_key and Interface.ENTERPRISE in operation.interfaces
     }
 
