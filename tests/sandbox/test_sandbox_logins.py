@@ -184,12 +184,3 @@ async def test_an_authentication_token_is_valid_once_and_ends(sandbox, customer)
     late = await fetch()
     sandbox.advance(timedelta(minutes=6).total_seconds())
     assert (await use(late)).status_code == 401
-
-
-async def test_a_device_is_set_up_again(sandbox, customer):
-    """The setup and the push token of a device are replaced."""
-    token = await customer.device_token()
-    setup = {"language_id": "cs", "allowed_gps": False, "allowed_notifications": True}
-    changed = await customer.call("PUT", f"/tokens/{token}", token=token, json={"setup": setup, "push_token": "push"})
-    (device,) = sandbox.device_tokens
-    assert (changed.status_code, device.setup, device.push_token) == (204, setup, "push")

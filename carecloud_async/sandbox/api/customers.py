@@ -30,9 +30,7 @@ def create(call: Call) -> JsonObject:
     account = Account(
         password=checked_password(body, required=body["autologin"]),
         social=checked_social(body),
-        property_records=tuple(body.get("property_records") or ()),
         customer_source=body["customer_source"],
-        referral_code=code,
     )
     if code not in (None, REFERRAL_CODE):
         raise invalid("referral_code", "not_found", value=str(code))
@@ -40,7 +38,7 @@ def create(call: Call) -> JsonObject:
     record = {name: value for name, value in customer.items() if name not in read_only_names("Customer")}
     record["personal_information"] = _personal_information(call, customer, before={})
     customer_id = state.customers.insert(record, account=account)
-    _write_properties(call, account.property_records, customer_id=customer_id)
+    _write_properties(call, body.get("property_records") or (), customer_id=customer_id)
     source = account.customer_source
     # Only an external id is looked for afterwards; without one the tables need not be read.
     shown = source.get("external_id") or next(iter(source.get("external_ids") or ()), None)
@@ -57,11 +55,7 @@ def replace(call: Call) -> None:
     _, customer_id = record_in_path(call)
     body = _checked_body(call)
     customer, store = body["customer"], call.state.customers
-    account = {
-        "property_records": tuple(body.get("property_records") or ()),
-        "password": checked_password(body, required=False),
-        "social": checked_social(body),
-    }
+    account = {"password": checked_password(body, required=False), "social": checked_social(body)}
     _refuse_taken_email(call, customer, other_than=customer_id)
     read_only = read_only_names("Customer")
     before = store.record(customer_id)

@@ -129,15 +129,8 @@ def create_token(call: Call, body: JsonObject) -> JsonObject:
     """A new token for a device ends the older one."""
     application_id = body["external_application_id"]
     _check_application(application_id)
-    token_id = call.state.device_tokens.create(
-        application_id=application_id, device=body["device"], setup=body["setup"], push_token=body.get("push_token")
-    )
-    return {"token_id": token_id}
-
-
-def change_token(call: Call, body: JsonObject) -> None:
-    """Replace the setup and the push token of a device."""
-    call.state.device_tokens.change_setup(call.path["token_id"], setup=body["setup"], push_token=body.get("push_token"))
+    device_id = str(body["device"]["device_id"])
+    return {"token_id": call.state.device_tokens.create(application_id=application_id, device_id=device_id)}
 
 
 def unbind_token(call: Call, _body: JsonObject) -> None:

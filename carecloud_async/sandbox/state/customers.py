@@ -217,18 +217,14 @@ class Account:
     Attributes:
         password: Password of the customer interface, or `None` if none was ever set.
         social: Network id and token, or `None`.
-        property_records: As they were sent.
         customer_source: As it was sent (`CustomerSourceRecord`).
         card: Number of the customer's card.
-        referral_code: The code that the customer came with, or `None`.
     """
 
     password: str | None = attrs.field(default=None, repr=False)
     social: tuple[str, str] | None = attrs.field(default=None, repr=False)
-    property_records: tuple[JsonObject, ...] = attrs.field(default=(), repr=False)
     customer_source: JsonObject = attrs.field(factory=dict, repr=False)
     card: str | None = attrs.field(default=None, repr=False)
-    referral_code: str | None = attrs.field(default=None, repr=False)
 
 
 class CustomerStore(Table):

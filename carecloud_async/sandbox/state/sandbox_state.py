@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from random import Random
@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from carecloud_async.sandbox.constants import USER_LOGIN, USER_PASSWORD
-from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customers import CustomerStore
 from carecloud_async.sandbox.state.tables import Tables
 
@@ -116,20 +115,10 @@ class DeviceRecord:
 
     Attributes:
         token_id: The token, which is the bearer token of every later call.
-        device_id: The device, as the application calls it.
-        external_application_id: The application.
-        device: The device as it was sent.
-        setup: The setup as it was sent last.
-        push_token: As it was sent last, or `None`.
         customer_id: The customer who is logged in on it, or `None`.
     """
 
     token_id: str = attrs.field(repr=False)
-    device_id: str
-    external_application_id: str
-    device: JsonObject = attrs.field(repr=False)
-    setup: JsonObject = attrs.field(repr=False)
-    push_token: str | None = attrs.field(default=None, repr=False)
     customer_id: str | None = None
 
 
@@ -145,35 +134,21 @@ class DeviceTokens:
         self._tokens: dict[str, DeviceRecord] = {}
         self._by_device: dict[tuple[str, str], str] = {}
 
-    def __iter__(self) -> Iterator[DeviceRecord]:
-        return iter(list(self._tokens.values()))
-
-    def create(self, *, application_id: str, device: JsonObject, setup: JsonObject, push_token: str | None) -> str:
+    def create(self, *, application_id: str, device_id: str) -> str:
         """Make a token for a device; it ends an older one of the same device and application.
 
         Returns:
             The token.
         """
-        token_id, device_id = self._new_value(), str(device["device_id"])
+        token_id = self._new_value()
         self._tokens.pop(self._by_device.get((application_id, device_id), ""), None)
         self._by_device[application_id, device_id] = token_id
-        self._tokens[token_id] = DeviceRecord(
-            token_id=token_id,
-            device_id=device_id,
-            external_application_id=application_id,
-            device=device,
-            setup=setup,
-            push_token=push_token,
-        )
+        self._tokens[token_id] = DeviceRecord(token_id=token_id)
         return token_id
 
     def find(self, token_id: str) -> DeviceRecord | None:
         """The token with this value if it is valid now."""
         return self._tokens.get(token_id)
-
-    def change_setup(self, token_id: str, *, setup: JsonObject, push_token: str | None) -> None:
-        """Replace the setup and the push token of a device."""
-        self._tokens[token_id] = attrs.evolve(self._tokens[token_id], setup=setup, push_token=push_token)
 
     def bind(self, token_id: str, *, customer_id: str | None) -> None:
         """Log a customer in on a token, or with `None` out; the token itself stays valid."""
