@@ -43,9 +43,7 @@ class Fault:
         path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
 
 
-_ABANDONED: Final = (
-    "await self._held.abandon_rows([write for write, one in results if self._records.may_be_hidden(write, one)])"
-)
+_ABANDONED: Final = "await self._held.abandon_rows(hidden)"
 _ENDED: Final = "ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))"
 
 KNOWN: Final[Sequence[Fault]] = (
@@ -179,8 +177,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a lost create that no look-up shows is sent again",
         theme="by card",
         file="bulk/records.py",
-        right="if is_doubted and isinstance(one, Plan)",
-        wrong="if False and isinstance(one, Plan)",
+        right="if is_doubted and isinstance(decision, Plan)",
+        wrong="if False and isinstance(decision, Plan)",
     ),
     Fault(
         name="another program's database is taken as a journal",
@@ -228,7 +226,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="an outbox sends what its queue does not know as intended",
         theme="tills",
         file="bulk/journal.py",
-        right='self._move(Move.INTEND, "intent = ?, due = NULL, lost_at = NULL", values)',
+        right='self._move(State.INTENDED, "intent = ?, due = NULL, lost_at = NULL", values)',
         wrong='self._update("intent = ?", [(None, number) for _, number in values])',
     ),
     Fault(
@@ -371,7 +369,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a resumed run lets a later row write the part of a lost request",
         theme="late parts",
         file="bulk/engine.py",
-        right="await self._held.claim([one for one in lost if one.kind != RECORD])",
+        right="await self._held.claim([write for write in lost if write.kind != RECORD])",
         wrong="await self._held.claim([])",
     ),
     Fault(

@@ -16,10 +16,12 @@ with the ids. The API has no conditional writes: a change that another program m
 seconds at most, is overwritten. Keys are unique for a user on a machine: two machines, or two users of one machine,
 that create the same key at the same time may both create it.
 
-**Where to begin.** `machine` draws a write. `run` writes a source from beginning to end: `sources`, `columns`,
-`convert` and `check` make its rows ready for the `journal`. `engine` then leads them through the machine: `held_keys`
-and `claims` hold their keys, `records` and `parts` look them up (`finding`) and decide (`decide`), `sending` sends.
-`results` writes the files. `writer` does the same for single rows. `family` says what all of this needs of a family.
+**Where to begin.** `machine` draws a write. `run` writes a source from beginning to end. `sources` read its rows,
+`columns` finds the field of each column, and `check` checks each row (`convert` its values, in the `spellings` of
+people) for the `journal`. `engine` then leads the rows through the machine: `held_keys` and `claims` hold their keys,
+`records` and `parts` look them up (`finding`) and decide (`decide`, by `compare`), `gate` lets them leave, `sending`
+sends them. `metrics` counts, `results` writes the files. `writer` does the same for single rows. `family` says what all
+of this needs of a family.
 """
 
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError

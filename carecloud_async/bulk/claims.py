@@ -177,8 +177,8 @@ class Claims:
             made: keys whose record was created; that time is kept too.
         """
         now = self._clock.monotonic()
-        let_go = [(now, 0, self._digest(one), self.owner) for one in records]
-        let_go += [(now, _MADE, self._digest(one), self.owner) for one in made]
+        let_go = [(now, 0, self._digest(record), self.owner) for record in records]
+        let_go += [(now, _MADE, self._digest(key), self.owner) for key in made]
         of_keys = [(self._digest(key), self.owner) for key in keys]
         with self._db.transaction():
             self._db.execute_many("DELETE FROM claims WHERE key = ? AND owner = ?", of_keys)
@@ -220,7 +220,7 @@ class Claims:
         now = self._clock.monotonic()
         with self._db.transaction():
             find = "SELECT key, doubted FROM claims WHERE owner = ? AND settle > 0"
-            others = [one for one in self._db.execute(find, (self.owner,)) if one[0] not in kept]
+            others = [row for row in self._db.execute(find, (self.owner,)) if row[0] not in kept]
             left = [(_NOBODY, now - self._settle_seconds, key) for key, doubted in others if doubted == _DOUBTED]
             let_go = [(now, key) for key, doubted in others if doubted != _DOUBTED]
             self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ?", left)
@@ -272,9 +272,9 @@ class Claims:
 
     def _is_alive(self, owner: int) -> bool:
         """Return whether a run has not ended; if it has, and that was not noted yet, note it."""
-        found = self._db.execute("SELECT slot FROM owners WHERE owner = ?", (owner,))
-        lock = self._lock_slot(found[0][0]) if found else None
-        if found and lock is None:
+        slots = self._db.execute("SELECT slot FROM owners WHERE owner = ?", (owner,))
+        lock = self._lock_slot(slots[0][0]) if slots else None
+        if slots and lock is None:
             return True
         if lock is not None:
             lock.close()

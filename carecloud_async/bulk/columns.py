@@ -309,7 +309,7 @@ class Columns:
 
     def _part_path(self, name: str) -> str:
         """Return the path of a part: its prefix and an id, also where the column has the name of that id."""
-        prefix = next((one for one in self._prefixes if name.startswith(one)), "")
+        prefix = next((prefix for prefix in self._prefixes if name.startswith(prefix)), "")
         if not prefix:
             return name
         if not self._has_fetched:
@@ -317,7 +317,7 @@ class Columns:
         wanted, named = name.removeprefix(prefix), self._named_parts
         if named is None or wanted in named:
             return name
-        ids = [one for one, part in named.items() if part.name.strip().casefold() == wanted.strip().casefold()]
+        ids = [part_id for part_id, part in named.items() if part.name.strip().casefold() == wanted.strip().casefold()]
         if len(ids) == 1:
             return f"{prefix}{ids[0]}"
         what = f"{len(ids)} of them have that name: write {prefix}ID" if ids else "none has that id or name"
@@ -328,7 +328,7 @@ class Columns:
 
     def _part_hint(self, path: str) -> Any:
         """Return the type of a part's values."""
-        prefix = next((one for one in self._prefixes if path.startswith(one)), "")
+        prefix = next((prefix for prefix in self._prefixes if path.startswith(prefix)), "")
         if not prefix:
             return str
         part = (self._named_parts or {}).get(path.removeprefix(prefix))
@@ -366,12 +366,14 @@ class Columns:
 
 def _are_names(columns: Sequence[str]) -> bool:
     """Return whether columns may be names: rows of data have a key, which is an address or mostly digits."""
-    return not any("@" in one or sum(map(str.isdigit, one)) >= sum(map(str.isalpha, one)) for one in columns)
+    return not any(
+        "@" in column or sum(map(str.isdigit, column)) >= sum(map(str.isalpha, column)) for column in columns
+    )
 
 
 def _letters(name: str) -> str:
     """Return the letters and digits of a name, without case and accents."""
-    return "".join(one for one in normalize("NFKD", name.casefold()) if one.isalnum())
+    return "".join(letter for letter in normalize("NFKD", name.casefold()) if letter.isalnum())
 
 
 def _item_fields(facts: FamilyFacts) -> Mapping[str, Place]:
@@ -379,12 +381,12 @@ def _item_fields(facts: FamilyFacts) -> Mapping[str, Place]:
     items, model = facts.writes.items, facts.create_model
     if items is None or model is None:
         return {}
-    found: dict[str, Place] = {}
+    places: dict[str, Place] = {}
     for name, core in core_types(core_type(element_type(core_types(model)[items.name]))).items():
         inner = core_type(element_type(core))
-        paths = [name, *(f"{name}.{one}" for one in core_types(inner))] if is_model(inner) else [name]
-        found |= {path: Place(path=f"{items.name}.{path}", hint=core, role="item") for path in paths}
-    return found | {place.path: place for place in found.values()}
+        paths = [name, *(f"{name}.{field}" for field in core_types(inner))] if is_model(inner) else [name]
+        places |= {path: Place(path=f"{items.name}.{path}", hint=core, role="item") for path in paths}
+    return places | {place.path: place for place in places.values()}
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

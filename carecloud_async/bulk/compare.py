@@ -53,20 +53,20 @@ def changed_fields(record: Any, changes: Mapping[str, Any], model: Any, prefix: 
         model: the input class of the record; `None` if that is not known.
         prefix: put before the names.
     """
-    found = []
+    changed = []
     kinds = {} if model is None else _kinds_of(model)
     for name, value in changes.items():
         now, kind = record.get(name) if isinstance(record, Mapping) else None, kinds.get(name, _UNKNOWN)
         if kind.is_any:
             is_same = is_same_value(now, value)
         elif isinstance(value, Mapping):
-            found += changed_fields(now, value, kind.model, f"{prefix}{name}.")
+            changed += changed_fields(now, value, kind.model, f"{prefix}{name}.")
             continue
         else:
             is_same = _is_same(now, value, kind.element)
         if not is_same:
-            found.append(f"{prefix}{name}")
-    return found
+            changed.append(f"{prefix}{name}")
+    return changed
 
 
 @frozen(kw_only=True)
@@ -110,7 +110,7 @@ def only_fields(changes: Mapping[str, Any], names: Sequence[str], prefix: str = 
         path = f"{prefix}{name}"
         if path in names:
             made[name] = value
-        elif isinstance(value, Mapping) and any(one.startswith(f"{path}.") for one in names):
+        elif isinstance(value, Mapping) and any(name.startswith(f"{path}.") for name in names):
             made[name] = only_fields(value, names, f"{path}.")
     return made
 
@@ -132,7 +132,9 @@ def known_elements(record: Any, model: Any) -> Any:
         elif kind.element is not None and isinstance(made[name], list):
             known = set(api_names(kind.element).values())
             made[name] = [
-                {one: value for one, value in item.items() if one in known} if isinstance(item, Mapping) else item
+                {inner_name: value for inner_name, value in item.items() if inner_name in known}
+                if isinstance(item, Mapping)
+                else item
                 for item in made[name]
             ]
     return made
@@ -209,7 +211,7 @@ def _is_same(now: Any, value: Any, element: Any = None) -> bool:
     if value is None or now is None:
         return value is None and _is_nothing(now)
     if isinstance(value, Mapping):
-        return isinstance(now, Mapping) and all(_is_same(now.get(one), value.get(one)) for one in {**now, **value})
+        return isinstance(now, Mapping) and all(_is_same(now.get(name), value.get(name)) for name in {**now, **value})
     if isinstance(value, (list, tuple)):
         return isinstance(now, list) and _is_same_list(now, value, element)
     if isinstance(now, (Mapping, list)):

@@ -141,7 +141,8 @@ class Converter:
         if not isinstance(value, (list, tuple)):
             raise ConversionError("not a list")
         return [
-            inner._convert_named(f"item {number}", one, element, enumeration) for number, one in enumerate(value, 1)
+            inner._convert_named(f"item {number}", element_value, element, enumeration)
+            for number, element_value in enumerate(value, 1)
         ]
 
     def _convert_named(self, name: str, value: Any, hint: Any, enumeration: str | None) -> Any:
@@ -161,13 +162,13 @@ class Converter:
         hints = {names[field]: (hint, ENUMERATIONS.get((model.__name__, field))) for field, hint in types.items()}
         dropped = read_only_names(model.reads) if getattr(model, "reads", None) is not None else frozenset()
         made: dict[str, Any] = {}
-        for name, one in value.items():
+        for name, inner_value in value.items():
             if name in dropped:
                 continue
             if name not in hints:
                 raise ConversionError(f"an object with the unknown field {str(name)[:60]}")
             hint, enumeration = hints[name]
-            made[name] = inner._convert_named(name, one, hint, enumeration)
+            made[name] = inner._convert_named(name, inner_value, hint, enumeration)
         return made
 
     def value_of_property_column(self, value: Any, enumeration: str | None) -> Any:
@@ -236,12 +237,12 @@ class Converter:
         text = text.strip()
         if self.decimal is None:
             return text
-        found = _WITH_SEPARATORS[self.decimal].fullmatch(text)
-        if found is None:
+        match = _WITH_SEPARATORS[self.decimal].fullmatch(text)
+        if match is None:
             return "" if self.decimal == "," and "." in text else text
-        whole = "".join(one for one in found["whole"] if one.isdecimal())
-        fraction = (found["fraction"] or "").rstrip("0")
-        return f"{found['sign']}{whole}" + (f".{fraction}" if fraction else "")
+        whole = "".join(digit for digit in match["whole"] if digit.isdecimal())
+        fraction = (match["fraction"] or "").rstrip("0")
+        return f"{match['sign']}{whole}" + (f".{fraction}" if fraction else "")
 
     def phone(self, text: str) -> str:
         """Return a phone number as the API takes it."""
@@ -266,9 +267,9 @@ class Converter:
         if isinstance(value, int) and value in {0, 1}:
             return bool(value)
         if isinstance(value, str):
-            found = truth_of(value)
-            if found is not None:
-                return found
+            truth = truth_of(value)
+            if truth is not None:
+                return truth
         raise ConversionError("neither true nor false")
 
     def day(self, value: Any, _enumeration: str | None) -> str:
@@ -282,10 +283,10 @@ class Converter:
             value = value.date()
         if isinstance(value, date):
             return str(value.isoformat())
-        found = read_day(value.strip(), **self._dates) if isinstance(value, str) else None
-        if found is None:
+        day = read_day(value.strip(), **self._dates) if isinstance(value, str) else None
+        if day is None:
             raise self._no_date("date", "YYYY-MM-DD", "DD.MM.YYYY")
-        return found.isoformat()
+        return day.isoformat()
 
     def moment(self, value: Any, _enumeration: str | None) -> str:
         """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; seconds may be missing."""

@@ -32,22 +32,30 @@ _UNKNOWN = "a field that the SDK does not know cannot be changed"
 
 
 def decide(
-    row: CheckedRow, found: Sequence[bytes], *, family: Family, key: Key | None, options: BulkWriteOptions
+    row: CheckedRow,
+    records: Sequence[bytes],
+    *,
+    family: Family,
+    key: Key | None,
+    options: BulkWriteOptions,
+    read_at: float = 0.0,
 ) -> RowResult | Plan:
-    """Return what a row does to the records that were found for its key."""
+    """Return what a row does to the records that were found for its key; `read_at` is when, see `Plan`."""
     try:
-        found = family.matching(row, found)
+        records = family.matching(row, records)
     except ValueError as error:
         return refused(str(error))
-    if not found:
-        return _create(row, family.facts, key, options)
+    if not records:
+        return _create(row, family.facts, key, options, read_at)
     assert key is not None  # noqa: S101  (records are found by keys)
-    if len(found) > 1:
-        return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(found)} records have this key",))
-    return _change(row, found[0], family, key, options)
+    if len(records) > 1:
+        return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(records)} records have this key",))
+    return _change(row, records[0], family, key, options, read_at)
 
 
-def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
+def _create(
+    row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkWriteOptions, read_at: float
+) -> RowResult | Plan:
     if key is not None:
         if options.mode == "update":
             return refused(f"{key.name}: no record has this key")
@@ -68,11 +76,13 @@ def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkW
     if reasons:
         return refused(*reasons)
     if facts.can_batch:
-        return Plan(kind="batch", body=record)
-    return Plan(kind="create", body=record, create_fields=_nested(row, facts))
+        return Plan(kind="batch", body=record, read_at=_of_batch(key, read_at))
+    return Plan(kind="create", body=record, create_fields=_nested(row, facts), read_at=read_at)
 
 
-def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: BulkWriteOptions) -> RowResult | Plan:
+def _change(
+    row: CheckedRow, record: bytes, family: Family, key: Key, options: BulkWriteOptions, read_at: float
+) -> RowResult | Plan:
     facts = family.facts
     base = msgspec.json.decode(record)
     record_id = facts.id_of(base)
@@ -113,13 +123,19 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
     before = digests(base, merged.changed)
     plan = partial(Plan, record_id=record_id, changed=merged.changed, base=before, is_new=False)
     if facts.can_update and record_id:
-        return plan(kind="update", body=merged.body)
+        return plan(kind="update", body=merged.body, read_at=read_at)
     if facts.writes.batch_updates and facts.can_batch and facts.can_set(key):
         # The endpoint finds its record by the key, so that the key is sent also where it is equal.
         keys = {path: value for path in key.paths if (value := value_at(row.changes, path)) is not None}
-        return plan(kind="batch", body={**_required(base, facts.create_model), **_with_paths(changes, keys)})
+        body = {**_required(base, facts.create_model), **_with_paths(changes, keys)}
+        return plan(kind="batch", body=body, read_at=_of_batch(key, read_at))
     reason = "the record exists and differs, and the API has no way to change it"
     return result(outcome=Outcome.REFUSED, reasons=(reason,))
+
+
+def _of_batch(key: Key | None, read_at: float) -> float:
+    """Return when a batch was looked up: 0 by a list, whose reading may take long. A batch replaces no record."""
+    return 0.0 if key is not None and key.needs_list else read_at
 
 
 def _is_dropped(path: str, given: Any, changes: Any) -> bool:
@@ -152,19 +168,19 @@ def _is_newer(last_change: Any, than: str) -> bool:
 
 def missing_fields(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
     """List the required fields that a new record lacks."""
-    found = []
+    missing = []
     for name, is_required, inner in _required_fields(model):
         value = values.get(name)
         if is_required and value is None:
-            found += [f"{prefix}{name}"] if inner is None else missing_fields({}, inner, f"{prefix}{name}.")
+            missing += [f"{prefix}{name}"] if inner is None else missing_fields({}, inner, f"{prefix}{name}.")
         elif inner is not None and isinstance(value, Mapping):
-            found += missing_fields(value, inner, f"{prefix}{name}.")
+            missing += missing_fields(value, inner, f"{prefix}{name}.")
     for name, element in _element_models(model):
         items = values.get(name)
-        for number, one in enumerate(items if isinstance(items, (list, tuple)) else (), 1):
-            if one is None or isinstance(one, Mapping):  # another kind of value is a fault of its row already
-                found += missing_fields(one or {}, element, f"{prefix}{name}: item {number}: ")
-    return found
+        for number, item in enumerate(items if isinstance(items, (list, tuple)) else (), 1):
+            if item is None or isinstance(item, Mapping):  # another kind of value is a fault of its row already
+                missing += missing_fields(item or {}, element, f"{prefix}{name}: item {number}: ")
+    return missing
 
 
 @typed_cache
@@ -178,14 +194,14 @@ def _element_models(model: Any) -> tuple[tuple[str, Any], ...]:
 def _required_fields(model: Any) -> tuple[tuple[str, bool, Any], ...]:
     """Return the required fields and the objects of a model: name, whether it is required, and the object's model."""
     names, types = api_names(model), field_types(model)
-    found = []
-    for one in attrs.fields(model):
-        core = core_type(types[one.name])
+    required = []
+    for field in attrs.fields(model):
+        core = core_type(types[field.name])
         inner = core if is_model(core) else None
-        is_required = one.default is attrs.NOTHING
+        is_required = field.default is attrs.NOTHING
         if is_required or inner is not None:
-            found.append((names[one.name], is_required, inner))
-    return tuple(found)
+            required.append((names[field.name], is_required, inner))
+    return tuple(required)
 
 
 def _required(record: Mapping[str, Any], model: Any) -> dict[str, Any]:

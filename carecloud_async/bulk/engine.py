@@ -58,9 +58,6 @@ _TOO_SLOW: Final = (
     "no record can be written within ten seconds of its look-up: the server or the rate limiter is too slow"
 )
 _LOST: Final = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
-_STOPPED: Final = RowResult(
-    outcome=Outcome.UNKNOWN, reasons=("the run was stopped while it was being sent, and the row has no key",)
-)
 
 
 @frozen(kw_only=True)
@@ -173,18 +170,19 @@ class Engine:
         records = self._records
         lost = await self._db(partial(self._journal.lost, parts_too=not records.shows_lost_creates))
         keys = [key for write in lost for key in records.claims(write)]
-        return [*keys, *(records.record_claim(one, one.changed_id) for one in lost if one.changed_id is not None)]
+        return [
+            *keys,
+            *(records.record_claim(write, write.changed_id) for write in lost if write.changed_id is not None),
+        ]
 
     async def _begin(self) -> None:
-        stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
-        await self._end(stopped)
         lost = await self._db(self._journal.lost)
         self._held.hold_lost(lost)
         # Noted before the keys are claimed: the run that continues this one takes them over.
         if let_go := await self._held.let_go_since_sent(lost):
             await self._db(partial(self._journal.correct_intents, let_go))
         # So that no later row of this run has a key that the requests of these parts may still write.
-        await self._held.claim([one for one in lost if one.kind != RECORD])
+        await self._held.claim([write for write in lost if write.kind != RECORD])
         self._held.doubt(lost)
         if self._key is not None and self._key.needs_list:
             claim = self._key.claim(self._family.facts.family, "")
@@ -271,21 +269,25 @@ class Engine:
         ready, let_go = await self._claim(turn), self._held.let_go
         decided = await self._settled(await self._decide(ready))
         if self._options.dry_run:
-            await self._end([(write, one.result if isinstance(one, Plan) else one) for write, one in decided])
+            await self._end(
+                [(write, decision.result if isinstance(decision, Plan) else decision) for write, decision in decided]
+            )
             return
         decided, others = await self._held.claim_records(decided, let_go=let_go)
         self._let_next_begin(turn)
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
-        await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])
-        await self._send(await self._admitted([(write, one) for write, one in decided if isinstance(one, Plan)]))
+        await self._end([(write, decision) for write, decision in decided if not isinstance(decision, Plan)])
+        await self._send(
+            await self._admitted([(write, decision) for write, decision in decided if isinstance(decision, Plan)])
+        )
 
     async def _settled(self, decided: Decided) -> Decided:
         """Return what is decided of writes whose requests have settled; the others have another turn."""
         now = self._clock.monotonic()
         settled: list[tuple[Write, RowResult | Plan]] = []
         later: dict[float, list[Write]] = {}
-        for write, one in decided:
-            what = when_settled(write, one, now=now, times=self._times)
+        for write, decision in decided:
+            what = when_settled(write, decision, now=now, times=self._times)
             if not isinstance(what, Later):
                 settled.append((write, what))
             elif what.made is None:
@@ -335,7 +337,9 @@ class Engine:
             else:
                 await self._postpone([write], until=self._clock.monotonic() + again)
         tried = partial(before_sending, limits=self._limits)
-        return [(write, tried(write, one) if isinstance(one, Plan) else one) for write, one in decided]
+        return [
+            (write, tried(write, decision) if isinstance(decision, Plan) else decision) for write, decision in decided
+        ]
 
     async def _postpone(self, writes: Sequence[Write], *, until: float) -> None:
         if writes:
@@ -389,8 +393,8 @@ class Engine:
             if isinstance(answer, RowResult):
                 result = after_an_answer(write, plan, self._named(write, answer))
                 (made if is_to_be_confirmed(write, result) else results).append((write, result))
-            elif self._is_keyless(write) and (answer is not None or write.id in sent):
-                results.append((write, _LOST if isinstance(answer, Lost) else _STOPPED))
+            elif isinstance(answer, Lost) and self._key is None and write.kind == RECORD:
+                results.append((write, _LOST))
             elif isinstance(answer, Lost):
                 lost.append((write, answer))
             elif answer is None and write.id in sent:  # cancelled
@@ -416,13 +420,13 @@ class Engine:
             CareCloudError: nothing could be sent for too long.
             BulkWriteError: records cannot be written soon enough after their look-up.
         """
-        stale = [one for one in answers if isinstance(one, Stale)]
+        stale = [answer for answer in answers if isinstance(answer, Stale)]
         if not stale:
             self._failures.note(nothing_left=False)
             self._size = min(self._largest_turn, self._size + max(1, self._size // 8))
             return
         self._size = max(1, len(answers) - len(stale))
-        error = next((one.error for one in stale if one.error is not None), None)
+        error = next((stale_answer.error for stale_answer in stale if stale_answer.error is not None), None)
         if error is not None:
             self._metrics.count_retry()
         # While the gate is narrow, a look-up may grow old before its write may leave.
@@ -433,15 +437,14 @@ class Engine:
         if self._failures.note(nothing_left=nothing_left):
             raise error or BulkWriteError(_TOO_SLOW, fix=GO_ON)
 
-    def _is_keyless(self, write: Write) -> bool:
-        return write.kind == RECORD and self._key is None
-
     def _named(self, write: Write, answer: RowResult) -> RowResult:
         """Return the outcome of a part with its name in the server's reasons."""
         if not write.kind or not answer.reasons:
             return answer
         label = self._records.parts.kinds[write.kind].label(write.body.parts)
-        return attrs.evolve(answer, reasons=tuple(f"{label}: {one.rpartition(': ')[2]}" for one in answer.reasons))
+        return attrs.evolve(
+            answer, reasons=tuple(f"{label}: {reason.rpartition(': ')[2]}" for reason in answer.reasons)
+        )
 
     async def _end(self, results: Iterable[tuple[Write, RowResult]]) -> None:
         """Note outcomes, and release the keys of the rows that have theirs."""
@@ -450,8 +453,9 @@ class Engine:
             return
         now = self._clock.monotonic()
         split = (lambda _write, _result: ()) if self._options.dry_run else self._records.parts.split
+        hidden = [write for write, result in results if self._records.may_be_hidden(write, result)]
         # Before the journal has them as ended: a run that continues this one would let go of their keys.
-        await self._held.abandon_rows([write for write, one in results if self._records.may_be_hidden(write, one)])
+        await self._held.abandon_rows(hidden)
         ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
         try:
             await self._held.end(results, rows=[row for row, _ in ended])

@@ -64,7 +64,7 @@ def normal_email(value: str) -> str:
 
 def normal_phone(value: str) -> str:
     """Return a phone number in the form in which keys are compared: its digits, without `+` or `00` before them."""
-    digits = "".join(one for one in value if one.isdecimal())
+    digits = "".join(character for character in value if character.isdecimal())
     return digits.removeprefix("00")
 
 
@@ -283,7 +283,7 @@ class Family(ABC):
         """Return the store in which the key of a record or row names it; empty if it says none, or keys are unique."""
         return ""
 
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+    def matching(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """Return the records that belong to a row, of those with its key: all, or those of its store.
 
         Raises:
@@ -291,12 +291,12 @@ class Family(ABC):
         """
         store = self.store_of({**row.defaults, **row.changes})
         if not store:
-            return found
-        return [one for one in found if self.store_of(msgspec.json.decode(one)) in {"", store}]
+            return records
+        return [record for record in records if self.store_of(msgspec.json.decode(record)) in {"", store}]
 
-    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+    def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """Return the records that a row has made, of those with its key: several, if it was made more than once."""
-        return self.matching(row, found)
+        return self.matching(row, records)
 
     @abstractmethod
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
@@ -347,10 +347,10 @@ def settle_times(caller: Caller, settle: float | None = None) -> SettleTimes:
 @typed_cache
 def field_paths(model: Any) -> frozenset[str]:
     """Name the fields of a model and of the objects in it, dotted."""
-    found = set[str]()
+    paths = set[str]()
     for name, core in core_types(model).items():
-        found |= {f"{name}.{inner}" for inner in field_paths(core)} if is_model(core) else {name}
-    return frozenset(found)
+        paths |= {f"{name}.{inner}" for inner in field_paths(core)} if is_model(core) else {name}
+    return frozenset(paths)
 
 
 def _text(value: object) -> str:

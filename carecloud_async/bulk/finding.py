@@ -43,8 +43,6 @@ NO_SUCH_KEY: Final = "carecloud-async.no-such-key.000000000000001"
 _HIDDEN: Final = "the server finds a record by it that does not show it"
 #: The status of a URL that is too long.
 _TOO_LONG: Final = 414
-#: So many look-ups of several keys that fail in a row are not the fault of their keys.
-_MANY: Final = 16
 #: How the look-up of one key fails on a server that answers others; or all look-ups, if the server is away.
 _FAILURES: Final = (ServerError, TransportError, ResponseError)
 #: What a server that is there may answer to the look-up of a key that no record has.
@@ -54,17 +52,12 @@ _ANSWERS: Final = (BadRequestError, NotFoundError, ConfigurationError, ExportErr
 class Witness:
     """A look-up that the server answers: made again, it shows whether the server is there.
 
-    Args:
-        look_up: makes it; `None` before the first answer.
-
     Attributes:
-        look_up: makes the last one that was answered.
-        failures: how many look-ups of several keys have failed since.
+        look_up: makes the last one that was answered; `None` before the first answer.
     """
 
     def __init__(self, look_up: Callable[[], Awaitable[object]] | None = None) -> None:
         self.look_up: Callable[[], Awaitable[object]] | None = look_up
-        self.failures: int = 0
 
 
 @frozen(kw_only=True, repr=False)
@@ -127,16 +120,17 @@ class Finder:
             CareCloudError: the server cannot be reached, answers no look-up, or refuses the client.
         """
         read_at: dict[str, float] = {}
-        found: dict[str, list[bytes]] = {}
+        by_key: dict[str, list[bytes]] = {}
         refusals: dict[str, tuple[str, ...]] = {}
         failures: dict[str, CareCloudError] = {}
-        wanted = {self.key.text(values) for values in keys}
+        texts = {values: self.key.text(values) for values in keys}
+        wanted = {*texts.values()}
 
-        async def look(values: Sequence[tuple[str, ...]]) -> None:
-            read_at.update(dict.fromkeys(map(self.key.text, values), self._family.clock.monotonic()))
-            for one, record in await self._look_up(values, refusals, failures):
-                text = self.key.text(one)
-                records = found.setdefault(text, []) if text in wanted else []
+        async def look(part: Sequence[tuple[str, ...]]) -> None:
+            read_at.update(dict.fromkeys([texts[values] for values in part], self._family.clock.monotonic()))
+            for key_values, record in await self._look_up(part, refusals, failures):
+                text = self.key.text(key_values)
+                records = by_key.setdefault(text, []) if text in wanted else []
                 # Records without an id may be equal, such as operations on points of one moment: they are two.
                 if self._family.facts.id_field is None or record not in records:
                     records.append(record)
@@ -146,10 +140,10 @@ class Finder:
         await run_all([partial(look, part) for part in parts], width=self._concurrency)
         self._failed |= failures.keys()
         # A list that changes while it is read was answered.
-        error = next((one for one in failures.values() if isinstance(one, _FAILURES)), None)
+        error = next((failure for failure in failures.values() if isinstance(failure, _FAILURES)), None)
         if error is not None and not await self._is_there(keys[0], in_doubt=len(wanted) > 1):
             raise error
-        return FoundByKey(records=found, refusals=refusals, failures=failures, read_at=read_at)
+        return FoundByKey(records=by_key, refusals=refusals, failures=failures, read_at=read_at)
 
     async def _look_up(
         self,
@@ -173,22 +167,21 @@ class Finder:
             raise
         except (ConfigurationError, ExportError) as error:
             if error.is_retryable and is_alone:
-                failures.update({self.key.text(one): error for one in values})
+                failures.update({self.key.text(value): error for value in values})
                 return ()
             reasons = (f"{self.key.paths[-1]}: {error.problem}",)
         except _FAILURES as error:
-            self._witness.failures += not is_alone
-            if self._witness.failures >= _MANY or not await self._is_there(values[0]):
+            if not await self._is_there(values[0]):
                 raise
             if is_alone:
-                failures.update({self.key.text(one): error for one in values})
+                failures.update({self.key.text(value): error for value in values})
                 return ()
         except ApiError as error:
             if error.status != _TOO_LONG:
                 raise
             reasons = (f"{self.key.paths[-1]}: too long to be looked up",)
         if is_alone:
-            refusals.update({self.key.text(one): reasons for one in values})
+            refusals.update({self.key.text(value): reasons for value in values})
             return ()
         middle = len(values) // 2
         first = await self._look_up(values[:middle], refusals, failures)
@@ -214,21 +207,21 @@ class Finder:
         return True
 
     async def _find(self, values: Sequence[tuple[str, ...]]) -> FoundRecords:
-        found = await self._search(values)
-        self._witness.look_up, self._witness.failures = partial(self._search, values[:1]), 0
-        if await self._may_be_hidden(values, found):
+        records = await self._search(values)
+        self._witness.look_up = partial(self._search, values[:1])
+        if await self._may_be_hidden(values, records):
             raise TakenError(_HIDDEN)
-        return found
+        return records
 
     async def _search(self, values: Sequence[tuple[str, ...]]) -> FoundRecords:
         key, family = self.key, self._family
         if key.find is not None:
             return await key.find(family, values)
         if key.by_id and key.filter is None and not self._reads_list:
-            return [(one, record) for one in values if (record := await family.get(one[-1])) is not None]
+            return [(value, record) for value in values if (record := await family.get(value[-1])) is not None]
         filters = {}
         if key.filter is not None:
-            texts = [one[-1].strip() for one in values]
+            texts = [value[-1].strip() for value in values]
             filters = {
                 key.filter: texts if key.many else texts[0],
                 **dict(zip(key.paths[:-1], values[0], strict=False)),
@@ -236,17 +229,20 @@ class Finder:
         lines = await read_some(family.list(**filters), alone=len(values) == 1 or self._reads_list)
         return [(key.values_of(msgspec.json.decode(line)), line) for line in lines]
 
-    async def _may_be_hidden(self, values: Sequence[tuple[str, ...]], found: FoundRecords) -> bool:
+    async def _may_be_hidden(self, values: Sequence[tuple[str, ...]], records: FoundRecords) -> bool:
         """Return whether a key that seems to be free may be that of a record whose key is not shown as it was sent.
 
         Users may lack the right to see e-mails, and servers may mask or rewrite them. A filter of one value may look
         for parts of values: a record that shows another value is another record then.
         """
         key = self.key
-        if self._reads_list or (key.by_id and key.filter is None):
+        if not records or self._reads_list or (key.by_id and key.filter is None):
             return False
-        wanted, shown = set(map(key.text, values)), {key.text(one) for one, _ in found}
-        is_odd = any(not all(one) or (key.many and key.text(one) not in wanted) for one, _ in found)
+        wanted, shown = set(map(key.text, values)), {key.text(record_values) for record_values, _ in records}
+        is_odd = any(
+            not all(record_values) or (key.many and key.text(record_values) not in wanted)
+            for record_values, _ in records
+        )
         if not is_odd or wanted <= shown:
             return False
         if self._filters is None:
@@ -258,20 +254,20 @@ class Finder:
 
     def _reasons(self, error: BadRequestError) -> tuple[str, ...]:
         column = self.key.paths[-1]
-        reasons = dict.fromkeys(one.reason for one in error.invalid_params)
-        return tuple(f"{column}: {one}" for one in reasons) or (f"{column}: the server refuses to look it up",)
+        reasons = dict.fromkeys(param.reason for param in error.invalid_params)
+        return tuple(f"{column}: {reason}" for reason in reasons) or (f"{column}: the server refuses to look it up",)
 
     def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
         """Divide keys into look-ups, each with keys of one group, such as one source."""
         most = MAX_VALUES if self._reads_list else self._most
         part: list[tuple[str, ...]] = []
         size = 0
-        for one in keys:
-            cost = URL_BYTES if self._failed and self.key.text(one) in self._failed else self._cost(one)
-            if part and (size + cost > URL_BYTES or len(part) >= most or one[:-1] != part[0][:-1]):
+        for key in keys:
+            cost = URL_BYTES if self._failed and self.key.text(key) in self._failed else self._cost(key)
+            if part and (size + cost > URL_BYTES or len(part) >= most or key[:-1] != part[0][:-1]):
                 yield part
                 part, size = [], 0
-            part.append(one)
+            part.append(key)
             size += cost
         if part:
             yield part

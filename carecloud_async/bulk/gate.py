@@ -63,9 +63,9 @@ class Gate:
             return (), plans
         gives_way = now < self._tried_at + _GIVES_WAY
         parts = requests_of(plans)
-        first = next((part for part in parts if not (gives_way and any(one.tries for one, _ in part))), ())
-        chosen = {one.id for one, _ in first}
-        return first, [(one, plan) for one, plan in plans if one.id not in chosen]
+        first = next((part for part in parts if not (gives_way and any(write.tries for write, _ in part))), ())
+        chosen = {write.id for write, _ in first}
+        return first, [(write, plan) for write, plan in plans if write.id not in chosen]
 
     @asynccontextmanager
     async def request(self, slots: anyio.Semaphore) -> AsyncIterator[list[Answer] | None]:
@@ -92,9 +92,9 @@ class Gate:
 
     def _learn(self, answers: Sequence[Answer], began: float) -> None:
         now, was_narrow = self._clock.monotonic(), self.is_narrow
-        if any(isinstance(one, RowResult) and one.outcome in _WRITTEN for one in answers):
+        if any(isinstance(answer, RowResult) and answer.outcome in _WRITTEN for answer in answers):
             self.is_narrow, self._lost, self._written_at = False, 0, now
-        elif any(isinstance(one, Lost) for one in answers) and self._written_at <= began:
+        elif any(isinstance(answer, Lost) for answer in answers) and self._written_at <= began:
             self._lost = self._lost + 1 if self.is_narrow else 0
             self.is_narrow, self._tried_at = True, now + doubled(1.0, self._lost, longest=_LONGEST + 1) - 1
         if was_narrow:  # otherwise none waits

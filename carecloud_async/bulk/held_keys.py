@@ -138,9 +138,9 @@ class HeldKeys:
                 others.append(write)
                 continue
             holds = [self._holds[key] for key in keys]
-            made_at = max((one.made_at for one in holds if one.made_at is not None), default=None)
-            if made_at is not None or any(one.is_doubted for one in holds):
-                write = attrs.evolve(write, is_doubted=any(one.is_doubted for one in holds), made_at=made_at)
+            made_at = max((hold.made_at for hold in holds if hold.made_at is not None), default=None)
+            if made_at is not None or any(hold.is_doubted for hold in holds):
+                write = attrs.evolve(write, is_doubted=any(hold.is_doubted for hold in holds), made_at=made_at)
             ready.append(write)
             for hold in holds:
                 hold.writes.add(write.id)
@@ -193,8 +193,8 @@ class HeldKeys:
         first_of: dict[str, int] = {}
         for row, wanted_by_it in self._waiting.items():
             first_of[wanted_by_it] = min(row, first_of.get(wanted_by_it, row))
-        for write, one in decided:
-            record = None if one.record_id is None else self._claim_of(write, one.record_id)
+        for write, decision in decided:
+            record = None if decision.record_id is None else self._claim_of(write, decision.record_id)
             if (
                 record is not None
                 and write.kind == RECORD
@@ -210,20 +210,20 @@ class HeldKeys:
                 continue
             if write.kind == RECORD:
                 self._waiting.pop(write.row, None)
-            if record is not None and isinstance(one, Plan):
+            if record is not None and isinstance(decision, Plan):
                 if write.kind == RECORD:
                     self._hold_record(record, write)
                 wanted[record] = write
-            ready.append((write, one))
-        new = [one for one in wanted if one not in self._holds or not self._holds[one].is_claimed]
+            ready.append((write, decision))
+        new = [name for name in wanted if name not in self._holds or not self._holds[name].is_claimed]
         claimed = await self._claim(new)
         for record, write in wanted.items():
             if record not in claimed.busy:
                 hold = self._holds.setdefault(record, Hold(write.row))
                 hold.changed_by, hold.is_claimed = write.id, True
-        others += [write for write, one in ready if self._is_late(write, one, claimed)]
+        others += [write for write, decision in ready if self._is_late(write, decision, claimed)]
         late = {write.id for write in others}  # they keep the record in this run, so that no later row overtakes them
-        return [(write, one) for write, one in ready if write.id not in late], others
+        return [(write, decision) for write, decision in ready if write.id not in late], others
 
     def _is_late(self, write: Write, decided: RowResult | Plan, claimed: Claimed) -> bool:
         """Return whether another run is writing the record of a write, or has written it since the look-up."""
@@ -263,7 +263,8 @@ class HeldKeys:
         parts = {write.id for write in writes if write.kind != RECORD}
         ended, of_writes, free = {write.id for write in writes}, {write.row for write in writes}, []
         for name, hold in self._holds.items():
-            hold.writes -= parts
+            if parts:
+                hold.writes -= parts
             if hold.row in rows or (hold.row in of_writes and hold.is_free_without(ended)):
                 free.append(name)
         await self._release(free)

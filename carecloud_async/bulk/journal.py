@@ -20,7 +20,7 @@ import attrs
 
 from carecloud_async._base.runs import IN_MEMORY, Database, RunFile, RunKind, sqlite_code
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.machine import TRANSITIONS, Move, State, has_ended
+from carecloud_async.bulk.machine import State, has_ended
 from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import RECORD, CheckedRow, Intent, LoadedRow, Plan, Write, pack, unpack
 from carecloud_async.bulk.sending import Lost
@@ -39,7 +39,7 @@ PROGRESS: Final = (
     "most INTEGER NOT NULL DEFAULT 0"
 )
 #: What `Write` is made of, in the order of the columns.
-_FIELDS: Final = tuple(one.name for one in attrs.fields(Write) if one.name not in {"is_doubted", "made_at"})
+_FIELDS: Final = tuple(field.name for field in attrs.fields(Write) if field.name not in {"is_doubted", "made_at"})
 
 
 class Journal(ABC):
@@ -88,7 +88,7 @@ class Journal(ABC):
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
         """Note what is about to be sent."""
         values = [(plan.intent.to_text(), write.id) for write, plan in plans]
-        self._move(Move.INTEND, "intent = ?, due = NULL, lost_at = NULL", values)
+        self._move(State.INTENDED, "intent = ?, due = NULL, lost_at = NULL", values)
 
     def lose(self, writes: Iterable[tuple[Write, Lost | RowResult]], *, now: float, until: float) -> None:
         """Note writes whose outcome is not known.
@@ -101,30 +101,28 @@ class Journal(ABC):
         given = [*writes]
         values = [(now, until, *_progress(write, answer), write.id) for write, answer in given]
         progress = "intent = ifnull(?, intent), tries = ?, ended = ?, alone = ?, fault = ?, most = ?"
-        self._move(Move.LOSE, f"lost_at = ?, due = ?, {progress}", values)
+        self._move(State.LOST, f"lost_at = ?, due = ?, {progress}", values)
         self._wait([write for write, _ in given], until=until)
 
     def take_back(self, writes: Sequence[Write], *, until: float) -> None:
         """Let writes wait again whose request did nothing; without an earlier try, as if never intended."""
-        values = [(until, one.id) for one in writes]
-        self._move(Move.TAKE_BACK, "due = ?, intent = CASE WHEN tries > 0 THEN intent END", values)
+        values = [(until, write.id) for write in writes]
+        self._move(State.WAITING, "due = ?, intent = CASE WHEN tries > 0 THEN intent END", values)
         self._wait(writes, until=until)
 
-    def _move(self, move: Move, assignments: str, values: Sequence[tuple[Any, ...]]) -> None:
-        """Move writes; the last value of each is its id."""
-        before, after = TRANSITIONS[move]
-        states = ", ".join(str(int(state)) for state in before)
-        self._update(f"state = {int(after)}, {assignments}", values, also=f" AND state IN ({states})")
+    def _move(self, to: State, assignments: str, values: Sequence[tuple[Any, ...]]) -> None:
+        """Move writes to a state; the last value of each is its id."""
+        self._update(f"state = {to}, {assignments}", values)
 
-    def _update(self, assignments: str, values: Sequence[tuple[Any, ...]], also: str = "") -> None:
-        statement = f"UPDATE {self._table} SET {assignments} WHERE id = ?{also}"
+    def _update(self, assignments: str, values: Sequence[tuple[Any, ...]]) -> None:
+        statement = f"UPDATE {self._table} SET {assignments} WHERE id = ?"
         self._commit(lambda db: db.execute_many(statement, values))
 
     # turns
 
     def postpone(self, writes: Sequence[Write], *, until: float) -> None:
         """Give writes another turn."""
-        self._update("due = ?", [(until, one.id) for one in writes])
+        self._update("due = ?", [(until, write.id) for write in writes])
         self._wait(writes, until=until)
 
     def _wait(self, writes: Iterable[Write], *, until: float) -> None:  # noqa: B027  (only an outbox asks)
@@ -132,7 +130,7 @@ class Journal(ABC):
 
     def correct_intents(self, writes: Iterable[Write]) -> None:
         """Replace the intents of writes: more is known of them than when they were sent."""
-        self._update("intent = ?", [(one.intent.to_text(), one.id) for one in writes if one.intent is not None])
+        self._update("intent = ?", [(write.intent.to_text(), write.id) for write in writes if write.intent is not None])
 
     def recover(self, *, now: float, look: float, is_of_another_boot: bool = False) -> None:
         """Take up the writes of a run that ended: each that was intended may have been sent until its end.
@@ -144,13 +142,12 @@ class Journal(ABC):
                 counts as lost now.
         """
         update = f"UPDATE {self._table} SET"
-        was_sent = f"state IN ({State.INTENDED}, {State.LOST}) AND ({self._kind} > '' OR key IS NOT NULL)"
         lost_at = "?" if is_of_another_boot else "min(ifnull(lost_at, ?1), ?1)"
 
         def work(db: Database) -> None:
             db.execute(
                 f"{update} tries = tries + (state = {State.INTENDED}), state = {State.LOST}, lost_at = {lost_at} "
-                f"WHERE {was_sent} AND {self._which}",
+                f"WHERE state IN ({State.INTENDED}, {State.LOST}) AND {self._which}",
                 (now,),
             )
             db.execute(f"{update} due = lost_at + ? WHERE state = {State.LOST} AND {self._which}", (look,))
@@ -160,10 +157,6 @@ class Journal(ABC):
             db.execute(f"{update} due = ? WHERE {waits} > '' AND (due IS NULL OR due > ?)", (now, now))
 
         self._commit(work)
-
-    def intended_without_key(self) -> list[Write]:
-        """Return the rows without a key that were intended and have no outcome."""
-        return self._writes(f"state = {State.INTENDED} AND {self._kind} = '' AND key IS NULL")
 
     def lost(self, *, parts_too: bool = False) -> list[Write]:
         """Return the writes whose answer was lost; with `parts_too` also parts that wait: their records are written."""
@@ -191,9 +184,11 @@ class Journal(ABC):
         if not first:
             where = f"state = {State.WAITING} AND due = 0 AND id > ?"
             return self._writes(where, (after,), then=f"ORDER BY id LIMIT {limit}"), True
-        found = self._writes(f"{is_due} AND {self._kind} = ?", (now, first[0][0]), f"ORDER BY due, id LIMIT {limit}")
-        self._update("due = NULL", [(one.id,) for one in found])
-        return found, False
+        due_writes = self._writes(
+            f"{is_due} AND {self._kind} = ?", (now, first[0][0]), f"ORDER BY due, id LIMIT {limit}"
+        )
+        self._update("due = NULL", [(write.id,) for write in due_writes])
+        return due_writes, False
 
     def waiting(self) -> dict[int, tuple[int, float]]:
         """Return how many late writes wait, by their state, and when the first of them has its turn."""
@@ -203,7 +198,7 @@ class Journal(ABC):
     def _writes(self, where: str, values: Sequence[Any] = (), then: str = "") -> list[Write]:
         progress = "intent, lost_at, tries, ended, alone, fault, most"
         query = f"SELECT {self._columns}, {progress} FROM {self._table} WHERE {where} AND {self._which} {then}"
-        return [_write_of(*found) for found in self._db.execute(query, values)]
+        return [_write_of(*row) for row in self._db.execute(query, values)]
 
 
 def _progress(write: Write, answer: Lost | RowResult) -> tuple[Any, ...]:
@@ -218,9 +213,9 @@ def _progress(write: Write, answer: Lost | RowResult) -> tuple[Any, ...]:
     return None, write.tries + 1, write.ended + has_ended(fault), alone, fault, max(1, size // 2)
 
 
-def _write_of(*found: Any) -> Write:
+def _write_of(*columns: Any) -> Write:
     """Return a write from the columns of a table of writes."""
-    values = dict(zip(_FIELDS, found, strict=True))
+    values = dict(zip(_FIELDS, columns, strict=True))
     intent = values["intent"]
     values |= {"body": unpack(values["body"]), "intent": None if intent is None else Intent.from_text(intent)}
     return Write(**values)
@@ -397,20 +392,20 @@ class RowJournal(Journal):
             )
             self._db.execute_many("INSERT INTO seen VALUES (?, ?)", parts)
             refused_now = self._db.execute_many(_REFUSE_TORN, torn)
-        return refused_now + sum(one[-1] is not None for one in values)
+        return refused_now + sum(value[-1] is not None for value in values)
 
     def _lines_of(self, rows: Sequence[LoadedRow]) -> dict[str | bytes, int]:
         """Return the lines of earlier rows that have a key of these, or a part that only one record can have."""
         keys = [row.key for row in rows if row.key is not None]
         parts = [_unique_value(name, value) for row in rows for name, value in row.unique.items()]
-        found: list[tuple[Any, ...]] = []
+        earlier: list[tuple[Any, ...]] = []
         for query, asked in (
             ("SELECT key, line FROM writes WHERE key IN ", keys),
             ("SELECT value, line FROM seen WHERE value IN ", parts),
         ):
             if asked:
-                found += self._db.execute(f"{query} ({', '.join('?' * len(asked))})", asked)
-        return dict(found)
+                earlier += self._db.execute(f"{query} ({', '.join('?' * len(asked))})", asked)
+        return dict(earlier)
 
     def written_without_key(self) -> list[tuple[int, str | None]]:
         """Return the rows without a key whose record is written and whose parts are not, with its id."""
@@ -443,10 +438,9 @@ class RowJournal(Journal):
 
     def _set_results(self, results: Sequence[tuple[int, RowResult, int]]) -> None:
         """End records, each with the number of its parts that have no outcome yet."""
-        before = ", ".join(str(int(state)) for state in TRANSITIONS[Move.END][0] | {State.ENDED})
         self._db.execute_many(
             f"UPDATE writes SET state = {State.ENDED}, due = NULL, outcome = ?, record_id = ?, changed = ?, "
-            f"reasons = ?, parts = ?, body = NULL, base = NULL, intent = NULL WHERE id = ? AND state IN ({before})",
+            f"reasons = ?, parts = ?, body = NULL, base = NULL, intent = NULL WHERE id = ?",
             [
                 (
                     result.outcome.value,
@@ -506,11 +500,11 @@ class RowJournal(Journal):
 
     def counts(self) -> Counter[str]:
         """Count the rows by outcome; those without one are under `""`."""
-        found = self._db.execute(
+        rows = self._db.execute(
             f"SELECT CASE WHEN state = {State.ENDED} AND parts = 0 THEN outcome ELSE '' END, count(*) FROM writes "
             "WHERE part = 0 GROUP BY 1"
         )
-        return Counter(dict(found))
+        return Counter(dict(rows))
 
     def has_begun(self) -> bool:
         """Return whether a row has made something or may have been sent: more than a refusal; a part may be refused."""

@@ -59,14 +59,14 @@ update ends as a `conflict`.
 **A create that is sent again may meet its own record**, since lists may show a record late. If the server refuses it,
 it ends as `unknown`, unless a reason is about a value alone, for which the first request was refused as well.
 
-**A write without a key cannot be looked up.** It is never `lost`: without an answer it ends as `unknown`, also when a
-resumed run finds it intended, and is never sent again.
+**A write without a key cannot be looked up.** Without an answer it ends as `unknown`, also when a resumed run finds it
+lost, and is never sent again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import Enum, IntEnum
+from collections.abc import Sequence
+from enum import IntEnum
 from typing import Final, Self
 
 import attrs
@@ -78,9 +78,7 @@ from carecloud_async.errors import ConfigurationError
 
 __all__ = [
     "SETTLE_SECONDS",
-    "TRANSITIONS",
     "Later",
-    "Move",
     "SettleTimes",
     "State",
     "TryLimits",
@@ -154,24 +152,6 @@ class State(IntEnum):
     """It has its outcome."""
 
 
-class Move(Enum):
-    """A step from one state to another, named as in the drawing."""
-
-    INTEND = "intend"
-    TAKE_BACK = "take back"
-    LOSE = "lose"
-    END = "end"
-
-
-#: From which states a move leads, and to which.
-TRANSITIONS: Final[Mapping[Move, tuple[frozenset[State], State]]] = {
-    Move.INTEND: (frozenset({State.WAITING, State.LOST}), State.INTENDED),
-    Move.TAKE_BACK: (frozenset({State.INTENDED}), State.WAITING),
-    Move.LOSE: (frozenset({State.INTENDED, State.LOST}), State.LOST),
-    Move.END: (frozenset({State.WAITING, State.INTENDED, State.LOST}), State.ENDED),
-}
-
-
 @attrs.frozen(kw_only=True)
 class Later:
     """A write keeps its state, and has another turn.
@@ -207,7 +187,7 @@ def after_a_loss(
         return RowResult(outcome=written, record_id=record_id, changed_fields=intent.changed)
     if isinstance(decided, Plan):
         if others := _changed_by_others(write, decided):
-            reasons = tuple(f"{one}: {_CHANGED}" for one in others)
+            reasons = tuple(f"{other}: {_CHANGED}" for other in others)
             return RowResult(outcome=Outcome.CONFLICT, record_id=decided.record_id, reasons=reasons)
         # The lost request may have changed its fields before.
         return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))
@@ -219,7 +199,7 @@ def after_a_loss(
 
 
 def _times(name: str, copies: Sequence[str | None]) -> str:
-    ids = [one for one in copies if one is not None]
+    ids = [record for record in copies if record is not None]
     named = f": records {', '.join(ids)}" if ids else ""
     return f"{name} is there {len(copies)} times, and was not there before it was sent{named}"
 
@@ -229,7 +209,7 @@ def _changed_by_others(write: Write, plan: Plan) -> list[str]:
     intent = write.intent
     if intent is None or intent.was_absent or plan.record_id is None or intent.record_id != plan.record_id:
         return []
-    return [one for one, value in plan.base.items() if intent.base.get(one) != value]
+    return [name for name, value in plan.base.items() if intent.base.get(name) != value]
 
 
 def when_settled(
@@ -281,7 +261,7 @@ def after_an_answer(write: Write, plan: Plan, result: RowResult) -> RowResult:
     """
     if write.intent is None or not plan.is_new or result.outcome is not Outcome.REFUSED:
         return result
-    if not _OF_VALUES.isdisjoint(one.rpartition(": ")[2] for one in result.reasons):
+    if not _OF_VALUES.isdisjoint(reason.rpartition(": ")[2] for reason in result.reasons):
         return result
     return attrs.evolve(result, outcome=Outcome.UNKNOWN, reasons=(*result.reasons, _REFUSED_LATER))
 

@@ -66,8 +66,8 @@ class Kept:
             )
 
 
-def _counted(count: int, one: str, several: str, what: str) -> str:
-    return f"{count:,} {one if count == 1 else several} {what}"
+def _counted(count: int, singular: str, plural: str, what: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural} {what}"
 
 
 class RunMetrics(CallObserver):
@@ -217,9 +217,9 @@ class RunMetrics(CallObserver):
 
     @property
     def _outcomes(self) -> dict[str, Any]:
-        return {one.value: self.outcomes[one.value] for one in Outcome}
+        return {outcome.value: self.outcomes[outcome.value] for outcome in Outcome}
 
 
 def _plain(reasons: str) -> Mapping[str, None]:
     """Return the reasons of a row without the numbers of lines and the ids in them, each once."""
-    return dict.fromkeys(_IDS.sub("", _LINES.sub("a line", one)) for one in json.loads(reasons))
+    return dict.fromkeys(_IDS.sub("", _LINES.sub("a line", load)) for load in json.loads(reasons))

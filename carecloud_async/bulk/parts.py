@@ -51,7 +51,7 @@ class PartKind(ABC):
 
     @abstractmethod
     def decide(
-        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], looked_up: Sequence[bytes]
     ) -> RowResult | Plan:
         """Return what a part does.
 
@@ -149,15 +149,15 @@ class PartWrites:
         if result.outcome not in WRITTEN or result.record_id is None:
             return []
         parts = _parts_of(write, is_new=result.outcome is Outcome.CREATED)
-        return [(name, values) for name, kind in self.kinds.items() for values in kind.split(parts)]
+        kinds = self.kinds if parts else {}
+        return [(name, values) for name, kind in kinds.items() for values in kind.split(parts)]
 
     def claims(self, write: Write) -> list[str]:
         """Return the keys to be claimed for a part, or for the parts that are looked up before their row is written."""
         if write.kind:
             return [self._claim(self.kinds[write.kind], write.record_id or "", write.body.parts)]
-        parts = _parts_of(write, is_new=False)
-        keyed = [self.kinds[name] for name in self.finders]
-        return [self._claim(kind, "", values) for kind in keyed for values in kind.split(parts)]
+        keyed = [self.kinds[name] for name in self.finders if write.body.parts]
+        return [self._claim(kind, "", values) for kind in keyed for values in kind.split(write.body.parts)]
 
     def _claim(self, kind: PartKind, record_id: str, values: Mapping[str, Any]) -> str:
         family = kind.looked_up_in(self.owner, record_id).facts.family
@@ -170,19 +170,19 @@ class PartWrites:
             CareCloudError: the server cannot be reached, or refuses the client.
         """
         kind = self.kinds[writes[0].kind]
-        found = await self._find(
+        looked_up = await self._find(
             kind, [((write.record_id or "") if kind.of_record else "", write.body.parts) for write in writes]
         )
         decided: Decided = []
         failed: FailedLookUps = []
-        for write, one in zip(writes, found, strict=True):
-            if (error := _failure(kind, write.body.parts, one)) is not None:
+        for write, by_its_key in zip(writes, looked_up, strict=True):
+            if (error := _failure(kind, write.body.parts, by_its_key)) is not None:
                 failed.append((write, error))
                 continue
-            records = one.of(kind.key.text(kind.key_of(write.body.parts)))
+            records = by_its_key.of(kind.key.text(kind.key_of(write.body.parts)))
             facts = kind.looked_up_in(self.owner, write.record_id or "").facts
             copies = [facts.id_of(msgspec.json.decode(record)) for record in records]
-            part = self._decide(kind, write.record_id, write.body.parts, one)
+            part = self._decide(kind, write.record_id, write.body.parts, by_its_key)
             decided.append((write, after_a_loss(write, part, copies=copies, name=kind.label(write.body.parts))))
         return decided, failed
 
@@ -207,20 +207,21 @@ class PartWrites:
                 (number, values)
                 for number, (write, decided) in enumerate(checked)
                 if isinstance(decided, Plan) or decided.outcome in {Outcome.UNCHANGED, Outcome.UPDATED}
-                for values in kind.split(_parts_of(write, is_new=decided.record_id is None))
+                if (parts := _parts_of(write, is_new=decided.record_id is None))
+                for values in kind.split(parts)
             ]
-            found = await self._find(
+            looked_up = await self._find(
                 kind, [(checked[number][1].record_id if kind.of_record else "", values) for number, values in asking]
             )
-            for (number, values), one in zip(asking, found, strict=True):
+            for (number, values), by_its_key in zip(asking, looked_up, strict=True):
                 write, decided = checked[number]
-                if (error := _failure(kind, values, one)) is not None:
+                if (error := _failure(kind, values, by_its_key)) is not None:
                     failed[number] = error
                     continue
-                part = self._decide(kind, decided.record_id, values, one)
+                part = self._decide(kind, decided.record_id, values, by_its_key)
                 checked[number] = _with_checked(write, decided, part, values, dry_run=dry_run)
         return (
-            [one for number, one in enumerate(checked) if number not in failed],
+            [by_its_key for number, by_its_key in enumerate(checked) if number not in failed],
             [(checked[number][0], error) for number, error in failed.items()],
         )
 
@@ -238,32 +239,32 @@ class PartWrites:
             of_record = wanted.setdefault(record_id, {})
             # One value of each key: two rows may have the same, spelled differently.
             of_record[kind.key.text(kind.key_of(values))] = kind.key_of(values)
-        found: dict[str, FoundByKey] = {}
+        looked_up: dict[str, FoundByKey] = {}
 
         async def find(record_id: str) -> None:
             finder = self.finders.get(kind.name)
             if finder is None:
                 family = kind.looked_up_in(self.owner, record_id)
                 finder = Finder(family, kind.key, concurrency=self.concurrency, witness=self.witness)
-            found[record_id] = await finder.find([*wanted[record_id].values()])
+            looked_up[record_id] = await finder.find([*wanted[record_id].values()])
 
-        await run_all([partial(find, one) for one in wanted], width=self.concurrency)
-        return [FoundByKey() if record_id is None else found[record_id] for record_id, _ in parts]
+        await run_all([partial(find, record_id) for record_id in wanted], width=self.concurrency)
+        return [FoundByKey() if record_id is None else looked_up[record_id] for record_id, _ in parts]
 
     def _decide(
-        self, kind: PartKind, record_id: str | None, values: Mapping[str, Any], found: FoundByKey
+        self, kind: PartKind, record_id: str | None, values: Mapping[str, Any], looked_up: FoundByKey
     ) -> RowResult | Plan:
         text = kind.key.text(kind.key_of(values))
-        if reasons := found.refusal(text):
+        if reasons := looked_up.refusal(text):
             return refused(*reasons)
-        decided = kind.decide(kind.family(self.owner, record_id or ""), record_id, values, found.of(text))
+        decided = kind.decide(kind.family(self.owner, record_id or ""), record_id, values, looked_up.of(text))
         if isinstance(decided, Plan) and decided.kind == "update" and not decided.record_id:
             return refused(f"{kind.label(values)}: the record has no id")
-        return attrs.evolve(decided, read_at=found.read_at.get(text, 0.0)) if isinstance(decided, Plan) else decided
+        return attrs.evolve(decided, read_at=looked_up.read_at.get(text, 0.0)) if isinstance(decided, Plan) else decided
 
 
-def _failure(kind: PartKind, values: Mapping[str, Any], found: FoundByKey) -> CareCloudError | None:
-    return found.failure(kind.key.text(kind.key_of(values)))
+def _failure(kind: PartKind, values: Mapping[str, Any], looked_up: FoundByKey) -> CareCloudError | None:
+    return looked_up.failure(kind.key.text(kind.key_of(values)))
 
 
 def _parts_of(write: Write, *, is_new: bool) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import anyio.lowlevel
@@ -25,6 +26,7 @@ __all__ = ["RecordWrites"]
 #: The key for claims of records in families whose rows cannot name a record by its id.
 _BY_ID: Final = Key(name="id", by_id=True)
 _NOT_SHOWN: Final = "the record may have been written, and the key cannot show it, since it is written after the record"
+_NO_KEY: Final = "the run was stopped while it was being sent, and the row has no key"
 
 
 class RecordWrites:
@@ -86,20 +88,16 @@ class RecordWrites:
             new = [write for write in writes if write.intent is None]
             known = [write for write in new if self._decides_unlisted or write.listed is not None]
             decided = await self._decide(known, _from_list(known))
-        done = {write.id for write, one in decided if self._needs_no_look_up(one)}
+        done = {write.id for write, decision in decided if self._needs_no_look_up(decision)}
         again = [write for write in writes if write.id not in done]
-        decided = [(write, one) for write, one in decided if write.id in done]
-        found = await self._find(again)
-        failed = [(write, error) for write in again if (error := found.failure(self._text(write))) is not None]
+        decided = [(write, decision) for write, decision in decided if write.id in done]
+        looked_up = await self._find(again)
+        failed = [(write, error) for write in again if (error := looked_up.failure(write.key)) is not None]
         at_fault = {write.id for write, _ in failed}
-        decided += await self._decide([write for write in again if write.id not in at_fault], found)
-        decided.sort(key=lambda one: one[0].id)
+        decided += await self._decide([write for write in again if write.id not in at_fault], looked_up)
+        decided.sort(key=lambda decision: decision[0].id)
         checked, more = await self.parts.check(decided, dry_run=self._options.dry_run)
         return checked, [*failed, *more]
-
-    def _text(self, write: Write) -> str | None:
-        """Return the key of a write; not `Write.key`, which an earlier version may have stored in another form."""
-        return None if self._key is None or write.body.key is None else self._key.text(write.body.key)
 
     def may_be_hidden(self, write: Write, result: RowResult) -> bool:
         """Return whether the record of a write may have been created, and its key does not show it."""
@@ -115,44 +113,48 @@ class RecordWrites:
         keys = [write.body.key for write in writes if write.body.key is not None]
         return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)
 
-    async def _decide(self, writes: Sequence[Write], found: FoundByKey) -> list[tuple[Write, RowResult | Plan]]:
+    async def _decide(self, writes: Sequence[Write], looked_up: FoundByKey) -> list[tuple[Write, RowResult | Plan]]:
         decided = []
         for number, write in enumerate(writes):
             if number % BATCH == BATCH - 1:
                 await anyio.lowlevel.checkpoint()
-            one = after_a_loss(write, self._decide_one(write, found), copies=self._copies(write, found))
+            decision = after_a_loss(write, self._decide_one(write, looked_up), copies=self._copies(write, looked_up))
             is_doubted = write.is_doubted or write.intent is not None
-            if is_doubted and isinstance(one, Plan) and one.is_new and not self.shows_lost_creates:
-                one = RowResult(outcome=Outcome.UNKNOWN, reasons=(_NOT_SHOWN,))
-            if isinstance(one, RowResult) and one.outcome is Outcome.CREATED:
+            if is_doubted and isinstance(decision, Plan) and decision.is_new and not self.shows_lost_creates:
+                reason = _NO_KEY if self._key is None else _NOT_SHOWN
+                decision = RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))
+            if isinstance(decision, RowResult) and decision.outcome is Outcome.CREATED:
                 # It was found after a loss, and another program may have made it, without what our create sends beside
                 # it: what can be looked up of that is a part like any other.
                 write = attrs.evolve(write, body=attrs.evolve(write.body, create_fields={}))
-            decided.append((write, one))
+            decided.append((write, decision))
         return decided
 
-    def _copies(self, write: Write, found: FoundByKey) -> Sequence[str | None]:
+    def _copies(self, write: Write, looked_up: FoundByKey) -> Sequence[str | None]:
         """Return the ids of the records that a lost create has made; nothing of any other write."""
-        if write.intent is None or not write.intent.was_absent or found.refusal(write.key):
+        if write.intent is None or not write.intent.was_absent or looked_up.refusal(write.key):
             return ()
-        records = self._family.copies(write.body, found.of(write.key))
-        return [self._family.facts.id_of(msgspec.json.decode(one)) for one in records]
+        records = self._family.copies(write.body, looked_up.of(write.key))
+        return [self._family.facts.id_of(msgspec.json.decode(record)) for record in records]
 
-    def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:
-        key = self._text(write)
-        if reasons := found.refusal(key):
+    def _decide_one(self, write: Write, looked_up: FoundByKey) -> RowResult | Plan:
+        if reasons := looked_up.refusal(write.key):
             return refused(*reasons)
-        records, options = found.of(key), self._options
-        one = decide(write.body, records, family=self._family, key=self._key, options=options)
+        decided = partial(
+            decide,
+            write.body,
+            looked_up.of(write.key),
+            family=self._family,
+            key=self._key,
+            read_at=looked_up.read_at.get(write.key or "", 0.0),
+        )
+        options = self._options
         if options.mode == "create" and write.intent is not None and write.intent.was_absent:
             # The record that is there now may be the one that this write has made: then it has every value.
-            own = attrs.evolve(options, mode="upsert")
-            same = decide(write.body, records, family=self._family, key=self._key, options=own)
+            same = decided(options=attrs.evolve(options, mode="upsert"))
             if not isinstance(same, Plan) and same.outcome is Outcome.UNCHANGED:
-                one = same
-        if not isinstance(one, Plan) or (one.kind == "batch" and self._key is not None and self._key.needs_list):
-            return one  # reading a long list may take longer than a base may wait, and a batch replaces no record
-        return attrs.evolve(one, read_at=found.read_at.get(key or "", 0.0))
+                return same
+        return decided(options=options)
 
 
 def _from_list(writes: Sequence[Write]) -> FoundByKey:

@@ -57,14 +57,14 @@ def search_text(reference: str) -> str:
 
 def reference_in(note: Any) -> str | None:
     """Return the reference that a note holds; `None` without one. Upper and lower case differ."""
-    found = _IN_NOTE.search(note) if isinstance(note, str) else None
-    return None if found is None else found[1]
+    match = _IN_NOTE.search(note) if isinstance(note, str) else None
+    return None if match is None else match[1]
 
 
 def is_taken(note: Any) -> bool:
     """Return whether a note says that its operation takes the amount; one of another program may not say it."""
-    found = _IN_NOTE.search(note) if isinstance(note, str) else None
-    return found is not None and found[2] == "-"
+    match = _IN_NOTE.search(note) if isinstance(note, str) else None
+    return match is not None and match[2] == "-"
 
 
 async def find_by_reference(history: Listing[Any], *, note_field: str, reference: str) -> Sequence[bytes]:

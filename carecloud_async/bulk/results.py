@@ -140,7 +140,7 @@ def write_results(
 
 def _write_file(journal: RowJournal, columns: Sequence[str], file: ResultFile, *, dialect: Dialect) -> None:
     added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
-    names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
+    names = [*(column for column in columns if column not in OUTCOME_COLUMNS), *added]
     rows = _rows(journal, only_refused=file.only_refused)
     write_rows(file.path, rows, names, dialect=dialect, owner=journal.path)
 
@@ -229,10 +229,10 @@ def outcome_row(
 
 def with_outcome(source: bytes | None, added: Mapping[str, Any]) -> Rows:
     """Yield the lines of a row as the source has them, with what is added to each; one of several has its number."""
-    found = json.loads(source) if source else {}
-    for values in [found] if isinstance(found, dict) else found:
-        of_line = {} if values is found else {LINE: values[LINE]}
-        yield {name: one for name, one in values.items() if name not in OUTCOME_COLUMNS}, {**added, **of_line}
+    row = json.loads(source) if source else {}
+    for values in [row] if isinstance(row, dict) else row:
+        of_line = {} if values is row else {LINE: values[LINE]}
+        yield {name: value for name, value in values.items() if name not in OUTCOME_COLUMNS}, {**added, **of_line}
 
 
 def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], dialect: Dialect) -> None:

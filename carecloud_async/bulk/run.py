@@ -79,16 +79,16 @@ async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWri
     key = find_key(family.facts, options.match)
     files = await run_in_thread(partial(find_files, source, options, family=family.facts.name))
     metrics = RunMetrics(family.clock, options.on_progress)
-    one = _Run(family=family, key=key, options=options, files=files, metrics=metrics)
+    writing = _Run(family=family, key=key, options=options, files=files, metrics=metrics)
     try:
         with watched(family.caller.context, metrics):
-            return await one.run(source)
+            return await writing.run(source)
     except BulkWriteError as error:
-        if error.report is None and one.journal is not None:
+        if error.report is None and writing.journal is not None:
             error.report = metrics.report(resumed=False, dry_run=options.dry_run)
         raise
     finally:
-        await run_in_thread_regardless(one.close)
+        await run_in_thread_regardless(writing.close)
 
 
 class _Run:
@@ -220,7 +220,7 @@ class _Run:
     @property
     def _kinds(self) -> set[str]:
         """The kinds of files that are asked for."""
-        return {"rejects" if one.only_refused else "results" for one in self.files.files}
+        return {"rejects" if file.only_refused else "results" for file in self.files.files}
 
     @property
     def _keeps_rows(self) -> bool:

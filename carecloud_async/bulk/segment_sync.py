@@ -227,13 +227,13 @@ class _Sync:
 
     async def _members(self) -> tuple[set[str], bool]:
         """Read the ids of the members, and whether their number is the total that the server gives."""
-        found = set[str]()
+        members = set[str]()
         for _ in range(_READINGS):
             page = await self._segment.members().fresh().page()
-            found = {self._same(one.customer_id) for one in page.items if one.customer_id}
+            members = {self._same(member.customer_id) for member in page.items if member.customer_id}
             if page.total_items is None or page.total_items == len(page.items):
-                return found, True
-        return found, False
+                return members, True
+        return members, False
 
     def _same(self, customer_id: str) -> str:
         """Return an id in the form in which ids are compared: lists may spell one id in upper or lower case."""
@@ -269,19 +269,25 @@ class _Sync:
                     elif self._key.by_id and key in members:
                         self._customer_of[key] = key
                     elif key not in self._customer_of and key not in self._unknown:
-                        asked[key] = tuple(one.strip() for one in values)
+                        asked[key] = tuple(value.strip() for value in values)
                 if len(asked) >= _TOGETHER:
                     await self._look_up(finder, asked)
                     asked = {}
         await self._look_up(finder, asked)
 
     async def _look_up(self, finder: Finder, asked: Mapping[str, tuple[str, ...]]) -> None:
-        found = await finder.find([*asked.values()]) if asked else FoundByKey()
+        looked_up = await finder.find([*asked.values()]) if asked else FoundByKey()
         for key in asked:
-            records = map(msgspec.json.decode, found.of(key))
-            ids = {self._same(one) for record in records if (one := self._customers.facts.id_of(record)) is not None}
-            failure = found.failure(key)
-            reasons = found.refusal(key) if failure is None else (f"the key cannot be looked up: {failure.problem}",)
+            records = map(msgspec.json.decode, looked_up.of(key))
+            ids = {
+                self._same(customer_id)
+                for record in records
+                if (customer_id := self._customers.facts.id_of(record)) is not None
+            }
+            failure = looked_up.failure(key)
+            reasons = (
+                looked_up.refusal(key) if failure is None else (f"the key cannot be looked up: {failure.problem}",)
+            )
             self._hidden += bool(reasons)
             if len(ids) == 1:
                 (self._customer_of[key],) = ids
@@ -304,7 +310,9 @@ class _Sync:
             add = set() if is_removal else wanted - after
             remove = (wanted if is_removal else too_many) & after
             # Also of a call that was sent again after its answer was lost, or that another program made first.
-            self._refused = {one: why for one, why in self._refused.items() if one in add or one in remove}
+            self._refused = {
+                customer: why for customer, why in self._refused.items() if customer in add or customer in remove
+            }
             # A later refusal may be of a first call that had its effect, and that the list does not show yet.
             refused = {*self._refused} if refused is None else refused
             add, remove = add - refused, remove - refused
@@ -318,7 +326,7 @@ class _Sync:
         return after, exact
 
     async def _send(self, ids: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
-        async def one(customer_id: str) -> None:
+        async def send(customer_id: str) -> None:
             try:
                 await call(self._spelled[customer_id])
             except _TRANSIENT:
@@ -326,10 +334,10 @@ class _Sync:
             except (AuthenticationError, PermissionDeniedError):
                 raise
             except ApiError as error:
-                reasons = dict.fromkeys(one.reason for one in error.invalid_params)
+                reasons = dict.fromkeys(param.reason for param in error.invalid_params)
                 self._refused[customer_id] = ", ".join(reasons) or f"status {error.status}"
 
-        await run_all([partial(one, customer_id) for customer_id in sorted(ids)], width=self._options.concurrency)
+        await run_all([partial(send, customer_id) for customer_id in sorted(ids)], width=self._options.concurrency)
 
     # the results
 
@@ -337,8 +345,8 @@ class _Sync:
         """Yield each row with what became of its customer, and a line for each of some others who were removed."""
         for line, source, key, fault in self._rows:
             yield from with_outcome(source, self._outcome(line, key, fault, before, after))
-        for one in sorted(others):
-            yield {}, outcome_row(None, "removed", self._spelled[one])
+        for other in sorted(others):
+            yield {}, outcome_row(None, "removed", self._spelled[other])
 
     def _outcome(
         self, line: int, key: str | None, fault: str | None, before: Collection[str], after: Collection[str]
@@ -357,8 +365,10 @@ class _Sync:
 
 def _as_rows(source: Any, key: Key) -> Any:
     """Return plain ids as rows."""
-    if isinstance(source, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in source):
-        return [{key.paths[-1]: one} for one in source]
+    if isinstance(source, (list, tuple, set, frozenset)) and all(
+        isinstance(customer_id, str) for customer_id in source
+    ):
+        return [{key.paths[-1]: customer_id} for customer_id in source]
     return source
 
 

@@ -295,7 +295,7 @@ def _answer(error: CareCloudError, plan: Plan, size: int) -> Answer:
         return RowResult(outcome=Outcome.CONFLICT, record_id=plan.record_id, reasons=("the record is gone",))
     reasons: tuple[str, ...] = (error.problem,)
     if isinstance(error, ApiError):
-        named = tuple(f"{one.name}: {one.reason}" for one in error.invalid_params)
+        named = tuple(f"{param.name}: {param.reason}" for param in error.invalid_params)
         reasons = named or (f"the server refused it with {_words(error)}",)
     return attrs.evolve(refused(*reasons), record_id=plan.record_id)
 

@@ -55,19 +55,19 @@ def day_pattern(date_format: str) -> re.Pattern[str]:
     Raises:
         ValueError: the format has other parts.
     """
-    found = _FORMAT.fullmatch(date_format.strip().lower())
-    parts = () if found is None else found.group(1, 3, 4)
-    if found is None or {part[0] for part in parts} != _GROUPS.keys():
+    match = _FORMAT.fullmatch(date_format.strip().lower())
+    parts = () if match is None else match.group(1, 3, 4)
+    if match is None or {part[0] for part in parts} != _GROUPS.keys():
         raise ValueError("no date format")
     groups = (_GROUPS[part[0]] % len(part) if part[0] == "y" else _GROUPS[part[0]] for part in parts)
-    return re.compile((re.escape(found[2]) + r"\s?").join(groups))
+    return re.compile((re.escape(match[2]) + r"\s?").join(groups))
 
 
 def day_of(text: str, *, date_format: str | None = None, latest_year: int = 0) -> str:
     """Return the day that a text names as `YYYY-MM-DD`; any other text unchanged."""
     with suppress(ConversionError):
-        found = read_day(text.strip(), date_format=date_format, latest_year=latest_year)
-        return text if found is None else found.isoformat()
+        day = read_day(text.strip(), date_format=date_format, latest_year=latest_year)
+        return text if day is None else day.isoformat()
     return text
 
 
@@ -83,16 +83,16 @@ def read_day(text: str, *, date_format: str | None, latest_year: int) -> date | 
         ConversionError: it names a day that there is not.
     """
     local = _DOTTED if date_format is None else day_pattern(date_format)
-    found = _ISO.fullmatch(text) or local.fullmatch(text)
-    if found is None:
+    match = _ISO.fullmatch(text) or local.fullmatch(text)
+    if match is None:
         if ZERO_DATE.fullmatch(text):
             raise ConversionError(_ZERO)
         return None
-    year = int(found["year"])
-    if len(found["year"]) == 2:
+    year = int(match["year"])
+    if len(match["year"]) == 2:
         year = latest_year - (latest_year - year) % 100
     try:
-        return date(year, int(found["month"]), int(found["day"]))
+        return date(year, int(match["month"]), int(match["day"]))
     except ValueError:
         raise ConversionError(_ZERO if ZERO_DATE.fullmatch(text) else "not a day of the calendar") from None
 
@@ -102,12 +102,12 @@ def read_moment(text: str, *, date_format: str | None, latest_year: int) -> date
     alone = read_day(text, date_format=date_format, latest_year=latest_year)
     if alone is not None:
         return alone
-    found = _WITH_TIME.fullmatch(text)
-    day = None if found is None else read_day(found[1], date_format=date_format, latest_year=latest_year)
+    match = _WITH_TIME.fullmatch(text)
+    day = None if match is None else read_day(match[1], date_format=date_format, latest_year=latest_year)
     try:
-        if found is None or day is None:
+        if match is None or day is None:
             return datetime.fromisoformat(text)
-        hour, minute, second = (int(part or 0) for part in found.groups()[1:])
+        hour, minute, second = (int(part or 0) for part in match.groups()[1:])
         return datetime(day.year, day.month, day.day, hour, minute, second)  # noqa: DTZ001  (the API's times are naive)
     except ValueError:
         return None
@@ -138,8 +138,8 @@ _COUNTRY: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 
 def phone_prefix(text: str) -> str | None:
     """Return the digits of an international prefix, such as `+420`; `None` for any other text."""
-    found = _PREFIX.fullmatch(text)
-    return None if found is None else found[1]
+    match = _PREFIX.fullmatch(text)
+    return None if match is None else match[1]
 
 
 def lacks_prefix(text: str) -> bool:
@@ -171,8 +171,8 @@ def phone_number(text: str, *, prefix: str = "") -> str | None:
         if plain.startswith(prefix) and len(plain) - len(prefix) >= _LEAST:
             return None
         plain = prefix + plain.removeprefix(_TRUNKS.get(prefix, "0"))
-    found = _WHOLE_NUMBER.fullmatch(plain)
-    return None if found is None else found[1]
+    match = _WHOLE_NUMBER.fullmatch(plain)
+    return None if match is None else match[1]
 
 
 def valid_number(number: str) -> str | None:
@@ -211,13 +211,13 @@ def _plain(text: str) -> str:
 @typed_cache
 def phone_paths(model: Any) -> tuple[str, ...]:
     """Return the dotted fields of a model that hold phone numbers."""
-    found: list[str] = []
+    paths: list[str] = []
     for name, core in ({} if model is None else core_types(model)).items():
         if is_model(core):
-            found += [f"{name}.{path}" for path in phone_paths(core)]
+            paths += [f"{name}.{path}" for path in phone_paths(core)]
         elif name in PHONES:
-            found.append(name)
-    return tuple(found)
+            paths.append(name)
+    return tuple(paths)
 
 
 # truth values and members of enumerations

@@ -213,14 +213,14 @@ class BulkWriter:
                 taken=self._taken,
             )
             try:
-                journal.load([attrs.evolve(one.row, number=number, line=number) for number, one in rows.items()])
+                journal.load([attrs.evolve(row.row, number=number, line=number) for number, row in rows.items()])
                 await engine.run()
             except Exception as error:  # noqa: BLE001  (raised by write())
                 for number, record_id in journal.written_without_key():
                     # Written again, the row would make a second record.
                     unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=record_id, reasons=(_CREATED,))
                     self._end(rows[number], result=unknown)
-                for row in [one for one in group if one in self._begun]:
+                for row in [row for row in group if row in self._begun]:
                     self._end(row, error=error)
 
     def _end(self, row: _Waiting, *, result: RowResult | None = None, error: BaseException | None = None) -> None:

@@ -104,9 +104,9 @@ class CallKind(ABC):
         """Return the record that a call is compared with, of those with its key."""
         return found[0]
 
-    def copies(self, found: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:  # noqa: ARG002
+    def copies(self, records: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:  # noqa: ARG002
         """Return the records that a call has made, of those with its key: several, if it was made more than once."""
-        return found
+        return records
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """Name the fields in which what was found is certainly not what the call makes."""
@@ -144,13 +144,13 @@ class CallFamily(Family):
         (key,) = keys  # this key is looked up alone
         return [(key, found) for found in await self._kind.find(self.caller, key)]
 
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002
+    def matching(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002
         """See `Family.matching`."""
-        return [self._kind.of_call(found)] if found else []
+        return [self._kind.of_call(records)] if records else []
 
-    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+    def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """See `Family.copies`."""
-        return self._kind.copies(found, row.changes["body"]) if found else []
+        return self._kind.copies(records, row.changes["body"]) if records else []
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`; nothing is changed: either this call made the record, or another one did.

@@ -141,11 +141,11 @@ class Kind:
         amount = None if None in amounts else str(sum(filter(None, amounts)))
         return msgspec.json.encode({**records[0], self.amount_field: amount})
 
-    def copies(self, found: Sequence[bytes], amount: Any) -> Sequence[bytes]:
+    def copies(self, records: Sequence[bytes], amount: Any) -> Sequence[bytes]:
         """Return the records of an operation that was made more than once; those of one are its parts."""
-        one = self.joined(found)
+        one = self.joined(records)
         is_once = one is None or amount is None or self.is_amount(msgspec.json.decode(one), float(amount))
-        return found[:1] if is_once else found
+        return records[:1] if is_once else records
 
     def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
         """Return whether a record is of an amount, which is negative if it was taken.
@@ -188,7 +188,7 @@ class Amounts(ActionFamily):
         self._kind = kind
         self._give, self._take = (getattr(type(resource), name) for name in (kind.give, kind.take))
 
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+    def matching(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """Return one record of what was found; see `Kind.joined`.
 
         Raises:
@@ -202,12 +202,12 @@ class Amounts(ActionFamily):
                 note_with_reference(given.get("note"), given["reference"])
         except ConfigurationError as error:
             raise ValueError(f"note: {error.problem}") from None
-        one = self._kind.joined(found)
+        one = self._kind.joined(records)
         return () if one is None else [one]
 
-    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+    def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """See `Family.copies`."""
-        return self._kind.copies(found, {**row.defaults, **row.changes}.get("amount"))
+        return self._kind.copies(records, {**row.defaults, **row.changes}.get("amount"))
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`.
@@ -271,11 +271,11 @@ class StatusWrites(ActionFamily):
     def __init__(self, resource: Resource, writes: BulkWrites) -> None:
         super().__init__(resource, writes=writes, row=StatusRow)
 
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+    def matching(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """Return the record with the status of the row: one that is valid now, or from the time that the row names."""
         given = {**row.defaults, **row.changes}
         begin = given.get("valid_from")
-        for line in found:
+        for line in records:
             record = msgspec.json.decode(line)
             if not same_id(record.get("status_id"), given.get("status_id")):
                 continue

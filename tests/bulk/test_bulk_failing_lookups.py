@@ -7,7 +7,7 @@ from bulk_tools import SOURCE, connect, counts, people, read
 from loyalty_server import LoyaltyServer
 from thorough import variants
 
-from carecloud_async import ConnectionFailedError, RetryPolicy, ServerError
+from carecloud_async import ConnectionFailedError, ServerError
 
 pytestmark = pytest.mark.anyio
 
@@ -181,14 +181,3 @@ async def test_a_part_whose_look_up_fails(sandbox, tmp_path):
     assert counts(report)["refused"] == 1
     assert read(results)[2]["outcome"] == "refused"
     assert "failed 3 times on its look-up: 500" in read(results)[2]["reasons"][0]
-
-
-async def test_a_server_that_answers_no_look_up_of_many_keys(clock):
-    """Look-ups of many keys that fail all, on a server that answers others, end the run after a bounded number."""
-    rows = people(150)
-    server = FailingServer(clock, *(one["email"] for one in rows[1:]))
-    async with client_of(server, clock, retry=RetryPolicy(attempts=1)) as client:
-        with pytest.raises(ServerError):
-            await client.customers.bulk_write(rows, **BY_EMAIL)
-    assert server.failed < 50
-    assert not server.customers

@@ -37,18 +37,6 @@ async def test_results_and_rejects_are_sources(client, tmp_path, suffix):
     assert counts(await client.customers.bulk_write(files[1], **arguments)) == {"refused": 1}
 
 
-async def test_a_stray_quotation_mark_that_joins_rows(client, tmp_path):
-    """Rows that two stray quotation marks join to one cell are refused; a cell of many lines of text is taken."""
-    source, results = tmp_path / "c.csv", tmp_path / "r.csv"
-    lines = [f"a{one}@example.com,A,en" for one in range(30)]
-    lines[2], lines[27] = 'a2@example.com,"A,en', 'a27@example.com,A",en'
-    text = "a line, and a half\n" * 10 + "a line\n" * 20
-    source.write_text("\n".join([HEADER.strip(), *lines, f'b@example.com,"{text}",en']))
-    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, dry_run=True)
-    assert counts(report) == {"created": 5, "refused": 1}
-    assert read(results)[2]["reasons"] == "a quotation mark opened in line 4 is not closed: lines 4 to 29 are one row"
-
-
 @pytest.mark.parametrize(
     ("header", "count", "named", "left"),
     [
@@ -99,9 +87,9 @@ async def test_all_faults_of_a_row_at_once(client, tmp_path):
     """A row without a key, and a new one that lacks a required field, name their other faults too."""
     results = tmp_path / "r.jsonl"
     rows = [{"email": "", "birthdate": "never"}, {"email": "x@example.com", "birthdate": "never"}]
-    await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    await client.customers.bulk_write(rows, match="email", results=results)
     fault = "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"
     assert [row["reasons"] for row in read(results)] == [
         ["personal_information.email: the row has no key", fault],
-        [fault, "personal_information.language_id: required"],
+        [fault, "personal_information.language_id: required", "customer_source_id: required"],
     ]

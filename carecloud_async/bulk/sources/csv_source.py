@@ -22,8 +22,6 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = Fix("save it as CSV UTF-8, or name {encoding}, here probably utf-16-le")
 #: Bytes of the beginning, in which its encoding is checked.
 _HEAD: Final = 64 * 1024
-#: A cell with more lines may be rows that a stray quotation mark joined: it is examined.
-_MANY_LINES: Final = 20
 
 
 class CsvSource(RowSource):
@@ -50,7 +48,7 @@ class CsvSource(RowSource):
         super().__init__(text, label=label, identity=identity)
         self._lines = _Lines(text, label, encoding)
         first = self._lines.first()
-        delimiter = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
+        delimiter = max(_DELIMITERS, key=lambda delimiter: _outside_quotes(first, delimiter))
         self.dialect: Dialect = Dialect(delimiter=delimiter, encoding=encoding)
         #: Whether a spreadsheet wrote the file, or it was written for one.
         self._for_spreadsheets = encoding != "utf-8" or delimiter == ";"
@@ -111,7 +109,7 @@ class CsvSource(RowSource):
             return None
         except csv.Error as error:
             if "unexpected end" in str(error) or self._lines.number > begin:
-                return self._not_closed
+                return self._not_closed(begin)
             if "field larger" in str(error):
                 return f"line {begin}: a cell is longer than {csv.field_size_limit():,} characters"
             return f"line {self._lines.number}: it is no CSV ({str(error)[:80]})"
@@ -119,22 +117,12 @@ class CsvSource(RowSource):
             return f"line {self._lines.number}: it is longer than 16 MiB"
         if self._lines.has_nul:
             return f"line {self._lines.number}: it has a NUL byte"
-        if self._lines.number - begin > _MANY_LINES and any(map(self._has_rows, cells)):
-            return self._not_closed
         return cells
 
-    @property
-    def _not_closed(self) -> str:
-        begin, end = self._begin, self._lines.number
+    def _not_closed(self, begin: int) -> str:
+        end = self._lines.number
         problem = f"a quotation mark opened in line {begin} is not closed"
         return problem if begin == end else f"{problem}: lines {begin} to {end} are one row"
-
-    def _has_rows(self, cell: str) -> bool:
-        """Return whether a cell is rows that a stray quotation mark joined: most lines have the header's delimiters."""
-        lines = cell.split("\n")[1:-1]
-        delimiters = len(self.columns or ()) - 1
-        rows = sum(_outside_quotes(line, self.dialect.delimiter) == delimiters for line in lines)
-        return len(lines) >= _MANY_LINES and rows * 2 > len(lines)
 
 
 class _Lines:

@@ -110,7 +110,7 @@ class RowSource(ABC):
 def row_json(row: SourceRow) -> bytes:
     """Return a row as it stands in the source, to be kept for the results; of several lines each, with its number."""
     try:
-        return to_json([{**_written(one), LINE: one.line} for one in row.lines] if row.lines else _written(row))
+        return to_json([{**_written(line), LINE: line.line} for line in row.lines] if row.lines else _written(row))
     except (ValueError, RecursionError):  # numbers of thousands of digits, values nested too deeply
         return b"{}"
 
@@ -231,7 +231,7 @@ def _values_of(value: Any) -> Any:
             if getattr(value, field) is not UNSET
         }
     if isinstance(value, Mapping):
-        return {str(name): _values_of(one) for name, one in value.items() if one is not UNSET}
+        return {str(name): _values_of(inner) for name, inner in value.items() if inner is not UNSET}
     if isinstance(value, (list, tuple)):
-        return [_values_of(one) for one in value]
+        return [_values_of(inner) for inner in value]
     return value
