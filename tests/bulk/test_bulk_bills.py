@@ -1,13 +1,11 @@
 """Bills in bulk: what is not there is sent with its items, what is there is compared and updated."""
 
-import json
-
 import pytest
 from bulk_server import client_of
 from bulk_tools import counts, read
 from loyalty_server import BILL_DEFAULTS, ITEM, OTHER_STORE, STORE, LoyaltyServer, bill
 
-from carecloud_async.bulk import BadSourceError, BulkWriteError
+from carecloud_async.bulk import BadSourceError
 from carecloud_async.models import BillItemInput, FinalBillInput
 
 pytestmark = pytest.mark.anyio
@@ -147,17 +145,6 @@ async def test_lines_of_a_bill_that_differ(server, clock, tmp_path):
     assert len(server.bills[0]["bill"]["bill_items"]) == 2
 
 
-async def test_a_line_that_differs_names_the_line_that_said_it_first(server, clock, tmp_path):
-    """If the first line of a bill leaves a cell empty, the message names the line that filled it."""
-    source, rejects = tmp_path / "bills.csv", tmp_path / "rejects.csv"
-    head, one, two, three = LINES.splitlines()[:4]
-    both = [one.replace(";100;", ";;"), two, two.replace(";100;", ";99;")]
-    source.write_text(lines("\n".join([head, *both, three])))
-    report = await write(server, clock, source, rejects=rejects)
-    assert report.refused == 1
-    assert "line 4: total_price is another than in line 3" in rejects.read_text()
-
-
 async def test_lines_of_a_bill_may_differ_in_ignored_columns(server, clock, tmp_path):
     """A column that is ignored, by its name or by `ignore_columns`, may differ between the lines of a bill."""
     source = tmp_path / "bills.csv"
@@ -243,28 +230,6 @@ async def test_the_same_id_in_another_store_is_another_bill(server, clock):
     assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"created": 1}
     assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"unchanged": 1}
     assert [one["store_id"] for one in server.purchases] == [STORE, OTHER_STORE]
-
-
-async def test_bills_of_parquet_have_nested_items(server, clock, tmp_path):
-    """Items nested in Parquet are sent as they are."""
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    source = tmp_path / "bills.parquet"
-    parquet.write_table(pyarrow.Table.from_pylist([bill(one, items=2) for one in range(3)]), source)
-    assert counts(await write(server, clock, source)) == {"created": 3}
-    assert server.bills[0]["bill"]["bill_items"][1] == {**ITEM, "bill_item_id": "1"}
-
-
-async def test_bills_of_json_lines_continue_after_a_stop(server, clock, tmp_path):
-    """A run that was stopped continues, and each bill is there once."""
-    source = tmp_path / "bills.jsonl"
-    source.write_text("".join(json.dumps(bill(one)) + "\n" for one in range(30)))
-    server.faults = [None] * 10 + ["refused"] * 4
-    with pytest.raises(BulkWriteError):
-        await write(server, clock, source, max_refused=2, concurrency=1)
-    report = await write(server, clock, source, resume=True)
-    assert report.created + report.refused == 30
-    assert len(server.purchases) == len({one[KEY] for one in server.purchases}) == report.created
 
 
 async def test_the_same_file_is_compared_with_the_list(server, clock, tmp_path):

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import Counter
 
 import anyio
 import anyio.lowlevel
@@ -15,7 +14,6 @@ from bulk_tools import SOURCE, claims_of, people
 from disks import watch_databases
 
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._base.runtime.durable_files import state_folder
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Plan, Write
@@ -141,36 +139,6 @@ def test_a_copy_of_a_journal_takes_over_nothing_of_a_run_that_goes_on(clock):
         copy.adopt(running.owner)
         copy.keep_only([])
         assert third.claim(["a"]).busy == {"a"}
-
-
-def test_many_runs_begin_and_end_at_once(clock):
-    """Runs that begin, claim and end at the same time never have one key together, and leave few files."""
-    holders, errors, guard = Counter(), [], threading.Lock()
-
-    def run():
-        try:
-            for _ in range(4):
-                with claims_of(clock) as claims:
-                    if not claims.claim(["a"]).busy:
-                        with guard:
-                            holders["now"] += 1
-                            holders["most"] = max(holders["most"], holders["now"])
-                            holders["times"] += 1
-                        with guard:
-                            holders["now"] -= 1
-                        claims.release(["a"])
-        except Exception as error:  # noqa: BLE001  (shown below)
-            errors.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert holders["most"] == 1
-    assert holders["times"] > 0
-    assert len(list(state_folder().glob("run-*.lock"))) <= 16
 
 
 @pytest.mark.asyncio

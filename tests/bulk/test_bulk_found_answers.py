@@ -63,16 +63,6 @@ async def test_an_empty_look_up_whose_total_is_not_0_is_read_again(clock, record
     assert server.emails() == {"new0@example.com": 1}
 
 
-async def test_a_total_that_does_not_count_by_the_filter(clock):
-    """A server whose totals are of the whole list: a page that is empty twice shows that there is no record."""
-    server = CustomerServer(clock)
-    answers = OtherReads(server, [{"customers": [], "total_items": 7}] * 2)
-    async with client_of(answers, clock) as client:
-        report = await client.customers.bulk_write(people(1), **BY_EMAIL)
-    assert counts(report) == {"created": 1}
-    assert answers.reads == 2
-
-
 @pytest.mark.parametrize("total", [{"total_items": 0}, {"total_items": None}, {}])
 async def test_an_empty_look_up_is_one_request(clock, total):
     """An empty page whose total is 0 or missing is believed at once."""

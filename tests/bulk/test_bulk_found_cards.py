@@ -3,7 +3,7 @@
 import anyio
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read, write_csv
+from bulk_tools import SOURCE, StopError, connect, counts, people, read, stop_while_it_waits, write_csv
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.models import CardInput
@@ -18,16 +18,6 @@ UNTIL = "2030-01-01 00:00:00"
 @pytest.fixture
 def sandbox(clock):
     return Sandbox(customers=10, seed=1, clock=clock.time)
-
-
-class StopError(Exception):
-    """The run is stopped."""
-
-
-def stop_while_it_waits(progress):
-    """Stop a run when it waits."""
-    if progress.waits_for:
-        raise StopError
 
 
 class Seen(httpx.AsyncBaseTransport):
@@ -118,21 +108,6 @@ async def test_a_card_whose_gift_was_lost(sandbox, clock, tmp_path, resumed):
         assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
         clock.advance(100)
         assert await shown(client, card_id) == (UNTIL, True)
-
-
-async def test_a_lost_gift_that_took_effect_lets_go_of_the_card(sandbox, clock, tmp_path):
-    """A run that goes on and finds that its card was given away holds the card no longer."""
-    arguments = {**BY_EMAIL, "journal": tmp_path / "journal.db", "resume": True}
-    rows = people(1, card_number="5")
-    async with connect(sandbox, clock=clock) as client:
-        card_id = await free_card(client)
-        sandbox.faults.add("PUT /cards/{card_id}", status=504, worked=True)
-        with pytest.raises(StopError):
-            await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **arguments)
-        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
-        report = await client.cards.bulk_write([{"card_id": card_id, "valid_to": UNTIL}], match="card_id")
-        assert counts(report) == {"updated": 1}
-        assert report.waited == 0
 
 
 async def test_an_external_id_of_a_customer_that_another_program_made(sandbox, clock):

@@ -273,18 +273,6 @@ async def test_a_card_that_the_server_refuses(sandbox, tmp_path, status):
     assert reasons[0][0] == f"card_number: the server refused it with {status} CardRefused"
 
 
-async def test_a_customer_who_is_deleted_meanwhile(sandbox, tmp_path):
-    """A customer that is gone when its property is written refuses its row alone."""
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        property_id = (await client.customer_properties.list().first()).property_id
-        rows = [{**row, f"property.{property_id}": "5"} for row in people(3)]
-        gone = json.dumps({"error": {"type": "x", "exception": "NotFound", "title": "t"}})
-        sandbox.faults.add("POST /customers/{customer_id}/property-records", status=404, body=gone)
-        report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
-    assert counts(report) == {"created": 2, "refused": 1}
-
-
 async def test_an_id_that_is_no_id(sandbox, tmp_path):
     """An id that cannot stand in a path refuses its row, and the others are written."""
     results = tmp_path / "r.jsonl"
@@ -365,39 +353,3 @@ async def test_two_runs_change_one_record_by_two_keys(clock):
     person = server.customers[customer_id]["personal_information"]
     assert (person["first_name"], person["last_name"]) == ("New", "New")
     assert server.sent == ["PUT", "PUT"]
-
-
-class SlowLookUps(CustomerServer):
-    """A server whose answer to the look-up by e-mail is on its way until another run has ended.
-
-    Attributes:
-        read: whether that answer is on its way.
-        ended: whether the other run has ended.
-    """
-
-    def __init__(self, clock):
-        super().__init__(clock)
-        self.read, self.ended = anyio.Event(), anyio.Event()
-
-    async def handle_async_request(self, request):
-        if request.method == "PUT":
-            await self.read.wait()
-        answer = await super().handle_async_request(request)
-        if "email_list" in str(request.url) and not self.read.is_set():
-            self.read.set()
-            await self.ended.wait()
-        return answer
-
-
-async def test_a_record_that_was_written_in_the_tick_in_which_it_was_read(clock):
-    """The clock shows one time for the look-up and for the end of the other run's write: the record is read again."""
-    server = SlowLookUps(clock)
-    customer_id = server.add("a@example.com", first_name="Old", last_name="Old")
-    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
-        by_email = [{"email": "a@example.com", "last_name": "New"}]
-        tasks.start_soon(partial(client.customers.bulk_write, by_email, match="email"))
-        by_id = [{"customer_id": customer_id, "first_name": "New"}]
-        await client.customers.bulk_write(by_id, match="customer_id")
-        server.ended.set()
-    person = server.customers[customer_id]["personal_information"]
-    assert (person["first_name"], person["last_name"]) == ("New", "New")

@@ -8,8 +8,6 @@ import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, StopError, counts, people, read, stop_while_it_waits
 
-from carecloud_async import ConfigurationError
-
 pytestmark = pytest.mark.anyio
 
 
@@ -85,31 +83,20 @@ async def test_a_row_alone_that_is_made_twice_names_the_records(clock, tmp_path)
     assert len(held.sent) == 2
 
 
-async def test_a_longer_settle_time_makes_it_once(clock):
-    """With `settle=300` a row whose write is held for 210 s is sent once."""
+@pytest.mark.parametrize("by_writer", [False, True])
+async def test_a_longer_settle_time_makes_it_once(clock, by_writer):
+    """With `settle=300` a row whose write is held for 210 s is sent once, by a run and by a writer."""
     held = Held(clock, seconds=210.0)
-    assert counts(await write(held, people(1), settle=300)) == {"created": 1}
+    if by_writer:
+        async with (
+            client_of(held.server, clock) as client,
+            client.customers.bulk_writer(match="email", defaults=SOURCE, settle=300) as writer,
+        ):
+            assert (await writer.write(people(1)[0])).outcome == "created"
+    else:
+        assert counts(await write(held, people(1), settle=300)) == {"created": 1}
     assert len(held.sent) == 1
     assert held.doubles() == set()
-
-
-async def test_a_writer_takes_a_settle_time_too(clock):
-    """`bulk_writer(settle=300)` sends a row whose write is held for 210 s once."""
-    held = Held(clock, seconds=210.0)
-    async with (
-        client_of(held.server, clock) as client,
-        client.customers.bulk_writer(match="email", defaults=SOURCE, settle=300) as writer,
-    ):
-        assert (await writer.write(people(1)[0])).outcome == "created"
-    assert len(held.sent) == 1
-
-
-@pytest.mark.parametrize("settle", [0, -1, "60", True, 1e6])
-async def test_a_settle_time_is_a_number_of_seconds(clock, settle):
-    """Another value is refused before anything is sent."""
-    held = Held(clock, seconds=0.0)
-    with pytest.raises(ConfigurationError, match="settle"):
-        await write(held, people(1), settle=settle)
 
 
 async def test_a_lost_write_waits_longer_each_time(clock):

@@ -94,26 +94,6 @@ async def test_a_create_that_meets_429_leaves_soon_after_its_look_up(clock):
     assert server.emails() == {"new0@example.com": 1}
 
 
-async def test_a_batch_leaves_soon_after_its_look_ups(sandbox, clock):
-    """A batch that is refused with 429 for a minute is looked up again ten seconds before it leaves at most."""
-    read_at, ages = [], []
-
-    async def on_request(request):
-        if request.method == "POST" and request.path.endswith("/batch"):
-            ages.append(clock.monotonic() - read_at[-1])
-        elif request.method == "GET":
-            read_at.append(clock.monotonic())
-
-    async with connect(sandbox, clock=clock) as client:
-        sandbox.on_request = on_request
-        sandbox.faults.add("POST /products/batch", status=429, retry_after=5, times=12)
-        rows = [{"code": f"c{one}", "name": f"No {one}", "plu_ids": []} for one in range(3)]
-        report = await client.products.bulk_write(rows, match="code")
-    assert counts(report) == {"created": 3}
-    assert len(ages) > 12
-    assert max(ages) <= 10.0
-
-
 async def test_the_parts_of_a_refused_batch_leave_soon_after_their_look_ups(sandbox, clock):
     """A batch that a slow server refuses is divided only while its look-ups are fresh; the rest is looked up again."""
     sent = []
@@ -249,3 +229,24 @@ async def test_a_record_that_was_made_and_deleted_is_made_again(clock):
             report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
             assert counts(report) == {"created": 1}
     assert 55 <= report.waited <= 60
+
+
+@pytest.mark.parametrize("lost_by", ["another run", "this run"])
+async def test_a_monotonic_clock_that_began_again(tmp_path, lost_by):
+    """After a reboot that has no id (macOS, Windows), nothing waits for as long as the machine was up before."""
+    clock = UptimeClock(500_000.0)
+    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
+    async with client_of(server, clock) as client:
+        if lost_by == "another run":
+            with claim_of_a_killed_run(client, clock):
+                pass
+        else:
+            server.writes = ["after"]
+            with pytest.raises(StopError):
+                await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+        clock.uptime = 0.0
+        before = clock.monotonic()
+        report = await client.customers.bulk_write(people(1), resume=True, **arguments)
+    assert counts(report) == {"created": 1}
+    assert clock.monotonic() - before < 130
+    assert len(server.customers) == 1

@@ -89,15 +89,6 @@ async def test_times_beyond_the_calendar(client, tmp_path):
     assert b'"0985-02-12 00:00:00"' in made[0]
 
 
-async def test_if_unchanged_with_a_time_beyond_the_calendar(client, tmp_path):
-    """A `last_change` outside the calendar refuses its row."""
-    results = tmp_path / "results.jsonl"
-    rows = [{**people(1)[0], "last_change": LAST_MOMENT}]
-    report = await client.customers.bulk_write(rows, match="email", if_unchanged=True, results=results)
-    assert counts(report) == {"refused": 1}
-    assert read(results)[0]["reasons"] == ["last_change: not a time of the calendar in the project's time zone"]
-
-
 async def test_decimals_are_numbers(client, tmp_path):
     """Decimals, as databases and Arrow give them, are taken as numbers."""
     rows = [{**people(1)[0], "phone": Decimal("420777123456"), "gender": Decimal("2.0"), "birthdate": date(990, 1, 2)}]
@@ -120,15 +111,6 @@ async def test_null_objects_name_no_field(client):
     rows = [{**people(1)[0], "personal_information": None}, {**people(2)[1], "personal_information": {"address": None}}]
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
     assert counts(report) == {"created": 2}
-
-
-async def test_a_row_that_cannot_be_sent_fails_no_other_row_of_a_writer(client):
-    """A writer refuses the row alone; rows of other tasks that share its look-ups are written."""
-    async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
-        bad = await writer.write({**people(1)[0], "email": "\ud800@example.com"})
-        odd = await writer.write({**people(1)[0], "first_name": "\ud800"})
-        good = await writer.write(people(1)[0])
-    assert [one.outcome for one in (bad, odd, good)] == ["refused", "refused", "created"]
 
 
 async def test_a_text_that_the_record_has_already(client):

@@ -57,19 +57,6 @@ async def test_two_rows_with_one_card(sandbox, tmp_path, match):
         assert await client.customers.list().total() == 61
 
 
-async def test_a_value_that_is_no_card_number_is_not_one_that_an_earlier_row_has(sandbox, tmp_path):
-    """Two rows whose card number is `false` are refused for that, both with their other faults."""
-    results = tmp_path / "r.jsonl"
-    rows = [{"email": f"a{one}@example.com", "customer_source_id": "s", "card_number": False} for one in range(2)]
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(rows, match="email", results=results)
-    first, second = [row["reasons"] for row in read(results)]
-    assert counts(report) == {"refused": 2}
-    assert first == second
-    assert any("card_number" in reason for reason in first)
-    assert len(first) > 1
-
-
 async def test_two_rows_of_a_writer_with_one_card(sandbox):
     """Rows with one card that a writer has at once are written one after another: the second is a conflict."""
     async with connect(sandbox) as client:

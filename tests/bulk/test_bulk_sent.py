@@ -1,30 +1,19 @@
 """What was sent is held until its outcome is noted: also if the disk is full, or the run stops before."""
 
-import json
 from collections import Counter
 
-import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people
-from kit import login_answer_at
+from bulk_tools import SOURCE, StopError, connect, counts, people, stop_while_it_waits
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.journal import RowJournal
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
-
-
-class StoppedError(Exception):
-    """The caller stops the run."""
-
-
-def stop_when_it_waits(progress):
-    if progress.waits_for:
-        raise StoppedError
 
 
 def full(*_, **__):
@@ -63,8 +52,8 @@ async def test_a_run_that_goes_on_and_stops_again_keeps_what_it_holds(clock, tmp
     server.writes = ["after"]
     options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
     async with client_of(server, clock) as client:
-        with pytest.raises(StoppedError):
-            await client.customers.bulk_write(people(1), on_progress=stop_when_it_waits, **options)
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **options)
         server.reads = [403] * 10
         with pytest.raises(Exception, match="403"):
             await client.customers.bulk_write(people(1), **options)
@@ -73,50 +62,21 @@ async def test_a_run_that_goes_on_and_stops_again_keeps_what_it_holds(clock, tmp
     assert (counts(report), server.sent) == ({"created": 1}, ["POST"])
 
 
-class BrandServer(httpx.AsyncBaseTransport):
-    """Product brands, which only their list shows; the first batch is lost, and takes effect after 20 seconds."""
-
-    def __init__(self, clock):
-        self.clock = clock
-        self.brands = []
-        self.late = None
-
-    def work_late(self):
-        if self.late is not None and self.late[0] <= self.clock.monotonic():
-            self.brands += self.late[1]
-            self.late = (float("inf"), [])
-
-    async def handle_async_request(self, request):
-        self.work_late()
-        if request.url.path.endswith("/login"):
-            return login_answer_at(self.clock.now())
-        if request.method == "GET":
-            data = {"product_brands": self.brands, "total_items": len(self.brands)}
-            return httpx.Response(200, json={"data": data})
-        new = [{**one, "product_brand_id": "b"} for one in json.loads(request.content)["product_brands"]]
-        if self.late is None:
-            self.late = (self.clock.monotonic() + 20, new)
-            return httpx.Response(504)
-        self.brands += new
-        return httpx.Response(204)
-
-
 @pytest.mark.parametrize("stops", [1, 2])
 async def test_a_family_is_held_while_a_batch_of_it_is_in_doubt(clock, tmp_path, stops):
     """A run that holds the whole family stops, also when it went on: another run waits for its lost batch."""
-    server, rows = BrandServer(clock), [{"external_id": "x1", "name": "X"}]
-    options = {"match": "external_id"}
-    async with client_of(server, clock) as client:
+    sandbox, rows = Sandbox(customers=1, clock=clock.time), [{"external_id": "x1", "name": "X"}]
+    sandbox.faults.add("POST /product-brands/batch", status=504, late=20.0)
+    first = {"match": "external_id", "journal": tmp_path / "1.db", "resume": True, "on_progress": stop_while_it_waits}
+    async with connect(sandbox, clock=clock) as client:
         for _ in range(stops):
-            with pytest.raises(StoppedError):
-                await client.product_brands.bulk_write(
-                    rows, journal=tmp_path / "1.db", resume=True, on_progress=stop_when_it_waits, **options
-                )
-        report = await client.product_brands.bulk_write(rows, journal=tmp_path / "2.db", **options)
-    clock.advance(100)
-    server.work_late()
+            with pytest.raises(StopError):
+                await client.product_brands.bulk_write(rows, **first)
+        report = await client.product_brands.bulk_write(rows, match="external_id", journal=tmp_path / "2.db")
+        clock.advance(100)
+        brands = [brand.external_id async for brand in client.product_brands.list()]
     assert counts(report) == {"unchanged": 1}
-    assert [one["external_id"] for one in server.brands] == ["x1"]
+    assert brands.count("x1") == 1
 
 
 async def test_a_row_has_its_outcome_though_its_key_cannot_be_released(clock, monkeypatch):

@@ -1,8 +1,6 @@
 """Files as shops have them: every row is read, or refused with a reason and a fix."""
 
-import errno
 import gzip
-import io
 
 import anyio
 import pyarrow as pa
@@ -10,12 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from bulk_tools import SOURCE, counts, people
 
-from carecloud_async import ConfigurationError
 from carecloud_async._lists.export.formats.csv import FORMULA_STARTS, join_columns
 from carecloud_async._lists.export.formats.sinks import CsvOptions
 from carecloud_async.bulk import BadSourceError, BulkWriteError
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.arrow_source import ArrowSource
 from carecloud_async.models import UNSET, PersonalInformationInput
 
 pytestmark = pytest.mark.asyncio
@@ -168,17 +164,6 @@ async def test_a_damaged_page_of_a_parquet_file_says_where(tmp_path):
         await rows_of(path)
 
 
-async def test_a_parquet_file_that_may_not_be_read_is_not_called_damaged():
-    """The error of a file that may not be read names the system's reason, and does not call it another format."""
-
-    class Refused(io.BytesIO):
-        def read(self, size=-1):
-            raise PermissionError(errno.EACCES, "Permission denied")
-
-    with pytest.raises(BadSourceError, match=r"c\.parquet: it cannot be read: Permission denied"):
-        ArrowSource.of_file(Refused(b"x" * 100), label="c.parquet", identity=None)
-
-
 async def test_spreadsheet_escapes_are_taken_back(tmp_path):
     """The apostrophe before a formula in a spreadsheet's file is taken off; elsewhere it stays."""
     path = tmp_path / "c.csv"
@@ -242,13 +227,6 @@ async def test_inputs_are_rows_and_records_are_not(client):
     assert counts(report) == {"created": 1}
     assert counts(await client.customers.bulk_write([unset], match="email")) == {"unchanged": 1}
     assert counts(await client.customers.bulk_write([one], match="customer_id")) == {"refused": 1}
-
-
-@pytest.mark.parametrize("source", [7, {"email": "a@example.com"}, None])
-async def test_object_that_is_not_a_source_is_refused(client, source):
-    """A single mapping, a number or nothing is no source; the error says what is."""
-    with pytest.raises(ConfigurationError, match="give a path, an iterable of rows"):
-        await client.customers.bulk_write(source, match="email")
 
 
 async def test_results_are_never_the_source(client, tmp_path):

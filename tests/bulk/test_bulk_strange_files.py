@@ -101,14 +101,6 @@ async def test_results_that_do_not_fit_leave_no_part_of_them(sandbox, tmp_path, 
     assert [row["outcome"] for row in read(results)] == ["created"]
 
 
-async def test_a_token_that_is_revoked_in_the_middle(sandbox):
-    """A token that dies while rows are written is renewed, and no row is the worse for it."""
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", status=401, after=5)
-        report = await client.customers.bulk_write(people(20), match="email", defaults=SOURCE, concurrency=4)
-    assert counts(report) == {"created": 20}
-
-
 async def test_a_body_that_is_too_large(sandbox):
     """A batch that the server finds too large goes in parts."""
     async with connect(sandbox) as client:

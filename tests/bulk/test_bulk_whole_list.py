@@ -18,14 +18,6 @@ def rows_of(number):
     return [{**row, "email": long(row["email"])} for row in people(number)]
 
 
-class TickingClock(FakeClock):
-    """A clock that each look moves by the shortest time between two reports of progress."""
-
-    def monotonic(self):
-        self.advance(0.1)
-        return super().monotonic()
-
-
 @pytest.mark.parametrize(("most", "is_read"), [(1000, True), (5, False)])
 async def test_the_choice_knows_how_many_records_the_server_gives(most, is_read):
     """The list is read in place of look-ups only if that costs fewer requests with the pages that the server gives."""
@@ -38,18 +30,6 @@ async def test_the_choice_knows_how_many_records_the_server_gives(most, is_read)
     assert counts(report) == {"conflict": 24}
     assert report.requests <= 24 / 2 + 1
     assert (report.requests < 24 / 2) == is_read
-
-
-async def test_a_lost_update_of_a_row_that_the_list_found():
-    """A row that the list found and whose update lost its answer is looked up, and sent again where it did nothing."""
-    clock = FakeClock()
-    server = CustomerServer(clock)
-    for number in range(20):
-        server.add(long(f"new{number}@example.com"), last_name="Old")
-    server.writes = ["before"] * 3
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(rows_of(20), match="email", mode="update")
-    assert counts(report) == {"updated": 20}
 
 
 async def test_what_the_whole_list_shows_is_a_hint():

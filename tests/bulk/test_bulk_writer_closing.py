@@ -10,7 +10,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, people
 
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.errors import CareCloudError, WrongEventLoopError
+from carecloud_async.errors import WrongEventLoopError
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -103,31 +103,3 @@ async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandb
             await asked.wait()
         over.set()
     assert errors == ["the bulk writer is not open: write inside its `async with` block"]
-
-
-async def test_rows_of_a_failed_group_hear_of_it_in_their_order(anyio_backend_name):
-    """Rows that were written together and failed together raise in the order in which they were given."""
-    if anyio_backend_name == "trio":
-        pytest.skip("trio resumes tasks in any order")
-    clock, rows = FakeClock(), people(30)
-    server, failed = CustomerServer(clock), []
-
-    async def refuse(request):
-        if "/users/" not in request.url.path:
-            raise httpx.ConnectError("no route", request=request)
-
-    async def write(number):
-        try:
-            await writer.write(rows[number])
-        except CareCloudError:
-            failed.append(number)
-
-    server.arrived = refuse
-    async with (
-        client_of(server, clock) as client,
-        client.customers.bulk_writer(match="email", defaults=SOURCE) as writer,
-        anyio.create_task_group() as tasks,
-    ):
-        for number in range(len(rows)):
-            tasks.start_soon(write, number)
-    assert failed == [*range(30)]

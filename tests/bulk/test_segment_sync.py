@@ -114,14 +114,6 @@ async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
     assert members(sandbox, segment) == sorted(source[:5])
 
 
-async def test_a_list_of_members_that_repeats_one_is_exact(sandbox):
-    """The list is one answer: a member who is in it twice does not hide another one."""
-    segment = segment_of(sandbox, [*ids(sandbox, 0, 0, 1)])
-    async with connect(sandbox) as client:
-        report = await client.segments.sync(segment, ids(sandbox, 5), mode="remove")
-    assert (report.exact, report.members) == (True, 2)
-
-
 async def test_an_id_that_no_customer_has_is_unknown(sandbox):
     """An unknown id is counted, and nothing is written for it."""
     segment = segment_of(sandbox, ids(sandbox, 0))
@@ -276,16 +268,6 @@ async def test_a_list_of_members_that_is_behind(sandbox):
         report = await client.segments.sync(segment, ids(sandbox, 0, 1), mode="add")
     assert counts(report) == (1, 0, 1, 0)
     assert report.complete
-
-
-async def test_a_dry_run_writes_nothing(sandbox):
-    """The report says what would happen."""
-    segment = segment_of(sandbox, ids(sandbox, 0))
-    async with connect(sandbox) as client:
-        report = await client.segments.sync(segment, ids(sandbox, 0, 1), mode="mirror", dry_run=True)
-    assert counts(report) == (1, 0, 1, 0)
-    assert report.dry_run
-    assert members(sandbox, segment) == ids(sandbox, 0)
 
 
 async def test_sync_that_cannot_work_is_refused(sandbox, tmp_path):

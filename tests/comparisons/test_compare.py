@@ -3,7 +3,6 @@
 import csv
 import errno
 import json
-import sqlite3
 
 import httpx
 import pytest
@@ -12,8 +11,6 @@ from kit import connect
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.results import require_writable, write_rows
-from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import find_duplicates
 
@@ -101,31 +98,6 @@ async def test_records_of_one_key_far_apart_are_twice():
     assert (report.rows, report.records) == (1100, 1100)
     assert (report.same, report.different, report.twice, report.missing_there) == (1097, 1, 1, 1)
     assert report.missing_here == 0
-
-
-async def test_many_rows_and_records_of_one_key_cost_no_more_than_others():
-    """Rows and records that all have one key are twice; the work does not grow with the square of their number."""
-    sandbox = Sandbox(customers=10, records=500, untidy=False)
-    purchases = sandbox.records("purchases")
-    for one in purchases.ids():
-        purchases.update(one, {"external_purchase_id": "same"})
-    steps = []
-
-    class Counting(sqlite3.Connection):
-        """Counts the steps of its statements."""
-
-        def __init__(self, *args, **more):
-            super().__init__(*args, **more)
-            self.set_progress_handler(lambda: steps.append(None), 1000)
-
-    async with connect(sandbox) as client:
-        rows = [{"external_purchase_id": "same"}] * 1000
-        connecting = sqlite3.connect
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sqlite3, "connect", lambda *args, **more: connecting(*args, factory=Counting, **more))
-            report = await client.purchases.list().compare(rows, match="external_purchase_id")
-    assert (report.twice, report.missing_here) == (1000, 0)
-    assert len(steps) < 1000
 
 
 async def test_bills_are_compared_in_their_stores(sandbox):
@@ -303,22 +275,6 @@ async def test_bills_are_compared_as_bulk_writes_compare_them(sandbox, spelling,
     assert getattr(report, verdict) == 1
 
 
-def test_two_comparisons_that_write_the_same_results(tmp_path):
-    """Each writes a file of its own: the one that ends last leaves its rows, and neither fails or publishes a part."""
-    path = tmp_path / "results.csv"
-
-    def rows():
-        yield {"a": "1"}, {}
-        require_writable(path)
-        write_rows(path, [({"a": "2"}, {})], ["a"], dialect=Dialect())
-        assert path.read_text().split() == ["a", "2"]
-        yield {"a": "3"}, {}
-
-    write_rows(path, rows(), ["a"], dialect=Dialect())
-    assert path.read_text().split() == ["a", "1", "3"]
-    assert [one.name for one in tmp_path.iterdir()] == ["results.csv"]
-
-
 async def test_a_record_that_is_no_object(sandbox, tmp_path):
     """An empty record, which PHP writes as a list, is one without a key: it ends neither kind of run."""
     inner, empty = sandbox.transport(), sandbox.customers.id_at(3)
@@ -382,18 +338,6 @@ async def test_results_do_not_replace_the_source(sandbox, tmp_path):
             await client.purchases.list().compare(path, match="external_purchase_id", results=str(path))
     assert path.read_text() == "external_purchase_id,total_price\nnever-arrived,1\n"
     assert sandbox.count() == 0
-
-
-async def test_what_a_source_raises_is_its_own(sandbox):
-    """An error of SQLite that the rows raise is not taken for one of the temporary folder."""
-
-    def rows():
-        yield {"customer_id": "1"}
-        raise sqlite3.OperationalError("the source is locked")
-
-    async with connect(sandbox) as client:
-        with pytest.raises(sqlite3.OperationalError, match="the source is locked"):
-            await client.customers.list().compare(rows(), match="customer_id")
 
 
 async def test_a_list_that_does_not_fit(sandbox, tmp_path, monkeypatch):
