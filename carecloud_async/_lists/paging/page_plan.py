@@ -2,12 +2,14 @@
 
 `await plan.request(1000, send)` requests 1,000 records, or fewer if the server is known to fail on pages of that size.
 
-With `"auto"` the first page is requested alone, with 200 records, which shows whether the server caps its pages. Then
-20 pages of 1,000 records are requested at once. Pages that take too long halve the page size, down to 100 records, and
-then the number of requests; both grow back while pages are quick. If records are so large that the pages in flight
-would take too much memory, fewer are requested. There are never more requests than the rate limiter lets leave. If the
-server fails at a page or caps two in a row at the same length, no page is requested that is larger than the largest one
-that arrived whole.
+With `"auto"` the first page is requested alone, with 200 records, which shows whether the server caps its pages. From
+then on the smallest of these bounds counts:
+
+    pace      20 pages of 1,000 records at once. A page that takes too long halves the size, down to 100 records, then
+              the number of requests; both are doubled after 64 quick pages
+    server    if the server fails at a page, or caps two in a row at one length: the largest page that arrived whole
+    memory    as many bytes as a page, and all pages in flight together, may have
+    rate      as many requests as the rate limiter lets leave
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
 from carecloud_async._base.runtime.validators import quoted
 from carecloud_async._calls.call.filters import Kind, check_filters
@@ -43,15 +45,19 @@ __all__ = [
     "require_int_or_auto",
 ]
 
-
 P = TypeVar("P")
 
+Auto: TypeAlias = Literal["auto"]
+AUTO: Final[Auto] = "auto"
+
+#: The records of a page if nothing is measured, and of the smallest page that a pace asks for: the API's own default.
+DEFAULT_COUNT: Final = 100
 #: The records of the first page, and of the largest ones.
 FIRST: Final = 200
 LARGEST: Final = 1000
-#: A page that takes more seconds halves the numbers; reads have a timeout of 30.
+#: A page that takes more seconds is too slow; reads have a timeout of 30.
 TOO_LONG: Final = 5.0
-#: Quick pages in a row that let a halved number grow back.
+#: Quick pages in a row that let halved numbers grow back.
 _PATIENCE: Final = 64
 #: The most bytes of a page, and of all pages in flight together; 20 pages of 1,000 customers are 26 MB.
 PAGE_BYTES: Final = 8 * 2**20
@@ -85,6 +91,85 @@ class Fetched(Generic[P]):
 Send: TypeAlias = Callable[[int, bool], Awaitable[Fetched[P]]]
 
 
+@define(kw_only=True)
+class _Pace:
+    """The numbers that the duration of pages allows.
+
+    Attributes:
+        count, width: the records of a page, and the requests at once.
+        most_width: the most requests at once.
+        can_shrink: whether pages may become smaller; otherwise there are fewer at once.
+        changes: how often the numbers changed: pages that were requested before the last change do not count.
+        quick_pages: the pages since then that were quick.
+    """
+
+    count: int
+    width: int
+    most_width: int
+    can_shrink: bool
+    changes: int = 0
+    quick_pages: int = 0
+
+    def take(self, seconds: float, *, is_current: bool) -> None:
+        """Take the duration of a page into account.
+
+        Args:
+            seconds: the duration.
+            is_current: whether the page was requested after the last change.
+        """
+        if not self.changes:
+            self._change(LARGEST, self.width)
+        elif not is_current:
+            return
+        elif seconds <= TOO_LONG:
+            self.quick_pages += 1
+            if self.quick_pages >= _PATIENCE:
+                self._change(2 * self.count, 2 * self.width)
+        elif self.can_shrink and self.count > DEFAULT_COUNT:
+            self._change(self.count // 2, self.width)
+        else:
+            self._change(self.count, self.width // 2)
+
+    def _change(self, count: int, width: int) -> None:
+        self.changes += 1
+        self.quick_pages = 0
+        self.count = min(max(count, DEFAULT_COUNT), LARGEST)
+        self.width = min(max(width, 1), self.most_width)
+
+
+@define
+class _Server:
+    """The pages that the server can send.
+
+    Attributes:
+        most: the largest page that is asked for.
+        whole: the largest page that arrived whole.
+        cut: the length of the last page that was shorter than asked.
+    """
+
+    most: int = LARGEST
+    whole: int = 0
+    cut: int = 0
+
+    @property
+    def known(self) -> int:
+        """The largest page that needs no trial: every server is assumed to handle the API's default."""
+        return max(self.whole, DEFAULT_COUNT)
+
+    def fail(self) -> None:
+        """Ask for no page again that is larger than those that arrived."""
+        self.most = min(self.most, self.known)
+
+    def take(self, asked: int, received: int, *, at_end: bool) -> None:
+        """Take the length of a page into account."""
+        if received >= asked:
+            self.whole = max(self.whole, asked)
+        elif received and not at_end and asked > self.whole:
+            if received == self.cut:  # a cap cuts every page to one length
+                self.most = min(self.most, max(received, self.whole))
+            self.cut = received
+
+
 class PagePlan:
     """The requests of one reading of a list.
 
@@ -108,25 +193,21 @@ class PagePlan:
         now: Callable[[], float],
         rate: Callable[[], float | None] = lambda: None,
     ) -> None:
+        self._given_width, self._given_count = width, count
         self.is_fixed: bool = count != AUTO
-        self._is_width_fixed = width != AUTO
         self._now = now
         self._rate = rate
-        self._most_width = self._width = max(most_requests, 1) if width == AUTO else width
-        self._count = FIRST if count == AUTO else count
-        self._most_count = LARGEST  # the largest page that the server handles
-        self._whole = 0  # the largest one that came whole
-        self._cut = 0  # the length of the last page that was cut short
+        most_width = max(most_requests, 1)
+        self._pace = _Pace(count=FIRST, width=most_width, most_width=most_width, can_shrink=not self.is_fixed)
+        self._server = _Server()
         self._record_bytes = self._page_seconds = 0.0  # 0 while unknown
-        self._quick_pages = 0
-        self._changes = 0  # of the numbers: pages that were requested before the last one change nothing
 
     @property
     def width(self) -> int:
         """The number of requests at once."""
-        if self._is_width_fixed:
-            return self._width
-        rate, width = self._rate(), float(self._width)
+        if self._given_width != AUTO:
+            return self._given_width
+        rate, width = self._rate(), float(self._pace.width)
         if rate is not None and self._page_seconds:
             width = min(width, _AMPLE * rate * self._page_seconds + 1)
         if self._record_bytes and not self.is_fixed:
@@ -136,23 +217,18 @@ class PagePlan:
     @property
     def count(self) -> int:
         """The number of records to request at a time."""
-        if self.is_fixed:
-            return self._count
-        count = min(self._count, self._most_count)
+        if self._given_count != AUTO:
+            return self._given_count
+        count = min(self._pace.count, self._server.most)
         if self._record_bytes:
-            page = min(PAGE_BYTES, _BUDGET / self._width) if self._is_width_fixed else PAGE_BYTES
-            count = min(count, int(page / self._record_bytes))
+            most_bytes = PAGE_BYTES if self._given_width == AUTO else min(PAGE_BYTES, _BUDGET / self._given_width)
+            count = min(count, int(most_bytes / self._record_bytes))
         return max(count, 1)
 
     @property
     def spare(self) -> int:
         """The number of pages that may wait in addition to those in flight."""
         return max(self.width // _SPARE_PART, 1)
-
-    @property
-    def _proven(self) -> int:
-        """The largest page that needs no trial: every server is assumed to handle the API's default."""
-        return max(self._whole, DEFAULT_COUNT)
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
         """Request a number of records, or fewer if the server fails on that many; return the number and the page.
@@ -162,53 +238,31 @@ class PagePlan:
         """
         fail_fast = True
         while True:
-            asked = wanted if self.is_fixed else min(wanted, self._most_count)
-            is_untried = not self.is_fixed and asked > self._proven
-            began, changes = self._now(), self._changes
+            asked = wanted if self.is_fixed else min(wanted, self._server.most)
+            is_untried = not self.is_fixed and asked > self._server.known
+            began, changes = self._now(), self._pace.changes
             try:
                 fetched = await send(asked, is_untried and fail_fast)
             except CareCloudError as error:
                 if is_untried and fail_fast and isinstance(error, RateLimitError):
                     fail_fast = False  # it says nothing about the size: send it again, with the usual retries
                 elif is_untried and _may_be_too_large(error):
-                    fail_fast, self._most_count = True, min(self._most_count, self._proven)
+                    fail_fast = True
+                    self._server.fail()
                 else:
                     raise
             else:
-                self._learn(fetched, asked, began, is_current=changes == self._changes)
+                self._server.take(asked, fetched.received, at_end=fetched.at_end)
+                if fetched.received:
+                    self._measure(fetched, began, is_current=changes == self._pace.changes)
                 return asked, fetched.page
 
-    def _learn(self, fetched: Fetched[P], asked: int, began: float, *, is_current: bool) -> None:
-        """Take a page into account."""
-        received = fetched.received
-        if received >= asked:
-            self._whole = max(self._whole, asked)
-        elif received and not fetched.at_end and asked > self._whole:
-            if received == self._cut:  # a cap cuts every page to one length
-                self._most_count = min(self._most_count, max(received, self._whole))
-            self._cut = received
-        if not received:
-            return
+    def _measure(self, fetched: Fetched[P], began: float, *, is_current: bool) -> None:
+        """Take the duration and the size of a page into account."""
         self._page_seconds = max(self._now() - max(began, fetched.sent_at or began), 1e-6)
         # Large records bound pages at once; when smaller ones follow, pages grow again.
-        self._record_bytes = max(fetched.size / received, 0.9 * self._record_bytes)
-        if not self._changes:
-            self._change(LARGEST, self._width)
-        elif is_current:
-            self._quick_pages += 1
-            if self._page_seconds > TOO_LONG:
-                is_small = self.is_fixed or self._count <= DEFAULT_COUNT
-                self._change(self._count // (1 if is_small else 2), self._width // (2 if is_small else 1))
-            elif self._quick_pages >= _PATIENCE:
-                self._change(2 * self._count, 2 * self._width)
-
-    def _change(self, count: int, width: int) -> None:
-        self._changes += 1
-        self._quick_pages = 0
-        if not self.is_fixed:
-            self._count = min(max(count, DEFAULT_COUNT), LARGEST)
-        if not self._is_width_fixed:
-            self._width = min(max(width, 1), self._most_width)
+        self._record_bytes = max(fetched.size / fetched.received, 0.9 * self._record_bytes)
+        self._pace.take(self._page_seconds, is_current=is_current)
 
 
 def _may_be_too_large(error: CareCloudError) -> bool:
@@ -218,14 +272,6 @@ def _may_be_too_large(error: CareCloudError) -> bool:
     if isinstance(error, ApiError):
         return isinstance(error, ServerError) or error.status == 413
     return isinstance(error, TransportError | ResponseError)
-
-
-Auto: TypeAlias = Literal["auto"]
-
-AUTO: Final[Auto] = "auto"
-
-#: The records of a page if nothing is measured; the API's own default.
-DEFAULT_COUNT = 100
 
 
 def problem_of(name: str, value: Any) -> str | None:
