@@ -110,16 +110,19 @@ def carecloud_source(
     if unused:
         raise ConfigurationError(f"filters for {', '.join(unused)}, which is not among the lists: name it as one")
     make_client = client or partial(client_of_settings, "sources.carecloud", token_store=MemoryTokenStore())
+    folder = Path(state_folder) if state_folder else None
     resources: list[DltResource] = []
     for name in dict.fromkeys(lists):
         operation = find_list(name)
         params = {**chosen.get(name, {}), **({"count": count} if operation.paged else {})}
-        listed = _List(operation=operation, make_client=make_client, params=params, concurrency=concurrency)
-        if deletions:
-            folder = Path(state_folder) if state_folder else None
-            resources.append(_changes_resource(listed, full=full, allow_inexact=allow_inexact, folder=folder))
-        else:
-            resources.append(_resource(listed, full=full, allow_inexact=allow_inexact))
+        listed = _List(
+            operation=operation,
+            make_client=make_client,
+            params=params,
+            concurrency=concurrency,
+            allow_inexact=allow_inexact,
+        )
+        resources.append(listed.compared(full=full, folder=folder) if deletions else listed.read(full=full))
     # A run with `full=True` replaces tables that the next run merges into: their nested tables need its key.
     return dlt.source(lambda: resources, name="carecloud", root_key=True)()
 
@@ -132,26 +135,46 @@ class _List:
     make_client: Callable[[], CareCloud]
     params: Mapping[str, Any] = field(repr=False)
     concurrency: int
+    allow_inexact: bool
 
-    @property
-    def table(self) -> str:
-        """The name of its table."""
-        return self.operation.call.removesuffix(".list").replace(".", "_")
+    def read(self, *, full: bool) -> DltResource:
+        """Return a resource whose rows are the list, or what changed in it since the last run."""
+        source = self._source()
+        has_watermark = self.operation.id_field is not None and has_changes(source) and self.operation.paged
+
+        def rows() -> Iterator[Any]:
+            yield from _read(self, source, has_watermark=has_watermark)
+
+        return self._resource(rows, replaces=full or not has_watermark, columns=_columns(source))
+
+    def compared(self, *, full: bool, folder: Path | None) -> DltResource:
+        """Return a resource whose rows are what differs from the last run, deletions too."""
+        source = self._source()
+        if self.operation.id_field is None:
+            raise ConfigurationError(
+                f"{source.name} has no ids, by which deleted rows could be found: leave deletions out"
+            )
+
+        def rows() -> Iterator[Any]:
+            yield from _compare(self, source, folder)
+
+        columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
+        return self._resource(rows, replaces=full, columns=columns)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Listing[Any]]:
         async with self.make_client() as client:
             yield open_list(client, self.operation, **self.params)
 
-    def source(self) -> ExportSource:
+    def _source(self) -> ExportSource:
         """Return the list as exports read it; nothing is sent."""
         return open_list(self.make_client(), self.operation, **self.params).export_source()
 
-    def resource(self, rows: Callable[[], Iterator[Any]], *, replaces: bool, columns: Any) -> DltResource:
+    def _resource(self, rows: Callable[[], Iterator[Any]], *, replaces: bool, columns: Any) -> DltResource:
         """Return the dlt resource of these rows, which replace the table or are merged into it."""
         made: DltResource = dlt.resource(
             rows,
-            name=self.table,
+            name=self.operation.call.removesuffix(".list").replace(".", "_"),
             primary_key=self.operation.id_field or (),
             write_disposition="replace" if replaces else "merge",
             columns=columns,
@@ -159,90 +182,124 @@ class _List:
         return made
 
 
-def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResource:
-    source = the_list.source()
-    incremental = the_list.operation.id_field is not None and has_changes(source) and the_list.operation.paged
+class _Run:
+    """The run of a resource, and what dlt remembers from its last one.
 
-    def rows() -> Iterator[Any]:
-        state, filled, replaces = dlt.current.resource_state(), _filled(), _replaces_table()
-        name = dlt.current.resource_name()
-        fingerprints = {**source.fingerprints(), **_other_table()}
-        known = state if not replaces and state.get("list") == fingerprints else {}
-        since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
-        reports: list[ExportReport] = []
-        options = BatchOptions(
-            changed_since=since,
-            timeless=timeless,
-            expects_records=filled.get(name) == fingerprints,
-            concurrency=the_list.concurrency,
+    Args:
+        source: the list.
+        allow_inexact: whether a table may be replaced by a reading that may lack records.
+
+    Attributes:
+        state: what is known of the list; dlt empties it where a table is replaced.
+        source_state: what is known of all lists, which dlt keeps then.
+        name: the name of the resource: a list may be loaded under several.
+        fingerprints: digests of what is read, and into which table.
+        replaces: whether dlt replaces the table: by our hint, or by one that the user gave dlt.
+    """
+
+    def __init__(self, source: ExportSource, *, allow_inexact: bool) -> None:
+        self._list_name = source.name
+        self._allow_inexact = allow_inexact
+        self.state: dict[str, Any] = dlt.current.resource_state()
+        self.source_state: dict[str, Any] = dlt.current.source_state()
+        self.name: str = dlt.current.resource_name()
+        running = dlt.current.source().resources[self.name]
+        table = running.table_name
+        # What is known of one table is not in another that the user names.
+        other = {"table": table} if isinstance(table, str) and table != self.name else {}
+        self.fingerprints: dict[str, str] = {**source.fingerprints(), **other}
+        wanted: Any = running.write_disposition
+        self.replaces: bool = (wanted.get("disposition") if isinstance(wanted, dict) else wanted) == "replace"
+
+    @property
+    def _filled(self) -> dict[str, Any]:
+        """Which list filled each table."""
+        filled: dict[str, Any] = self.source_state.setdefault("filled", {})
+        return filled
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a list filled the table."""
+        return bool(self._filled.get(self.name))
+
+    @property
+    def expects_records(self) -> bool:
+        """Whether this list filled the table: it is doubted when it is empty."""
+        return self._filled.get(self.name) == self.fingerprints
+
+    def note_filled(self, has_records: object) -> None:
+        """Note whether the list has records."""
+        self._filled[self.name] = self.fingerprints if has_records else None
+
+    def accept(self, reasons: Sequence[InexactReason], *, replaces: bool) -> None:
+        """Warn of a reading that may lack records.
+
+        Raises:
+            ExportError: the table would be replaced by it; dlt drops the rows that it has.
+        """
+        if not reasons:
+            return
+        if replaces and not self._allow_inexact:
+            raise inexact_error(self._list_name, reasons, accept="allow_inexact=True", kept="The table stays as it was")
+        then = "the table is replaced nevertheless" if replaces else "the next run repeats its changes"
+        seen = "; ".join(reason.seen for reason in reasons)
+        dlt_log.warning(f"{self._list_name} was not read exactly: {seen}: {then}")
+
+
+def _read(the_list: _List, source: ExportSource, *, has_watermark: bool) -> Iterator[Any]:
+    """Yield the rows of a list, or of what changed in it since the last run; note when this run began."""
+    run = _Run(source, allow_inexact=the_list.allow_inexact)
+    known = run.state if not run.replaces and run.state.get("list") == run.fingerprints else {}
+    since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
+    reports: list[ExportReport] = []
+    options = BatchOptions(
+        changed_since=since,
+        timeless=timeless,
+        expects_records=run.expects_records,
+        concurrency=the_list.concurrency,
+    )
+    for batch in stream(the_list.open, options, check=reports.append):
+        yield [_without_nulls(row) for row in batch.to_pylist()]
+    (report,) = reports
+    run.accept(report.reasons, replaces=run.replaces)
+    if not report.records and since is None:
+        yield dlt.mark.materialize_table_schema()
+    if report.exact or run.replaces or report.records:
+        run.note_filled(report.records or (since if report.total is None else report.total))
+    run.state.update(compared=None)  # also after an inexact run: no comparison knows the rows that it merged
+    if report.exact:
+        watermark = report.next_changed_since if has_watermark else None
+        run.state.update(
+            list=run.fingerprints,
+            changed_since=None if watermark is None else watermark.isoformat(),
+            timeless=timeless.found,
         )
-        for batch in stream(the_list.open, options, check=reports.append):
-            yield [_without_nulls(row) for row in batch.to_pylist()]
-        (report,) = reports
-        if not report.exact:  # an error here ends the run, and dlt drops the rows that it has
-            _report_inexact(source.name, report.reasons, fails=replaces and not allow_inexact, replaces=replaces)
-        if not report.records and since is None:
-            yield dlt.mark.materialize_table_schema()
-        has_records = report.records or (since if report.total is None else report.total)
-        if report.exact or replaces or report.records:
-            filled[name] = fingerprints if has_records else None
-        state.update(compared=None)  # also after an inexact run: no comparison knows the rows that it merged
-        if report.exact:
-            mark = report.next_changed_since if incremental else None
-            state.update(
-                list=fingerprints,
-                changed_since=None if mark is None else mark.isoformat(),
-                timeless=timeless.found,
-            )
-
-    return the_list.resource(rows, replaces=full or not incremental, columns=_columns(source))
 
 
-def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folder: Path | None) -> DltResource:
-    source = the_list.source()
-    if the_list.operation.id_field is None:
-        raise ConfigurationError(f"{source.name} has no ids, by which deleted rows could be found: leave deletions out")
-
-    def rows() -> Iterator[Any]:
-        state, filled, is_full = dlt.current.resource_state(), _filled(), _replaces_table()
-        name = dlt.current.resource_name()  # a list may be loaded under several names
-        fingerprints = {**source.fingerprints(), **_other_table()}
-        # Not in the resource's state, which dlt empties where a table is replaced: a run that fails must not end it.
-        generations = dlt.current.source_state().setdefault("generations", {})
-        last, is_filled = generations.get(name), bool(filled.get(name) or state.get("list"))
-        begins = is_full or last is None or state.get("compared") != fingerprints
-        path, generation = begin_generation(_states(folder), name, last=last, is_empty=begins)
-        with _naming_full(), spool_changes(the_list.open, path, concurrency=the_list.concurrency) as (report, batches):
-            # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
-            # only then does dlt give it the columns that later merges need.
-            replaces = is_full or (begins and report.exact and is_filled)
-            has_records = report.total or report.created or report.updated or report.unchanged
-            is_gone = replaces and not has_records and filled.get(name) == fingerprints
-            if is_gone or not report.exact:
-                reasons = report.reasons or (InexactReason.EMPTIED,)
-                _report_inexact(source.name, reasons, fails=replaces and not allow_inexact, replaces=replaces)
-            if replaces:
-                hints = dlt.mark.make_hints(write_disposition="replace")
-                yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
-            for batch in batches:
-                yield [_changed_row(row) for row in batch.to_pylist()]
-        generations[name] = generation
-        state.update(compared=fingerprints if report.exact or not begins else None)
-        filled[name] = fingerprints if has_records else None
-
-    columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
-    return the_list.resource(rows, replaces=full, columns=columns)
-
-
-def _running() -> DltResource:
-    running: DltResource = dlt.current.source().resources[dlt.current.resource_name()]
-    return running
-
-
-def _other_table() -> dict[str, str]:
-    """Return the running resource's table, where the user gave it another: what is known of one is not in the next."""
-    table = _running().table_name
-    return {"table": table} if isinstance(table, str) and table != dlt.current.resource_name() else {}
+def _compare(the_list: _List, source: ExportSource, folder: Path | None) -> Iterator[Any]:
+    """Yield the rows that differ from the last run, the deleted ones marked; note which state knows them."""
+    run = _Run(source, allow_inexact=the_list.allow_inexact)
+    # Not in the resource's state: a run that replaces the table, and fails, must not end it.
+    generations = run.source_state.setdefault("generations", {})
+    last = generations.get(run.name)
+    was_loaded = run.has_rows or bool(run.state.get("list"))
+    begins = run.replaces or last is None or run.state.get("compared") != run.fingerprints
+    path, generation = begin_generation(_states(folder), run.name, last=last, is_empty=begins)
+    with _naming_full(), spool_changes(the_list.open, path, concurrency=the_list.concurrency) as (report, batches):
+        # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
+        # only then does dlt give it the columns that later merges need.
+        replaces = run.replaces or (begins and report.exact and was_loaded)
+        has_records = report.total or report.created or report.updated or report.unchanged
+        is_gone = replaces and not has_records and run.expects_records
+        run.accept(report.reasons or ((InexactReason.EMPTIED,) if is_gone else ()), replaces=replaces)
+        if replaces:
+            hints = dlt.mark.make_hints(write_disposition="replace")
+            yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
+        for batch in batches:
+            yield [_changed_row(row) for row in batch.to_pylist()]
+    generations[run.name] = generation
+    run.state.update(compared=run.fingerprints if report.exact or not begins else None)
+    run.note_filled(has_records)
 
 
 @contextmanager
@@ -254,18 +311,6 @@ def _naming_full() -> Iterator[None]:
         if error.fix is None or "allow_shrink" not in error.fix.settings:
             raise
         raise ExportError(error.problem, fix=_FULL) from None
-
-
-def _replaces_table() -> bool:
-    """Return whether dlt replaces the running resource's table: by our hint, or one that the user gave dlt."""
-    wanted: Any = _running().write_disposition
-    return (wanted.get("disposition") if isinstance(wanted, dict) else wanted) == "replace"
-
-
-def _filled() -> dict[str, Any]:
-    """Return which list filled each table: an empty one is doubted then. dlt keeps it where it replaces a table."""
-    filled: dict[str, Any] = dlt.current.source_state().setdefault("filled", {})
-    return filled
 
 
 def _states(folder: Path | None) -> Path:
@@ -286,13 +331,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
-
-
-def _report_inexact(name: str, reasons: Sequence[InexactReason], *, fails: bool, replaces: bool) -> None:
-    if fails:
-        raise inexact_error(name, reasons, accept="allow_inexact=True", kept="The table stays as it was")
-    then = "the table is replaced nevertheless" if replaces else "the next run repeats its changes"
-    dlt_log.warning(f"{name} was not read exactly: {'; '.join(reason.seen for reason in reasons)}: {then}")
 
 
 def _columns(source: ExportSource) -> Any:
