@@ -82,12 +82,12 @@ class Actor(ABC):
         """Do what is checked when nothing goes wrong any more."""
         return
 
-    def client(self, process: Process, *, sees_hidden: bool = False) -> CareCloud:
+    def client(self, process: Process, *, is_reader: bool = False) -> CareCloud:
         """Return a client of a process."""
         return CareCloud(
             "model.example.com",
             auth=EnterpriseCredentials(external_application_id="a" * 24, login=self.identity, password="p"),
-            transport=Wire(self.internet, process, actor=self.name, identity=self.identity, sees_hidden=sees_hidden),
+            transport=Wire(self.internet, process, actor=self.name, identity=self.identity, is_reader=is_reader),
             clock=self.machine,
             random=Random(f"{process.name} client"),
             rate_limit=None if self.rate is None else RateLimit(requests_per_second=self.rate),

@@ -34,10 +34,8 @@ def draw_readers(theme: str, dice: Random, internet: Internet, employ: Employ) -
     if dice.random() < 0.15:
         # An export takes seconds, nights take hours.
         internet.server.numbers_from = dice.uniform(0, 9000) % (30 if theme == "exports" else 9000)
-    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]), lags=_draw_lags(internet))
-    again = Random(f"{internet.seed} again").choice([0, 0, 1, 2])
-    internet.troubles = evolve(internet.troubles, hides_again=again)
-    if internet.troubles.hides or internet.troubles.lags:
+    internet.troubles = evolve(internet.troubles, lags=_draw_lags(internet))
+    if internet.troubles.lags:
         _add_many(family, internet)
     actors: list[Actor] = []
     for number in range(dice.choice([1, 1, 2])):
@@ -56,10 +54,12 @@ def draw_readers(theme: str, dice: Random, internet: Internet, employ: Employ) -
             actor.may_clash = dice.random() < 0.5
             actor.nights = dice.choice([2, 2, 2, 3, 5])
         actors.append(actor)
+    busy, longest = dice.choice([0, 5, 30]), dice.choice([3.0, 60.0, 9000.0])
+    if internet.troubles.lags:
+        busy = 0  # other writes would explain what the answers of an index that lags leave out: class C of the model
     other = OtherProgram(
-        internet.world, seed=internet.seed, family=family, keys=[], busy=dice.choice([0, 5, 30]),
-        longest=dice.choice([3.0, 60.0, 9000.0]), deletes=True,
-    )  # fmt: skip
+        internet.world, seed=internet.seed, family=family, keys=[], busy=busy, longest=longest, deletes=True
+    )
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 

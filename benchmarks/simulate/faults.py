@@ -138,6 +138,9 @@ def seeds_until_found(
     found = re.search(r"^seed (\d+) \(.*", ended.stdout, re.MULTILINE)
     if found is not None:
         return int(found[1]) - first + 1, found[0]
+    share = re.search(r"^.* reports are exact, less than .*", ended.stdout, re.MULTILINE)
+    if share is not None:
+        return most, share[0]
     if ended.returncode < 0:
         return None, "not found in time"
     if ended.returncode:

@@ -219,8 +219,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="the name of a published file is not synced",
         theme="changes as files",
         file="_base/runs/publication.py",
-        right="        partial.unlink()\n    sync_folder(path.parent)",
-        wrong="        partial.unlink()",
+        right="    else:\n        sync_folder(path.parent)\n        if is_linked:",
+        wrong="    else:\n        if is_linked:",
     ),
     Fault(
         name="an outbox sends what its queue does not know as intended",
@@ -238,15 +238,8 @@ KNOWN: Final[Sequence[Fault]] = (
         covered_by="SQLite refuses a second connection in its exclusive locking mode, from the first statement on",
     ),
     Fault(
-        name="the last total is believed against five that agree",
-        theme="restless exports",
-        file="_lists/export/reading/order.py",
-        right="(self.largest if self._confirmed is None else self._confirmed)",
-        wrong="(self.last if self._confirmed is None else self._confirmed)",
-    ),
-    Fault(
         name="a page without records ends the list, whatever its total says",
-        theme="exports",
+        theme="restless exports",
         file="_lists/export/reading/sweep.py",
         right="            if self._hollow > _HOLLOW:",
         wrong="            return True\n            if self._hollow > _HOLLOW:",
@@ -271,6 +264,14 @@ KNOWN: Final[Sequence[Fault]] = (
         file="_lists/export/reading/times.py",
         right="self._found.setdefault(key, _digest(line))",
         wrong="self._found[key] = _digest(line)",
+    ),
+    Fault(
+        name="a published file loses its first name before its second one is synced",
+        theme="restless exports",
+        file="_base/runs/publication.py",
+        right="            partial.replace(path)\n    except",
+        wrong="            partial.replace(path)\n        else:\n            partial.unlink()\n"
+        "            is_linked = False\n    except",
     ),
     Fault(
         name="files are published by hard links alone",
@@ -301,34 +302,19 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="if since is None:",
     ),
     Fault(
-        name="a total of single answers is believed",
-        theme="restless exports",
-        file="_lists/export/reading/order.py",
-        right="return max(self.recent) if len(self.recent) == CONFIRMED else None",
-        wrong="return min(self.recent) if self.recent else None",
-    ),
-    Fault(
-        name="deletions are reported after one reading",
-        theme="changes",
-        file="_lists/changes/run.py",
-        right="if not await self._check_shrink(comparison, counts) or counts.reasons:",
-        wrong="if counts:",
-    ),
-    Fault(
         name="a list that becomes empty while it is read is exact",
         theme="emptied exports",
         file="_lists/export/reading/scan.py",
-        right="is_empty = is_empty and not reading.counts.is_total_wrong",
-        wrong="is_empty = False",
+        right="if reason is None and is_empty and (expects_records or not reading.fetcher.is_empty):",
+        wrong="if reason is None and is_empty and expects_records:",
     ),
     Fault(
         name="the mark of an export moves before its end is reported",
         theme="exports since",
         file="_lists/export/job.py",
-        right="    following, mark = None, report.next_changed_since\n",
-        wrong="    following, mark = None, report.next_changed_since\n"
-        "    if report.exact and mark is not None and not report.finished_before:\n"
-        "        await run_in_thread(lambda: write_last(opened[0], LastRun(changed_since=mark, has_records=True)))\n",
+        right="            following = _following(report, last, found_timeless)\n",
+        wrong="            following = _following(report, last, found_timeless)\n"
+        "            await run_in_thread(lambda: following and write_last(run_file, following))\n",
     ),
     Fault(
         name="an export that was killed before its mark moved is not known again",
@@ -385,6 +371,27 @@ KNOWN: Final[Sequence[Fault]] = (
         file="_lists/export/reading/pages.py",
         right="return str(key) if key is not None",
         wrong="return key if key is not None",
+    ),
+    Fault(
+        name="no reading is exact",
+        theme="exports",
+        file="_lists/export/reading/scan.py",
+        right="return await reading.finish(reason)",
+        wrong="return await reading.finish(InexactReason.GAP)",
+    ),
+    Fault(
+        name="no reading of a list that changes is exact",
+        theme="restless exports",
+        file="_lists/export/reading/scan.py",
+        right="return await reading.finish(reason)",
+        wrong="return await reading.finish(InexactReason.GAP if reading.counts.list_changed else reason)",
+    ),
+    Fault(
+        name="every reading is exact",
+        theme="restless exports",
+        file="_lists/export/reading/scan.py",
+        right="return await reading.finish(reason)",
+        wrong="return await reading.finish(None)",
     ),
     Fault(
         name="changes are exact though pages lack what the total counts",

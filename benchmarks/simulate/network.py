@@ -22,10 +22,10 @@ from attrs import define, field, frozen
 from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import EPOCH, Process
 from benchmarks.simulate.server import Answer, Server
-from benchmarks.simulate.troubles import Hiding, Troubles, is_within
+from benchmarks.simulate.troubles import Troubles, is_within
 from benchmarks.simulate.world import Entry, World
 
-__all__ = ["MOST_ENDS", "Internet", "Sight", "Wire"]
+__all__ = ["Internet", "Sight", "Wire"]
 
 #: For how long a client waits for an answer (seconds).
 READ_TIMEOUT: Final = 30.0
@@ -39,10 +39,6 @@ _READ_TROUBLES: Final = {
     "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 2, "cut after": 2, "slow": 1, "page instead": 1,
     "garbage, done": 2, "answered late": 3,
 }  # fmt: skip
-#: How many pages in a row may lack the end of a list: five in a row would say that the records are deleted.
-MOST_ENDS: Final = 2
-#: Pages that are whole after several that lacked the same records.
-_WHOLE: Final = 3
 _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
 
 
@@ -56,8 +52,7 @@ class Sight:
         path: the list.
         ids: the records on it.
         offset: where in the list it begins.
-        hidden: the records that the answer left out though they are there.
-        total: the number of records, as it said.
+        is_emptied: whether it said that the list is empty, though it is not.
     """
 
     at: float
@@ -65,8 +60,7 @@ class Sight:
     path: str
     ids: list[str]
     offset: int
-    hidden: frozenset[str]
-    total: int
+    is_emptied: bool
 
 
 @define(kw_only=True)
@@ -140,19 +134,18 @@ class Wire(httpx.AsyncBaseTransport):
         process: the process.
         actor: whose process it is.
         identity: who it logs in as.
-        sees_hidden: whether its pages may lack records.
+        is_reader: whether its pages may lack records.
     """
 
     def __init__(
-        self, internet: Internet, process: Process, *, actor: str, identity: str, sees_hidden: bool = False
+        self, internet: Internet, process: Process, *, actor: str, identity: str, is_reader: bool = False
     ) -> None:
         self._internet = internet
         self._process = process
         self._actor = actor
         self._identity = identity
-        self._sees_hidden = sees_hidden
+        self._is_reader = is_reader
         self._sent: Counter[str] = Counter()
-        self._hiding = Hiding()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for what is heard of it."""
@@ -169,8 +162,7 @@ class Wire(httpx.AsyncBaseTransport):
             actor=self._actor,
             identity=self._identity,
             dice=dice,
-            sees_hidden=self._sees_hidden,
-            hiding=self._hiding,
+            is_reader=self._is_reader,
             heard=internet.loop.create_future(),
             sent_at=internet.loop.now,
         )
@@ -188,8 +180,7 @@ class _Exchange:
     actor: str
     identity: str
     dice: Random
-    sees_hidden: bool
-    hiding: Hiding
+    is_reader: bool
     heard: asyncio.Future[httpx.Response]
     sent_at: float
     trouble: str = ""
@@ -315,16 +306,13 @@ class _Exchange:
             answer = internet.server.write(self.entry)
             self._tell_write(answer)
             return answer
-        lies = not internet.calm and self.sees_hidden
-        hides = lies and self._draw_hides()
+        lies = not internet.calm and self.is_reader
         behind = 0.0 if internet.calm else internet.troubles.behind
         internet.server.shows = max(internet.loop.now - self.dice.uniform(0, behind), 0.0) if behind else None
-        internet.server.hide = self._hide
         internet.server.lags = lies and is_within(internet.troubles.lags, internet.loop.now)
         internet.server.is_emptied = lies and is_within(internet.troubles.emptied, internet.loop.now)
-        internet.server.hides_end = self._draw_end() if lies else 0
         internet.server.is_hollow = lies and self._draws(internet.troubles.hollow)
-        answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
+        answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()))
         if seen:
             self.sight = Sight(at=internet.loop.now, by=self.process.name, path=path, **seen)
             self._tell_read(seen)
@@ -340,30 +328,6 @@ class _Exchange:
     def _draws(self, part: float) -> bool:
         """Return whether something happens that does so in a part of the requests."""
         return part > 0.0 and self.dice.random() < part
-
-    def _draw_end(self) -> int:
-        """Return how many of the last records the page lacks if it shows the end of the list."""
-        hides = self._draws(self.internet.troubles.hides_end) and self.hiding.ends < MOST_ENDS
-        self.hiding.ends = self.hiding.ends + 1 if hides else 0
-        return self.dice.randint(1, 3) if hides else 0
-
-    def _draw_hides(self) -> bool:
-        is_new = self.dice.random() < self.internet.troubles.hides
-        if self.hiding.planned:
-            return self.hiding.planned.pop(0)
-        self.hiding.records = frozenset()
-        return is_new
-
-    def _hide(self, _: str, ids: list[str]) -> frozenset[str]:
-        if self.hiding.records:
-            return self.hiding.records.intersection(ids)
-        in_order = sorted(ids)
-        size = self.dice.randint(1, max(len(in_order) // 3, 1))
-        begin = self.dice.randrange(max(len(in_order) - size + 1, 1))
-        self.hiding.records = frozenset(in_order[begin : begin + size])
-        again = self.internet.troubles.hides_again
-        self.hiding.planned = [True] * again + [False] * (_WHOLE if again else 0)
-        return self.hiding.records
 
     # What is heard of it
 
@@ -429,9 +393,8 @@ class _Exchange:
             if "list" in name or "id" in name
             for value in values
         }
-        hidden = f", hides {len(seen['hidden'])}" if seen["hidden"] else ""
-        what = f"shows {self.process.name} {len(seen['ids'])} of {seen['total']} of {self._path}{hidden}"
-        self.internet.world.story.tell("server", what, *seen["ids"], *asked, *seen["hidden"], self._path)
+        what = f"shows {self.process.name} {len(seen['ids'])} records of {self._path}, from {seen['offset']} on"
+        self.internet.world.story.tell("server", what, *seen["ids"], *asked, self._path)
 
 
 def _words(text: str) -> set[str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
-from benchmarks.simulate.network import MOST_ENDS, Sight
+from benchmarks.simulate.network import Sight
 from benchmarks.simulate.world import FAMILIES, Json
-from carecloud_async import ExportError
-from carecloud_async._lists.export.job import WrittenExport, write_export
+from carecloud_async import ExportError, ExportReport
+from carecloud_async._lists.export.job import write_export
 from carecloud_async._lists.export.request import ExportOptions
+from carecloud_async._lists.export.written import Written
 
 __all__ = ["Export", "Night", "StateExport"]
 
@@ -47,9 +46,9 @@ class _Reader(Actor):
         return f"/{self.family.replace('_', '-')}"
 
     async def until_done(self, *arguments: Any, **options: Any) -> Any:
-        """Read until it is done; count its report."""
+        """Read until it is done; count its report, unless nothing goes wrong: it must be exact then."""
         report = await super().until_done(*arguments, **options)
-        if report is not None and not report.finished_before:
+        if report is not None and not report.finished_before and not self.internet.calm:
             self.internet.reports[bool(report.exact)] += 1
         return report
 
@@ -59,8 +58,8 @@ class _Reader(Actor):
         return getattr(client, self.family).list(**paging)
 
     def was_seen_whole(self, process: str | None, since: float) -> bool:
-        """Return whether an answer did not lack anything: what it said tells that the others did."""
-        return any(not one.hidden for one in self.sights(process, since))
+        """Return whether an answer did not say that the list is empty, though it is not."""
+        return any(not one.is_emptied for one in self.sights(process, since))
 
     def sights(self, process: str | None, since: float) -> Iterator[Sight]:
         """Yield the pages of the list that a process was shown, or any process of this actor."""
@@ -75,15 +74,6 @@ class _Reader(Actor):
             reasons = ", ".join(report.reasons)
             self.violations.add(f"{self.name}: a calm list was not read exactly: {reasons}", self.family)
         return bool(report.exact)
-
-    def was_misled_twice(self, since: float) -> bool:
-        """Return whether two readings began with an answer that lacked records: only then a deletion may be wrong."""
-        misled = (
-            one
-            for one in self.internet.sights
-            if one.hidden and one.offset == 0 and one.path == self.path and one.by.startswith(f"{self.name}.")
-        )
-        return sum(one.at >= since for one in misled) >= 2
 
     def shown(self, record_id: str) -> Json:
         """Return a record as the list shows it now."""
@@ -114,7 +104,7 @@ class Night(_Reader):
         self.state = self.folder / "list.state"
         self.target = self.folder / "changes.jsonl"
         self.names = 0
-        self.since = self.night_before = 0.0
+        self.since = 0.0
         self.told: set[str] = set()
         for _ in range(self.nights):
             if not await self._one():
@@ -142,7 +132,7 @@ class Night(_Reader):
 
     async def _one(self) -> Any:
         """Take the changes of one night; return the report."""
-        self.night_before, self.since, self.told = self.since, self.machine.loop.now, set()
+        self.since, self.told = self.machine.loop.now, set()
         if self.has_rival and self.dice.random() < 0.5 and not self.internet.calm:
             self.machine.loop.create_task(self._rival())
         what = f"the changes of {self.family}{' as a file' if self.as_file else ''}"
@@ -153,7 +143,7 @@ class Night(_Reader):
         await self.attempt(self._take_file if self.as_file else self._take, what="the same once more")
 
     async def _take(self, process: Process) -> Any:
-        async with self.client(process, sees_hidden=True) as client:
+        async with self.client(process, is_reader=True) as client:
             changes = self.listing(client).changes(state=self.state, allow_shrink=True, concurrency=self.concurrency)
             async with changes:
                 async for one in changes:
@@ -164,7 +154,7 @@ class Night(_Reader):
         self._load(process.name)
         if self.may_clash and self.dice.random() < 0.4 and not self.internet.calm:
             process.plans[process.steps + self.dice.randint(1, 60)] = self._put_foreign_file
-        async with self.client(process, sees_hidden=True) as client:
+        async with self.client(process, is_reader=True) as client:
             try:
                 changes = self.listing(client).changes(
                     state=self.state, allow_shrink=True, concurrency=self.concurrency
@@ -215,8 +205,7 @@ class Night(_Reader):
         now = self.machine.loop.now
         is_new = record_id not in self.told
         self.told.add(record_id)
-        lives = is_new and self.internet.world.lived(self.family, record_id, self.since, now)
-        if lives and (self.was_seen_whole(process, self.since) or not self.was_misled_twice(self.night_before)):
+        if is_new and self.internet.world.lived(self.family, record_id, self.since, now):
             self.violations.add(f"{process} tells that {record_id} is deleted, and it lives", record_id)
 
 
@@ -255,48 +244,8 @@ class Export(_Reader):
     async def _export(self, process: Process, target: Path) -> Any:
         if not any(one.stat().st_size for one in self.folder.glob(f".{target.name}*/records*")):
             self._began_anew = self.machine.loop.now
-        async with self.client(process, sees_hidden=True) as client:
+        async with self.client(process, is_reader=True) as client:
             return await self.listing(client).export(target, resume=True, concurrency=self.concurrency)
-
-    def _could_know(self, record_id: str, ids: list[str], process: str | None, since: float) -> bool:
-        """Return whether an answer shows a record that the file lacks, or that the file lacks one.
-
-        If none does, another program may as well have created that record at the end of the export. Where others did
-        create records meanwhile, totals show nothing that these explain; but the places of records may. An answer that
-        leaves out a record while another one of its page is deleted looks like a page of a list that never changed.
-        """
-        sights = [*self.sights(process, since)]
-        if all(one.total == len(ids) and one.ids == ids[one.offset :][: len(one.ids)] for one in sights):
-            return False
-        if any(record_id in one.ids or one.total - self._created(since, one.at) > len(ids) for one in sights):
-            return True
-        if any(self._has_moved(one, next_one) for one, next_one in pairwise(sights)):
-            return True
-        if 0 < sum(record_id in one.hidden for one in sights) <= MOST_ENDS:  # too few answers to be believed
-            return True
-        return not self._created(since, math.inf) and any(one.total < len(ids) for one in sights)
-
-    def _created(self, since: float, until: float) -> int:
-        """Return how many records others created in a time."""
-        created = (versions[0].at for versions in self.internet.world.history[self.family].values())
-        return sum(since < at <= until for at in created)
-
-    def _has_moved(self, one: Sight, next_one: Sight) -> bool:
-        """Return whether a record moved towards the end of the list, and neither its total nor deletions explain it."""
-        places = {record_id: place for place, record_id in enumerate(one.ids, one.offset)}
-        moved = [
-            place - places[record_id]
-            for place, record_id in enumerate(next_one.ids, next_one.offset)
-            if record_id in places
-        ]
-        if not moved or max(moved) <= max(next_one.total - one.total, 0):
-            return False
-        histories = self.internet.world.history[self.family].values()
-        return not any(
-            version.values is None and one.at <= version.at <= next_one.at
-            for versions in histories
-            for version in versions
-        )
 
     def _check(self, target: Path, report: Any, began: float) -> None:
         lines = [json.loads(line) for line in target.read_bytes().splitlines()]
@@ -316,10 +265,7 @@ class Export(_Reader):
                 continue
             # A run that begins again does not know what a killed one was shown.
             process, since = (None, self._began_anew) if report.resumed else (f"{self.name}.{self.attempts}", began)
-            if any(record_id in one.hidden for one in self.sights(process, since)):
-                # An answer that leaves out a record is noticed by other answers; a killed run may not have stored them.
-                process = f"{self.name}.{self.attempts}"
-            if self.was_seen_whole(process, since) and self._could_know(record_id, ids, process, since):
+            if self.was_seen_whole(process, since):
                 self.violations.add(
                     f"{self.name}: {record_id} lived all the time and is not in the exact file", record_id
                 )
@@ -377,16 +323,11 @@ class StateExport(_Reader):
     async def _one(self) -> Any:
         self.number += 1
         target = self.folder / f"night{0 if self.overwrites else self.number}.jsonl"
-        began = self.machine.loop.now
         report = await self.until_done(
             lambda process: self._export(process, target), what=f"an export of what changed in {self.family}"
         )
         if report is not None:
-            was_told = report.finished_before or self.was_seen_whole(
-                None if report.resumed else f"{self.name}.{self.attempts}", began
-            )
-            # Answers that all left out the same records, in their totals too, look like a shorter list.
-            self.was_exact = self.was_exact and report.exact and was_told
+            self.was_exact = self.was_exact and report.exact
             for line in target.read_bytes().splitlines():
                 record = json.loads(line)
                 id_field = FAMILIES[self.family].id_field
@@ -407,9 +348,9 @@ class StateExport(_Reader):
             state=self.folder / "list.state",
             concurrency=self.concurrency,
         )
-        written: list[WrittenExport] = []
+        written: list[Written[ExportReport]] = []
         try:
-            async with self.client(process, sees_hidden=True) as client:
+            async with self.client(process, is_reader=True) as client:
                 written.append(await write_export(self.listing(client).export_source(), target, options))
             if not self.resumes:
                 process.plans.clear()  # a run that begins again cannot see that the mark has moved for it

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from benchmarks.simulate.world import FAMILIES, Entry, Json, World, at_path, normal
 
@@ -96,9 +96,7 @@ class Server:
         page_cap: the most records of a page.
         ignores_sort: whether orders that are asked for are ignored.
         numbers_from: the time from which ids that are numbers are sent as numbers, and no longer as texts.
-        hide: returns the ids that an answer lacks though they are there, by family and ids; draws for each request.
         lags: whether pages lack some records that the total counts.
-        hides_end: how many of the last records a page lacks that shows the end of its list.
         is_hollow: whether pages are empty, whatever their totals say.
         habits: what it does to what it is sent; of `HABITS`.
         shows: the time whose state reads show; `None` for now.
@@ -111,19 +109,17 @@ class Server:
     numbers_from: float = float("inf")
     odd_times: float = 0.0
     odd_style: str = "null"
-    hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
     lags: bool = False
-    hides_end: int = 0
     is_hollow: bool = False
     is_emptied: bool = False
     habits: frozenset[str] = frozenset()
     shows: float | None = None
 
-    def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
-        """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
+    def read(self, path: str, query: Query) -> tuple[Answer, Json]:
+        """Answer a GET; return the answer, and what an observer of it needs."""
         family = _LISTS.get(path)
         if family is not None:
-            return self._list(family, self._candidates(family, query), query, hides=hides)
+            return self._list(family, self._candidates(family, query), query)
         if path.endswith("/segment-records"):
             members = [{"customer_id": one["customer_id"]} for one in self._all("segment_records")]
             return Answer(status=200, data={"segment_records": members, "total_items": len(members)}), {}
@@ -131,7 +127,7 @@ class Server:
         if found is not None:
             name = found[2].replace("-", "_")
             some = [one for one in self._all(name) if one["customer_id"] == found[1]]
-            return self._list(name, some, query, hides=False)
+            return self._list(name, some, query)
         base, _, record_id = path.rpartition("/")
         family = _LISTS.get(base, "")
         record = next((one for one in self._all(family) if one[FAMILIES[family].id_field] == record_id), None)
@@ -155,7 +151,7 @@ class Server:
         shown = [world.version_at(family, one, self.shows) for one in (world.history[family] if ids is None else ids)]
         return [one for one in shown if one is not None]
 
-    def _list(self, family: str, records: list[Json], query: Query, *, hides: bool) -> tuple[Answer, Json]:
+    def _list(self, family: str, records: list[Json], query: Query) -> tuple[Answer, Json]:
         filters = _FILTERS.get(family, {})
         for name, values in query.items():
             path = filters.get(name)
@@ -172,23 +168,16 @@ class Server:
                 key=lambda one: (str(at_path(self.shown(one, id_field), order) or ""), one[id_field]),
                 reverse=descending,
             )
-        hidden: frozenset[str] = frozenset()
-        if hides:
-            hidden = self.hide(family, [one[id_field] for one in records])
-            records = [one for one in records if one[id_field] not in hidden]
-        if self.is_emptied:
-            hidden |= {one[id_field] for one in records}
+        is_emptied = self.is_emptied and bool(records)
+        if is_emptied:
             records = []
         count = min(int(query.get("count", ["100"])[0]), self.page_cap)
         offset = int(query.get("offset", ["0"])[0])
-        if self.hides_end and offset + count >= len(records) - self.hides_end > 0:
-            hidden |= {one[id_field] for one in records[-self.hides_end :]}
-            records = records[: -self.hides_end]
         total = len(records)
         if self.lags:
             records = [one for one in records if Random(f"lag {one[id_field]}").random() < _UP_TO_DATE]
         page = [] if self.is_hollow else records[offset : offset + count]
-        seen = {"ids": [one[id_field] for one in page], "offset": offset, "hidden": hidden, "total": total}
+        seen = {"ids": [one[id_field] for one in page], "offset": offset, "is_emptied": is_emptied}
         return Answer(
             status=200, data={family: [self.shown(one, id_field) for one in page], "total_items": total}
         ), seen

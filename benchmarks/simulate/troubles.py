@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import frozen
 
-__all__ = ["LATEST", "Hiding", "Troubles", "is_within"]
+__all__ = ["LATEST", "Troubles", "is_within"]
 
 #: Until when a request acts that left, unless it is held, or nothing else is drawn (seconds).
 LATEST: Final = 34.5
@@ -20,8 +20,6 @@ class Troubles:
     Attributes:
         writes, reads: the part of the requests that have a trouble.
         late: the part of the reads whose answers are old when they arrive.
-        hides: the part of the pages that lack neighbouring records.
-        hides_again: how many pages after such a one lack the same records.
         lags: the times, from and to, in which pages lack some records that the total counts.
         denials: the times, from and to, at which a right is missing.
         restarts: the times at which the server forgets all tokens.
@@ -31,7 +29,6 @@ class Troubles:
         latest: how long after it left such a write takes effect at the latest (seconds).
         behind: how many seconds old the state is that reads show, at most.
         held: the times, from and to, in which the server holds all writes, and answers reads: it does them at its end.
-        hides_end: the part of the pages with the end of a list that lack its last records, not many times in a row.
         hollow: the part of the pages that are empty though their totals say otherwise.
         emptied: the times, from and to, in which lists are empty and say so.
     """
@@ -39,8 +36,6 @@ class Troubles:
     writes: float = 0.0
     reads: float = 0.0
     late: float = 0.0
-    hides: float = 0.0
-    hides_again: int = 0
     lags: tuple[tuple[float, float], ...] = ()
     denials: tuple[tuple[float, float], ...] = ()
     restarts: tuple[float, ...] = ()
@@ -50,24 +45,8 @@ class Troubles:
     latest: float = LATEST
     behind: float = 0.0
     held: tuple[tuple[float, float], ...] = ()
-    hides_end: float = 0.0
     hollow: float = 0.0
     emptied: tuple[tuple[float, float], ...] = ()
-
-
-@define
-class Hiding:
-    """Which pages of a process lack the same records: a few in a row, after which a few are whole.
-
-    Attributes:
-        records: the records.
-        planned: whether the next pages lack them.
-        ends: how many pages in a row lacked the end of the list.
-    """
-
-    records: frozenset[str] = frozenset()
-    planned: list[bool] = field(factory=list)
-    ends: int = 0
 
 
 def is_within(times: Iterable[tuple[float, float]], now: float) -> bool:

@@ -84,10 +84,9 @@ def publish(
     if mode != PRIVATE:
         partial.chmod(mode)
     try:
-        if overwrite or not _link(partial, path, link):
+        is_linked = not overwrite and _link(partial, path, link)
+        if not is_linked:
             partial.replace(path)
-        else:
-            partial.unlink()
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -98,7 +97,10 @@ def publish(
         finally:
             copy.unlink(missing_ok=True)
         partial.unlink()
-    sync_folder(path.parent)
+    else:
+        sync_folder(path.parent)
+        if is_linked:  # no earlier: a power cut may undo the link, and not the removal of the other name
+            partial.unlink()
 
 
 def publish_folder(partial: Path, target: Path) -> None:
