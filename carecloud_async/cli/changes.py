@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import anyio
 
-from carecloud_async._lists.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
+from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes
 from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.values import ChangesOptions
+from carecloud_async._lists.export.written import Written
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ignores_signals, say
@@ -62,7 +63,7 @@ def changes(
         raise UsageError(f"--compare-every must be above 0 and at most {_MOST_DAYS:,} days, not {compare_every:g}")
     warn_of_values()
 
-    written: list[WrittenChanges] = []
+    written: list[Written[ChangesReport]] = []
 
     async def work() -> None:
         async with source.open(connection, operation) as (client, listing):

@@ -9,8 +9,10 @@ import anyio
 
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import read_fields
-from carecloud_async._lists.export.job import WrittenExport, write_export
+from carecloud_async._lists.export.job import write_export
+from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportOptions
+from carecloud_async._lists.export.written import Written
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, exits_at_once, ignores_signals, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
@@ -63,7 +65,7 @@ def export(
     since = None if changed_since is None else _moment(changed_since)
     wanted = None if fields is None else split_fields(fields)
 
-    written: list[WrittenExport] = []
+    written: list[Written[ExportReport]] = []
 
     async def work() -> None:
         async with source.open(connection, operation, allow_unknown=allow_unknown) as (client, listing):

@@ -28,16 +28,16 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange
 from carecloud_async._lists.changes.values import ChangesReport
-from carecloud_async._lists.export.confirming import confirm
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._lists.export.storage.target import Target, read_target
+from carecloud_async._lists.export.written import Written
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
 
-__all__ = ["CHANGE", "ChangesFileOptions", "WrittenChanges", "publish_changes", "write_changes"]
+__all__ = ["CHANGE", "ChangesFileOptions", "publish_changes"]
 
 _log = logging.getLogger("carecloud_async.changes")
 
@@ -56,66 +56,20 @@ class ChangesFileOptions:
     csv: CsvOptions = field(factory=CsvOptions)
 
 
-async def write_changes(run: ChangesRun, target: str | os.PathLike[str], options: ChangesFileOptions) -> ChangesReport:
-    """Write the changes of a list to a file.
+async def publish_changes(
+    run: ChangesRun, target: str | os.PathLike[str], options: ChangesFileOptions
+) -> Written[ChangesReport]:
+    """Write the changes of a list to a file, for a caller that confirms it later.
+
+    Until then the next run returns the same file, and reads nothing.
 
     Args:
-        run: compares the list.
+        run: compares the list; has the open state, which remembers the unconfirmed file.
         target: the file; its suffix is the format.
         options: the file's format and layout.
 
     Raises:
         ExportError: it cannot start or continue; the state and the target are unchanged.
-        CareCloudError: the server cannot be read.
-    """
-    written = await publish_changes(run, target, options)
-    await confirm(written)
-    return written.report
-
-
-class WrittenChanges:
-    """A file of changes that has its name. Until it is confirmed, the next run returns it again, and reads nothing.
-
-    Args:
-        report: what the file holds.
-        run: has the open state, which remembers the unconfirmed file.
-
-    Attributes:
-        report: see above.
-    """
-
-    def __init__(self, report: ChangesReport, run: ChangesRun) -> None:
-        self.report: ChangesReport = report
-        self._run = run
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the state lives in a storage service."""
-        return self._run.is_remote
-
-    def confirm(self) -> None:
-        """Note that the report was received: the next run brings what changed since.
-
-        Blocks: a local state for a few milliseconds, another one as long as its storage service takes.
-
-        Raises:
-            ExportError: the disk or the storage refuses.
-        """
-        self._run.state.set(PUBLICATION, None)
-        self._run.state.commit()
-
-    def close(self) -> None:
-        """Close the state."""
-        self._run.close()
-
-
-async def publish_changes(
-    run: ChangesRun, target: str | os.PathLike[str], options: ChangesFileOptions
-) -> WrittenChanges:
-    """Write the changes of a list to a file, for a caller that confirms it later; see `write_changes`.
-
-    Raises:
-        ExportError: it cannot start or continue.
         CareCloudError: the server cannot be read.
     """
     source = run.source
@@ -129,10 +83,16 @@ async def publish_changes(
     try:
         await run_in_thread(run.open)
         file = _ChangesFile(run, destination, options)
-        return WrittenChanges(await file.finish_earlier() or await file.make(), run)
+        report = await file.finish_earlier() or await file.make()
     except BaseException:
         await run_in_thread_regardless(run.close)
         raise
+
+    def note() -> None:
+        run.state.set(PUBLICATION, None)
+        run.state.commit()
+
+    return Written(report, note=note, close=run.close, is_remote=run.is_remote)
 
 
 class _ChangesFile:

@@ -105,7 +105,7 @@ class Changes(Generic[T]):
             ExportError: it cannot start or continue; the state and the target are unchanged.
             CareCloudError: the server cannot be read.
         """
-        from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes  # few programs write files
+        from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes  # few programs write files
         from carecloud_async._lists.export.formats.sinks import CsvOptions
 
         options = ChangesFileOptions(
@@ -113,7 +113,7 @@ class Changes(Generic[T]):
         )
         if allow_shrink:
             self._run = self._run.that_allows_shrink()
-        return await write_changes(self._run, target, options)
+        return await (await publish_changes(self._run, target, options)).confirmed()
 
     def __aiter__(self) -> AsyncIterator[Change[T]]:
         return self

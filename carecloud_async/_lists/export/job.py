@@ -13,7 +13,6 @@ from attrs import evolve, frozen
 
 from carecloud_async._base.runs import RunFile, RunKind
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.export.confirming import confirm
 from carecloud_async._lists.export.errors import BadExportError, disk_error
 from carecloud_async._lists.export.reading.since import require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
@@ -24,10 +23,11 @@ from carecloud_async._lists.export.storage.remote_state import RemoteState, loca
 from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async._lists.export.storage.workspace import Workspace
 from carecloud_async._lists.export.to_target import export_to_file, export_to_stream, find_end
+from carecloud_async._lists.export.written import Written
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, RESUME, ROOM
 
-__all__ = ["LastRun", "WrittenExport", "open_state", "read_last", "run", "write_export", "write_last"]
+__all__ = ["LastRun", "open_state", "read_last", "run", "write_export", "write_last"]
 
 _KIND: Final = RunKind(
     name="nightly export",
@@ -43,64 +43,6 @@ _KIND: Final = RunKind(
 _LAST = "last"
 
 
-class WrittenExport:
-    """A finished export. Until it is confirmed, the state file keeps the mark of the run before.
-
-    If it is never confirmed, the same call finds the file and ends with its report; with `overwrite` it exports again.
-
-    Args:
-        report: what was exported.
-        state: the open state file; `None` for an export without one.
-        following: what the state must hold for the next run; `None` if its mark must not move.
-        remote: the place of the state in a storage service.
-        kept: the folder whose note of the end is removed by `confirm`; `None` if there is no note, or it stays.
-
-    Attributes:
-        report: see above.
-    """
-
-    def __init__(
-        self,
-        report: ExportReport,
-        state: RunFile | None = None,
-        following: LastRun | None = None,
-        remote: RemoteState | None = None,
-        kept: Workspace | None = None,
-    ) -> None:
-        self.report: ExportReport = report
-        self._state = state
-        self._following = following
-        self._remote = remote
-        self._kept = kept
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the state lives in a storage service."""
-        return self._remote is not None
-
-    def confirm(self) -> None:
-        """Move the mark of the state: the report was received. Blocks: a local one for a few milliseconds.
-
-        Raises:
-            ExportError: the disk refuses.
-        """
-        if self._state is not None and self._following is not None:
-            write_last(self._state, self._following)
-            if self._remote is not None:
-                self._remote.store(self._state.db)
-        if self._kept is not None:
-            self._kept.discard()
-
-    def close(self) -> None:
-        """Close the state."""
-        try:
-            if self._state is not None:
-                self._state.close()
-        finally:
-            if self._remote is not None:
-                self._remote.close()
-
-
 async def run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
     """Export a list; see `Listing.export`.
 
@@ -113,13 +55,17 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
         ExportError: the export cannot start or continue.
         CareCloudError: the server cannot be read.
     """
-    written = await write_export(source, target, options)
-    await confirm(written)
-    return written.report
+    return await (await write_export(source, target, options)).confirmed()
 
 
-async def write_export(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> WrittenExport:
-    """Export a list, for a caller that confirms it later; see `run`."""
+async def write_export(
+    source: ExportSource, target: str | os.PathLike[str], options: ExportOptions
+) -> Written[ExportReport]:
+    """Export a list, for a caller that confirms it later; see `run`.
+
+    Until then the state file keeps the watermark of the run before. If it is never confirmed, the same call finds the
+    file and ends with its report; with `overwrite` it exports again.
+    """
     if source.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
     destination = await run_in_thread(partial(read_target, target, format=options.format))
@@ -127,7 +73,7 @@ async def write_export(source: ExportSource, target: str | os.PathLike[str], opt
         had_records = options.overwrite and await run_in_thread(destination.has_lines)
         request = check_request(source, destination, options, expects_records=had_records)
         report, _ = await _export(request)
-        return WrittenExport(report)
+        return Written(report)
     remote = remote_state(options.state)
     if remote is None:
         return await _export_since_state(source, destination, options, local_state(options.state))
@@ -141,7 +87,7 @@ async def write_export(source: ExportSource, target: str | os.PathLike[str], opt
 
 async def _export_since_state(
     source: ExportSource, target: Target, options: ExportOptions, state: Path, *, remote: RemoteState | None = None
-) -> WrittenExport:
+) -> Written[ExportReport]:
     """Export what changed since the run that wrote the state file."""
     require_changes(source)
     fingerprints = source.fingerprints()
@@ -151,27 +97,48 @@ async def _export_since_state(
     try:
         shown = None if remote is None else remote.shown
         await run_in_thread(lambda: opened.append(open_state(state, fingerprints, shown=shown)))
-        last = read_last(opened[0])
+        run_file = opened[0]
+        last = read_last(run_file)
         since = evolve(options, state=None, changed_since=last.changed_since)
         had_records = last.has_records or (options.overwrite and await run_in_thread(target.has_lines))
         timeless = TimelessRecords(last.timeless)
         request = check_request(source, target, since, timeless=timeless, expects_records=had_records)
-        done = await run_in_thread(partial(_find_done, request, last))
+        done, following = await run_in_thread(partial(_find_done, request, last)), None
         if done is not None:
-            return WrittenExport(done, opened[0], remote=remote)
-        report, found_timeless = await _export(request)
+            report = done
+        else:
+            report, found_timeless = await _export(request)
+            following = _following(report, last, found_timeless)
     except BaseException:
         for one in opened:
             await run_in_thread_regardless(one.close)
         raise
-    following, mark = None, report.next_changed_since
-    if report.exact and mark is not None:
-        has_records = bool(report.total if report.total is not None else report.records or last.has_records)
-        following = LastRun(
-            changed_since=mark, timeless=found_timeless, has_records=has_records, began_from=last.changed_since
-        )
-    kept = None if options.resume or target.direct else Workspace(target)
-    return WrittenExport(report, opened[0], following, remote, kept)
+
+    def note() -> None:
+        if following is not None:
+            write_last(run_file, following)
+            if remote is not None:
+                remote.store(run_file.db)
+        if done is None and not (options.resume or target.direct):
+            Workspace(target).discard()
+
+    def close() -> None:
+        try:
+            run_file.close()
+        finally:
+            if remote is not None:
+                remote.close()
+
+    return Written(report, note=note, close=close, is_remote=remote is not None)
+
+
+def _following(report: ExportReport, last: LastRun, timeless: Sequence[str]) -> LastRun | None:
+    """Return what the next run must know; `None` if the watermark must not move."""
+    watermark = report.next_changed_since
+    if not report.exact or watermark is None:
+        return None
+    has_records = bool(report.total if report.total is not None else report.records or last.has_records)
+    return LastRun(changed_since=watermark, timeless=timeless, has_records=has_records, began_from=last.changed_since)
 
 
 def _find_done(request: ExportRequest, last: LastRun) -> ExportReport | None:
