@@ -31,14 +31,12 @@ as JSON, next to the file.
 or from some answers while as many others come and go, and one that switches to another order of ids meanwhile. A short
 list in tiny pages without totals is read again until its order cannot be a coincidence. Records without ids, or whose
 ids are not unique, are identified by their whole text. With `changed_since`, a record that changes during the export
-may be left to the next one: the next mark, `report.next_changed_since`, lies before the start of this export.
+may be left to the next one: the next watermark, `report.next_changed_since`, lies two minutes before this one began.
 
 **Times of change.** `last_change` is read as the API writes it, local to the project, or with an offset. A zero date
 says never. A record whose time is missing or cannot be read may have changed, and is written; with `state=` only if its
 text differs from that of the last run. If a time is written in another form, its place in a sort is unknown too: the
-list is read whole. Times of UTC without an offset look like local ones: until a change shows that the times are local
-(read as UTC, it would be later than the server's `Date`), the next mark lies earlier by the zone's distance from UTC.
-`carecloud check` compares the times with the server's clock.
+list is read whole. `carecloud check` compares the times with the server's clock, and warns if they fit another zone.
 
 **How many pages, and how large.** Both are found while the list is read, unless the user sets them (`count`,
 `concurrency`). Neither changes what is in the file.

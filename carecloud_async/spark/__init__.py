@@ -13,12 +13,11 @@ partition. A task whose range is not known to be exact fails, and is repeated.
 
 **Streams** (`spark.readStream`) follow `last_change`: the first batch is everything (or begins at the option
 `changed_since`), each later one what changed. The offset is a time as JSON, two minutes before the server's time,
-since lists show a change with a delay, and earlier by the zone's distance from UTC until a change shows that times are
-local. Records without a readable `last_change` are in every batch. Deletions are not found. When clocks go back in
-autumn, changes of that hour may come twice: merge by id. A stream that is restarted on its checkpoint reads what it
-read before: with another list, project, filter or `timezone` it is refused. If the list had records and is empty, a
-batch fails, because a right that was taken away looks like that, and so does the read of a list that is emptied between
-its planning and its tasks; `allow_inexact` accepts it.
+since lists show a change with a delay. Records without a readable `last_change` are in every batch. Deletions are not
+found. When clocks go back in autumn, changes of that hour may come twice: merge by id. A stream that is restarted on
+its checkpoint reads what it read before: with another list, project, filter or `timezone` it is refused. If the list
+had records and is empty, a batch fails, because a right that was taken away looks like that, and so does the read of a
+list that is emptied between its planning and its tasks; `allow_inexact` accepts it.
 
 **Options**: `resource` (needed; the list's name from the client, such as `customers` or `products.tags`), `partitions`
 (8), `count` (records per page, 500), `concurrency` (pages in flight per task, 4), `filter.NAME`, `changed_since`,

@@ -161,7 +161,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             page = await fetcher.fetch(0, _ROWS, NEAR_END)
             latest = self._latest or _offset(None, source)
             last = latest[_BEFORE]
-            if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
+            if fetcher.began is None:  # no `Date` header shows the server's time
                 return latest
             if last is not None and await self._is_unchanged(fetcher, page, parse_since(last, source.project)):
                 return latest

@@ -8,10 +8,9 @@ from kit import served
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 from change_server import ChangeServer, hexes, old_times
-from list_machine import ListMachine
-from lying_list import LIES, LyingList
+from list_machine import ListMachine, numbered
 
-__all__ = ["LIES", "ChangeServer", "ListMachine", "LyingList", "hexes", "old_times", "read", "serve", "take"]
+__all__ = ["ChangeServer", "ListMachine", "hexes", "numbered", "old_times", "read", "serve", "take"]
 
 
 async def take(listing, state, **options):

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from export_help import ListServer
+from list_machine import numbered
 
 IDS = [f"{number:08x}" for number in range(3000)]
 
@@ -68,7 +68,7 @@ async def by_task_cancel(kind, order, first, last, step):
     for steps in range(first, last, step):
         with tempfile.TemporaryDirectory() as folder:
             for again in (0, 1, 3):
-                async with ListServer(IDS, order=order).client() as client:
+                async with numbered(IDS, order=(order,)).client() as client:
                     ends[await cancelled_after(steps, again, export(client, kind, Path(folder)))] += 1
         gc.collect()
     return ends
@@ -114,7 +114,7 @@ def interrupted_after(milliseconds, times, kind, order, folder):
         nonlocal left
         signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000, 0.002)
         try:
-            async with ListServer(IDS, order=order).client() as client:
+            async with numbered(IDS, order=(order,)).client() as client:
                 await export(client, kind, folder)
         finally:
             left = 0  # a key pressed while asyncio closes its own loop would leave that open

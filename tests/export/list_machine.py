@@ -54,9 +54,9 @@ class ListMachine:
 
     Attributes:
         records: its records as `(id, number)`; the number never changes.
-        order: the name of its order (`dealt`: shuffled for every page); a pair of them for one that changes after
-            `switch_after` requests.
-        descending: whether it is sorted the other way round, for either order.
+        order: the name of its order (`dealt`: shuffled for every page), in a tuple.
+        descending: whether it is sorted the other way round, in a tuple.
+        lacks: returns the records that a page lacks and its total counts, of those that it would show.
         cap: the most that it sends at once.
         total: `true`, `none`, `low`, `short`, `high`, `random`.
         churn: called between requests with the machine.
@@ -65,18 +65,23 @@ class ListMachine:
     records: list
     order: tuple = ("text",)
     descending: tuple = (False,)
-    switch_after: int = 0
     cap: int | None = None
     total: str = "true"
     churn: object = None
+    lacks: object = None
     dice: random.Random = field(factory=lambda: random.Random(1))
     requests: int = 0
     gone: set = field(factory=set)
     version: dict = field(factory=dict)
 
-    def client(self):
+    @property
+    def names(self):
+        """The ids of its records."""
+        return {one for one, _ in self.records}
+
+    def client(self, **more):
         """Return a client of its server."""
-        return served(self.answer, rate_limit=None)
+        return served(self.answer, rate_limit=None, **more)
 
     async def answer(self, request):
         for _ in range(self.dice.randrange(3)):
@@ -110,11 +115,11 @@ class ListMachine:
 
     def page(self, offset, count):
         self.requests += 1
-        now = min(len(self.order) - 1, self.requests > self.switch_after)
-        name = self.order[now]
-        key = ORDERS.get(name, lambda _: self.dice.random())
-        listed = sorted(self.records, key=lambda one: (key(one[0]), one[1]), reverse=self.descending[now])
-        shown = listed[offset : offset + min(count, self.cap or count)]
+        key = ORDERS.get(self.order[0], lambda _: self.dice.random())
+        listed = sorted(self.records, key=lambda one: (key(one[0]), one[1]), reverse=self.descending[0])
+        lacking = self.lacks(self, listed) if self.lacks is not None else ()
+        present = [one for one in listed if one not in lacking] if lacking else listed
+        shown = present[offset : offset + min(count, self.cap or count)]
         data = {"customers": [{"customer_id": one, "n": number} for one, number in shown]}
         size = len(listed)
         totals = {"true": size, "low": 1, "short": max(size - 2, 0), "high": size + 5}
@@ -145,3 +150,8 @@ class ListWithNull(ListMachine):
     def page(self, offset, count):
         data = super().page(offset, count)
         return {**data, "customers": [None if one["customer_id"] == "00002" else one for one in data["customers"]]}
+
+
+def numbered(names, **more):
+    """Return a list of these ids."""
+    return ListMachine(records=[(one, index) for index, one in enumerate(names)], **more)

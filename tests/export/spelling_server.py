@@ -22,10 +22,6 @@ def dotted(moment):
     return f"{moment.astimezone(PRAGUE):%d.%m.%Y %H:%M}"
 
 
-def utc(moment):
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
 #: How a time is spelled: of all records, or only of those that have changed, while the others are as the API has them.
 SPELLINGS = {
     "api": (api, api),
@@ -35,7 +31,6 @@ SPELLINGS = {
     "date": (lambda moment: f"{moment:%Y-%m-%d}",) * 2,
     "Z": (lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}",) * 2,
     "offset": (lambda moment: moment.astimezone(ZoneInfo("America/New_York")).isoformat(),) * 2,
-    "utc": (utc, utc),
     "always null": (lambda _: None,) * 2,
     "always missing": (lambda _: LOST,) * 2,
     "changed is a number": (api, lambda moment: int(moment.timestamp())),

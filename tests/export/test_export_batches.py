@@ -2,11 +2,13 @@
 
 import gc
 import json
+import random
 
 import anyio
 import pytest
-from export_help import ListServer, ids
+from export_help import ids
 from kit import connect
+from list_machine import ORDERS, numbered
 from thorough import variants
 
 from carecloud_async import BadRequestError, ConfigurationError, ExportError
@@ -57,22 +59,21 @@ async def test_an_empty_list_has_the_schema():
 @pytest.mark.parametrize("seed", [0, *variants(1, 2, 3)])
 async def test_a_stream_is_exact_under_change(seed):
     """A record that stays in the list is in exactly one batch while others come and go at every page."""
-    import random
-
     chance = random.Random(seed)
 
-    def change(names):
-        come = [f"{chance.randrange(16**6):06x}" for _ in range(3)]
-        return chance.sample(names, min(3, len(names))), [one for one in come if one not in names]
+    def change(server):
+        for _ in range(3):
+            server.delete(chance.randrange(len(server.records)))
+            server.records.append((f"{chance.randrange(16**6):06x}-new", -server.requests))
 
-    server = ListServer([f"{one * 5000:06x}" for one in range(400)], change=change, seed=seed)
-    before = set(server.names)
+    server = numbered([f"{one * 5000:06x}" for one in range(400)], churn=change, dice=random.Random(seed))
+    before = server.names
     async with server.client() as client:
         found, batches = await take(client.customers.list(count=20), concurrency=3)
     got = names(found)
     assert len(got) == len(set(got))
     if batches.report.exact:
-        assert before - server.gone <= set(got)
+        assert before - {one for one, _ in server.gone} <= set(got)
     assert batches.report.records == len(got)
 
 
@@ -119,7 +120,7 @@ async def test_a_mark_of_another_stream_is_refused():
 
 async def test_a_slow_consumer_makes_the_reading_wait():
     """At most the pages in flight and two batches are ahead of a slow consumer."""
-    server = ListServer([f"{one:04x}" for one in range(1000)])
+    server = numbered([f"{one:04x}" for one in range(1000)])
     async with server.client() as client, client.customers.list(count=10).arrow(concurrency=4) as batches:
         await anext(batches)
         for _ in range(300):
@@ -143,18 +144,17 @@ async def test_only_what_changed(tmp_path):
 
 async def test_a_list_in_no_order_is_streamed_too():
     """A list whose first page is in no order is read in another way, exactly, and has no mark to continue from."""
-    server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
+    server = numbered([f"{one:04x}" for one in range(300)], order=("shuffled",))
     async with server.client() as client:
         found, batches = await take(client.customers.list(count=30))
     assert sorted(names(found)) == sorted(server.names)
     assert batches.mark is None
 
 
-async def test_a_list_whose_order_ends_halfway_is_streamed_too():
+async def test_a_list_whose_order_ends_halfway_is_streamed_too(monkeypatch):
     """Pages after the first ones are in no order: each record is yielded once all the same."""
-    server = ListServer([f"{one:04x}" for one in range(300)])
-
-    server.sort_key = lambda name: name if name < "0096" else f"1{name[::-1]}"
+    monkeypatch.setitem(ORDERS, "at first", lambda name: name if name < "0096" else f"1{name[::-1]}")
+    server = numbered([f"{one:04x}" for one in range(300)], order=("at first",))
     async with server.client() as client:
         found, batches = await take(client.customers.list(count=30))
     assert sorted(names(found)) == sorted(server.names)

@@ -28,9 +28,9 @@ def run(*arguments):
 @pytest.mark.parametrize(
     ("kind", "order"),
     [
-        ("changed", "id"),
+        ("changed", "text"),
         *variants(("jsonl", "shuffled"), ("csv", "shuffled"), ("parquet", "shuffled"), ("gz", "shuffled")),
-        *variants(("csv", "id"), ("arrow", "id")),
+        *variants(("csv", "text"), ("arrow", "text")),
     ],
 )
 def test_task_cancel_at_any_step(kind, order):
@@ -45,13 +45,13 @@ def test_task_cancel_at_any_step(kind, order):
 @pytest.mark.parametrize("kind", ["pipe.csv.gz", *variants("pipe.jsonl", "pipe.parquet")])
 def test_task_cancel_while_a_pipe_is_written(kind):
     """An export into a pipe that is cancelled ends its thread and closes the pipe."""
-    ends, errors = run("cancel", kind, "id", 0, 64, 9 if is_thorough() else 15)
+    ends, errors = run("cancel", kind, "text", 0, 64, 9 if is_thorough() else 15)
     assert errors == ""
     assert set(ends) <= {"cancelled", "done"}
     assert ends["cancelled"] >= 3
 
 
-@pytest.mark.parametrize(("kind", "order"), [("changed", "id"), *variants(("csv", "shuffled"))])
+@pytest.mark.parametrize(("kind", "order"), [("changed", "text"), *variants(("csv", "shuffled"))])
 def test_ctrl_c_at_any_time(kind, order):
     """Ctrl-C ends an export with KeyboardInterrupt and nothing else; pressed twice, Python does not crash."""
     ends, errors = run("ctrl-c", kind, order, 1, 60, 7 if is_thorough() else 12)

@@ -1,16 +1,16 @@
 """Nights of lists whose `last_change` is spelled in any way: no change is lost, or the night is not exact."""
 
 import contextlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from change_server import hexes
 from export_help import ids
-from spelling_server import NOW, SPELLINGS, SpellingServer
+from spelling_server import SPELLINGS, SpellingServer
 from thorough import variants
 
-from carecloud_async._lists.export.reading.times import NEVER, NoTime, possible_lag, read_time
+from carecloud_async._lists.export.reading.times import NEVER, NoTime, read_time
 
 pytestmark = pytest.mark.anyio
 
@@ -39,28 +39,6 @@ NAMES = hexes(120)
 def test_what_a_last_change_says(value, found):
     """A time in the project's zone, an offset honoured; a zero date is never; anything else is not a time."""
     assert read_time(value, PRAGUE) == found
-
-
-@pytest.mark.parametrize(
-    ("ago", "lag"),
-    [
-        (timedelta(minutes=5), timedelta()),
-        (timedelta(minutes=50), timedelta()),
-        (timedelta(minutes=62), timedelta(hours=1)),
-        (timedelta(hours=3), timedelta(hours=1)),
-        (timedelta(hours=-2), timedelta(hours=1)),
-        (timedelta(days=-400), timedelta(hours=1)),
-    ],
-)
-def test_the_newest_change_shows_the_zone(ago, lag):
-    """Only a change of the last hour shows that times of Prague are not those of UTC."""
-    times = [NoTime.BLANK, NEVER, (NOW - ago).astimezone(PRAGUE).replace(tzinfo=None)]
-    assert possible_lag(times, date=NOW, zone=PRAGUE) == lag
-
-
-def test_west_of_greenwich_times_of_utc_lose_nothing():
-    """Times of UTC are later there, so that a mark needs no room for them."""
-    assert possible_lag([], date=NOW, zone=ZoneInfo("America/New_York")) == timedelta()
 
 
 async def by_changed_since(server, folder):
@@ -146,28 +124,3 @@ async def test_a_state_remembers_records_without_a_time(tmp_path, spelling):
             server.now += timedelta(hours=5)
     assert ids(tmp_path / "2.jsonl") == [NAMES[7]]
     assert ids(tmp_path / "3.jsonl") == []
-
-
-@pytest.mark.parametrize("spelling", ["api", "Z", "offset", "number", "dotted"])
-async def test_a_change_is_found_however_its_time_is_written(tmp_path, spelling):
-    """A record that changed since is exported: by its time, or because its time cannot be read."""
-    server = SpellingServer(NAMES, spelling)
-    server.change(NAMES[7])
-    server.now += timedelta(minutes=1)
-    async with server.client() as client:
-        since = NOW - timedelta(minutes=30)
-        report = await client.customers.list(count=50).export(tmp_path / "c.jsonl", changed_since=since)
-    assert NAMES[7] in ids(tmp_path / "c.jsonl")
-    assert report.exact
-
-
-async def test_the_mark_leaves_room_until_a_change_shows_the_zone(tmp_path):
-    """A mark lies an hour earlier while the list might be of UTC, and two minutes once a fresh change refutes it."""
-    server = SpellingServer(NAMES, "api")
-    async with server.client() as client:
-        listing = client.customers.list(count=500)
-        quiet = await listing.export(tmp_path / "1.jsonl", changed_since=NOW - timedelta(days=1))
-        server.change(NAMES[7])
-        fresh = await listing.export(tmp_path / "2.jsonl", changed_since=NOW - timedelta(days=1))
-    assert NOW - quiet.next_changed_since.astimezone(UTC) > timedelta(hours=1, minutes=2)
-    assert NOW - fresh.next_changed_since.astimezone(UTC) < timedelta(minutes=3)

@@ -155,7 +155,6 @@ class ChangesRun:
             seconds=counts.seconds + again.seconds,
             passes=counts.passes + again.passes,
             list_changed=counts.list_changed or again.list_changed,
-            is_total_wrong=counts.is_total_wrong or again.is_total_wrong,
             began=counts.began,
         )
         await self._check_shrink(comparison, counts)
@@ -169,7 +168,7 @@ class ChangesRun:
             return unseen
         known = comparison.known
         # A right that is taken away while the list is read hides only its end: its total shows that.
-        has_left = counts.list_changed and not counts.is_total_wrong and counts.total is not None
+        has_left = counts.list_changed and counts.total is not None
         gone = max(unseen, known - (counts.total or 0)) if has_left else unseen
         if 2 * gone > known:
             raise ExportError(

@@ -26,7 +26,6 @@ class Counts:
 
     Attributes:
         began: a time that the server's clock had reached when it first answered; `None` if nothing shows it.
-        is_total_wrong: whether pages held more records than their total.
     """
 
     records: int = 0
@@ -39,7 +38,6 @@ class Counts:
     passes: int = 1
     total: int | None = None
     began: datetime | None = None
-    is_total_wrong: bool = False
 
 
 @with_field_docs
@@ -93,10 +91,8 @@ class ExportReport:
     total: int | None = None
     """The number of records in the list, as the server said last."""
     next_changed_since: datetime | None = None
-    """The `changed_since` of the next run: two minutes before this one began, and earlier by the zone's distance from
-    UTC unless a recent change shows that the list's times are local. `None` if there is none, and the next run exports
-    the whole list: for lists without `last_change`, and if the server's time is not known, because it sends no `Date`
-    header and no record has a `last_change`.
+    """The `changed_since` of the next run: two minutes before this one began. `None` if there is none, and the next run
+    exports the whole list: for lists without `last_change`, and if the server sends no `Date` header.
     """
     retries: int = 0
     """Requests that had to be repeated, earlier runs included."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from carecloud_async._lists.export.reading.pages import Identity
@@ -47,7 +46,6 @@ class Totals:
         first: the largest of the first five.
         recent: the last five.
         has_changed: whether two of them differ.
-        is_contradicted: whether a page held more than its own total.
     """
 
     def __init__(self, *, largest: int | None = None, first: int | None = None) -> None:
@@ -56,7 +54,6 @@ class Totals:
         self.first: int | None = first
         self.recent: list[int] = []
         self.has_changed: bool = False
-        self.is_contradicted: bool = False
 
     @property
     def last(self) -> int | None:
@@ -69,26 +66,20 @@ class Totals:
 
     @property
     def expected(self) -> int | None:
-        """The records that the sweep must show; `None` if the server does not count them, or wrongly."""
-        if self.largest is None or self.is_contradicted:
+        """The records that the sweep must show; `None` if the server does not count them."""
+        if self.largest is None:
             return None
         return min(one for one in (self.largest, self.first, self._confirmed) if one is not None)
 
     @property
-    def has_fallen(self) -> bool:
-        """Whether records were deleted lately: one of the last five totals is smaller than the one before it."""
-        return any(later < earlier for earlier, later in pairwise(self.recent))
-
-    @property
     def is_doubtful(self) -> bool:
         """Whether the last total is not the one that is believed: too few answers gave it."""
-        return not self.is_contradicted and self.last != (self.largest if self._confirmed is None else self._confirmed)
+        return self.last != (self.largest if self._confirmed is None else self._confirmed)
 
-    def observe(self, total: int | None, *, at_least: int) -> None:
-        """Take an answer into account; `at_least` is the length that its page proves."""
+    def observe(self, total: int | None) -> None:
+        """Take an answer into account."""
         if total is None:
             return
-        self.is_contradicted |= total < at_least
         self.has_changed |= self.last not in (None, total)
         self.length = total if self.length is None else self.length
         self.largest = max(self.largest or 0, total)

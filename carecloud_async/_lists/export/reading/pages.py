@@ -13,8 +13,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.codec.pages import key_decoder
 from carecloud_async._calls.call.call_errors import server_date
-from carecloud_async._lists.export.reading.since import has_changes
-from carecloud_async._lists.export.reading.times import ChangeTimes, possible_lag
+from carecloud_async._lists.export.reading.times import ChangeTimes
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.paging.page_plan import Fetched
 
@@ -37,7 +36,6 @@ class RawPage:
         lines: the records, one line of JSON each.
         ids: the identity of each.
         asked: the number of records asked for.
-        arrived: its number among the answers of a pass as they arrived; 0 for one of an earlier run.
         received: the number of entries that the server sent; more than `lines` where some were null.
         total: the length of the list, as the server says.
     """
@@ -48,7 +46,6 @@ class RawPage:
     received: int
     total: int | None
     asked: int = MAX_ASKED
-    arrived: int = 0
 
     @property
     def end(self) -> int:
@@ -91,7 +88,8 @@ class RawPageFetcher:
         times: reads when records changed.
         is_empty: whether no page had an entry, or a total.
         largest_total: the largest total so far; `None` if there was none.
-        date: the server's clock at its first answer; `None` if it did not show it.
+        began: a time before which no later change of the list will lie: the server's `Date` at its first answer, less
+            the time of that answer and a second; `None` if it is unknown.
     """
 
     def __init__(self, source: ExportSource, *, by_text: bool = False, largest_total: int | None = None) -> None:
@@ -103,21 +101,7 @@ class RawPageFetcher:
         self.is_empty: bool = True
         self.largest_total: int | None = largest_total
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
-        self.date: datetime | None = None
-        self._began: datetime | None = None
-        self._answered_at = 0.0
-
-    @property
-    def began(self) -> datetime | None:
-        """A time before which no later change of the list will lie, by its records' times; `None` if it is unknown.
-
-        It is the server's `Date` at its first answer, less the time of that answer, a second, and the lag that the
-        list's times may have.
-        """
-        if self._began is None or self.date is None or not has_changes(self._source):
-            return self._began
-        now = self.date + timedelta(seconds=self._source.clock.monotonic() - self._answered_at)
-        return self._began - possible_lag(self.times.latest, date=now, zone=self.times.zone)
+        self.began: datetime | None = None
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
         """Get one page; see `fetch_measured`."""
@@ -153,12 +137,9 @@ class RawPageFetcher:
         lines = data.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]
-        if self.date is None and (date := server_date(response.headers)) is not None:
+        if self.began is None and (date := server_date(response.headers)) is not None:
             # The server writes `Date` after it has read the list: the watermark must not lie after a change in between.
-            self.date, self._answered_at = date, source.clock.monotonic()
-            self._began = date - timedelta(seconds=max(self._answered_at - sent, 0) + 1)
-            if has_changes(source):
-                await self.times.read(lines)
+            self.began = date - timedelta(seconds=max(source.clock.monotonic() - sent, 0) + 1)
         page = RawPage(
             offset=offset,
             lines=lines,

@@ -152,8 +152,7 @@ class RangeScan:
                 if reason is None or (number >= SWEEPS and reason is not InexactReason.NO_STABLE_ORDER):
                     break
                 order = self._sweep.order  # the pages of a short range are little evidence
-                shrunk = self._sweep.state.shrunk
-                state = evolve(state, shrunk=shrunk, bits=order.bits, agreed=order.agreed, is_broken=order.is_broken)
+                state = evolve(state, bits=order.bits, agreed=order.agreed, is_broken=order.is_broken)
         finally:
             await run_in_thread_regardless(seen.close)
 

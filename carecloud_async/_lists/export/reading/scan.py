@@ -76,7 +76,6 @@ async def scan(
         reading = _Scan(evolve(start, sweep=SweepState(), by_text=True, counts=counts), *settings)
         reason = await reading.read()
     is_empty = reading.fetcher.is_empty if reading.total is None else reading.total == 0
-    is_empty = is_empty and not reading.counts.is_total_wrong
     if reason is None and is_empty and (expects_records or not reading.fetcher.is_empty):
         reason = InexactReason.EMPTIED
     if reason is not None and not reason.may_pass:
@@ -158,7 +157,7 @@ class _Scan:
             is_enough = number >= SWEEPS and (is_last or bool(sweep.order.names))
             if reason in {None, InexactReason.GAP} or is_enough or self._seen().has_forgotten:
                 break
-            state = SweepState(shrunk=sweep.state.shrunk)
+            state = SweepState()
         return reason
 
     async def _read_changed(self, changed: ChangedReader) -> InexactReason | None:
@@ -230,7 +229,6 @@ class _Scan:
         self.counts = evolve(
             self.counts,
             list_changed=self.counts.list_changed or sweep.has_changed,
-            is_total_wrong=sweep.totals.is_contradicted,
         )
 
     async def finish(self, reason: InexactReason | None) -> Counts:

@@ -12,8 +12,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import evolve
-
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.order import ListOrder, Totals
 from carecloud_async._lists.export.reading.pages import MAX_ASKED, Identity, RawPage, RawPageFetcher
@@ -35,8 +33,6 @@ _TAIL = 64
 _ENDS, _HOLLOW = 8, 1
 #: Pages in a row without a record that the page before did not show.
 _IDLE = 40
-#: The same page in a row, at growing offsets.
-_REPEATS = 8
 
 
 class Sweep:
@@ -78,9 +74,9 @@ class Sweep:
         self._size = state.size
         self._largest_page = 0
         self._next = max(self._last, 0)
-        self._back = self._sent = self._arrived = self._ends = self._hollow = self._idle = self._repeats = 0
+        self._back = self._sent = self._ends = self._hollow = self._idle = 0
         self._is_stopped, self._widened = False, 1
-        self._appeared, self._shrunk, self._left_out = state.appeared, state.shrunk, state.left_out
+        self._left_out = state.left_out
         self._problem = InexactReason(state.reason) if state.reason else None
         self.nulls: int = state.nulls
         self.moved: bool = state.moved
@@ -110,8 +106,6 @@ class Sweep:
             moved=self.has_changed,
             nulls=self.nulls,
             reason=self._problem or "",
-            appeared=self._appeared,
-            shrunk=self._shrunk,
             left_out=self._left_out,
             is_cut=self._is_cut,
         )
@@ -135,7 +129,7 @@ class Sweep:
             return self._problem
         if self.nulls:
             return InexactReason.NULL_ENTRIES
-        if self._left_out or (self._appeared and not self._shrunk):  # deletions explain it: as many were created
+        if self._left_out:
             return InexactReason.KEPT_CHANGING
         return None
 
@@ -212,9 +206,7 @@ class Sweep:
 
         plan = self._plan
         _, page = await plan.request(max(plan.count if plan.is_fixed else size or plan.count, _FEWEST), send)
-        self._arrived += 1
-        page = evolve(page, arrived=self._arrived)
-        self.totals.observe(page.total, at_least=page.end if page.received else 0)
+        self.totals.observe(page.total)
         self._largest_page = max(self._largest_page, page.received)
         if page.received >= _FEWEST and not page.ends_list:
             self._size = page.received  # a server may cap its pages
@@ -285,10 +277,8 @@ class Sweep:
         before, moved_by = self._before, 0
         if before is not None:
             self._idle = self._idle + 1 if self._is_known(page.ids[-1], before) else 0
-            is_same = before.ids == page.ids and before.offset < page.offset
-            self._repeats = self._repeats + 1 if is_same else 0
             self._hollow = self._hollow if self._idle else 0
-            moved_by = self._compare(before, page)
+            moved_by = self._compare(page)
         self._back = 0
         self._left_out |= self._is_cut and not self._idle
         if moved_by > 0 and self._idle == 1:
@@ -298,19 +288,13 @@ class Sweep:
         if not len(self._ahead):
             self._next = max(self._last + 1 - self._overlap, 0)
 
-    def _compare(self, before: RawPage, page: RawPage) -> int:
+    def _compare(self, page: RawPage) -> int:
         """Compare a page with the one before it: the order of what both show, and by how many places it moved."""
         moved_by = 0 if self._follows(page) else self._moved_by(page)
         self.moved |= moved_by != 0
         if not (self.order.names and self.order.is_shown):
             both = [one for one in page.ids if one in self._known]
             self.order.compare([*self._known], both, end=page.end if moved_by == 0 else 0)
-        if moved_by and self._by_id and page.total is not None and before.total is not None:
-            # A page that was requested ahead may be the older one.
-            sign = 1 if page.arrived > before.arrived else -1
-            moved, rise = sign * moved_by, sign * (page.total - before.total)
-            self._appeared |= moved > max(rise, 0) and not self.totals.has_fallen
-            self._shrunk |= moved < 0 <= rise
         return moved_by or 0
 
     def _moved_by(self, page: RawPage) -> int | None:
@@ -326,9 +310,9 @@ class Sweep:
         if self._stop(page):
             self._is_stopped = True
             return True
-        if self._repeats > _REPEATS:
-            raise ExportError(f"the server sends the same page again and again; the last offset was {page.offset}")
         if self._idle > _IDLE:
+            if self._earlier is not None and self._earlier.ids == page.ids:
+                raise ExportError(f"the server sends the same page again and again; the last offset was {page.offset}")
             return self._give_up(InexactReason.GAP)
         is_short = page.received < min(page.asked, self._largest_page)
         if not self._idle or not (is_short or page.ends_list) or len(self._ahead):

@@ -1,8 +1,6 @@
 """What the `last_change` of records says: a time in the project's zone, nothing, or something that is no time.
 
-The API writes local times of the project without an offset. Some servers write an offset, which is honoured; some
-write times of UTC without one. Only the server's own clock, the `Date` of a response, can show that: the newest change
-of a list is compared with it.
+The API writes local times of the project without an offset; an offset that is there is honoured.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import hashlib
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from zoneinfo import ZoneInfo
 
@@ -28,7 +26,6 @@ __all__ = [
     "TimelessRecords",
     "known_times",
     "parse_time",
-    "possible_lag",
     "read_time",
 ]
 
@@ -44,14 +41,8 @@ _ZERO = re.compile(r"0000-00-00([T ][0:.]*)?Z?")
 #: The time of a zero date, which means never: before all others.
 NEVER = datetime.fromisoformat("0001-01-01")
 
-#: The most by which the clocks of one installation differ.
-_CLOCK_SLACK = timedelta(minutes=2)
-
 #: The pages whose times are kept: the two ends of a list are compared with each other.
 _PAGES = 3
-
-#: The number of latest times that are kept.
-_LATEST = 20
 
 #: Most records without a time that are remembered, because a state is read as a whole. If a list has more, every run
 #: hands all of them out.
@@ -105,33 +96,15 @@ def known_times(times: Iterable[ChangeTime]) -> list[datetime]:
     return [one for one in times if isinstance(one, datetime)]
 
 
-def possible_lag(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> timedelta:
-    """Return by how much the times of a list may be behind the project's: they may be UTC unless a change refutes it.
-
-    Args:
-        times: when records changed, the newest of the list among them; see `read_time`.
-        date: the server's clock when it sent them.
-        zone: the project's zone.
-    """
-    newest, lag = _newest(_to_moments(times, zone), date), _utc_lag(date, zone)
-    # As UTC, this change would lie in the future.
-    return timedelta() if newest is not None and newest + lag > date + _CLOCK_SLACK else lag
-
-
 class ChangeTimes:
     """Reads when records changed: once for each page, in a worker thread.
 
     Args:
         zone: the project's zone.
-
-    Attributes:
-        zone: see above.
-        latest: some of the latest times read so far; the very latest may be mistakes.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
-        self.zone: ZoneInfo = zone
-        self.latest: list[datetime] = []
+        self._zone = zone
         self._decoder = key_decoder(FIELD)
         self._read: deque[tuple[list[bytes], list[ChangeTime]]] = deque(maxlen=_PAGES)
 
@@ -142,33 +115,14 @@ class ChangeTimes:
                 return times
         found = await run_in_thread(lambda: [self.of(line) for line in lines])
         self._read.append((lines, found))
-        self.latest = sorted({*self.latest, *known_times(found)})[-_LATEST:]
         return found
 
     def of(self, line: bytes) -> ChangeTime:
         """Return when a record changed."""
         try:
-            return read_time(self._decoder.decode(line).key, self.zone)
+            return read_time(self._decoder.decode(line).key, self._zone)
         except (ValueError, RecursionError):  # neither text nor a whole number, or no record
             return NoTime.FOREIGN
-
-
-def _utc_lag(date: datetime, zone: ZoneInfo) -> timedelta:
-    """Return by how much UTC is behind a zone; zero if it is not."""
-    return max(date.astimezone(zone).utcoffset() or timedelta(), timedelta())
-
-
-def _newest(moments: Iterable[datetime], date: datetime) -> datetime | None:
-    return max((one for one in moments if one <= date + _CLOCK_SLACK), default=None)
-
-
-def _to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
-    """Return in UTC those that are times."""
-    found = []
-    for one in known_times(times):
-        with contextlib.suppress(OverflowError):
-            found.append(one.replace(tzinfo=zone).astimezone(UTC))
-    return found
 
 
 def _digest(line: bytes) -> str:

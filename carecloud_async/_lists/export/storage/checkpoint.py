@@ -26,7 +26,6 @@ class SweepState:
         moved: whether the list was seen to change.
         nulls: the number of entries that were null.
         reason: why the sweep is no proof, if that is known already.
-        appeared, shrunk: whether records moved towards the end of the list, or its beginning, and no total says why.
         left_out: whether a page was shorter than others, and more records followed.
         is_cut: whether the last page was shorter than others, though its total says that more records follow.
     """
@@ -45,8 +44,6 @@ class SweepState:
     moved: bool = False
     nulls: int = 0
     reason: str = ""
-    appeared: bool = False
-    shrunk: bool = False
     left_out: bool = False
     is_cut: bool = False
 
