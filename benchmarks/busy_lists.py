@@ -91,6 +91,7 @@ CASES: Final[Mapping[str, BusyList]] = {
     "a sale": BusyList(records=40_000, creates=100, deletes=100),
     "pages capped at 50": BusyList(creates=5, deletes=5, cap=50),
     "one request at once": BusyList(creates=5, deletes=5, width=1),
+    "quick answers": BusyList(creates=50, deletes=50, latency=0.005),
     "slow answers": BusyList(creates=5, deletes=5, latency=0.3),
     "a replica 20 s behind": BusyList(creates=2, deletes=1, lag=20),
     "no sort": BusyList(creates=2, deletes=2, is_sorted=False),
