@@ -7,14 +7,13 @@ import anyio
 import httpx
 import kit
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import connect
 from lying import lie
-from thorough import examples
 
 from carecloud_async import ConfigurationError, NotFoundError, Page, ResponseError
-from carecloud_async._lists.paging.iterators import CycleDetector, is_last
+from carecloud_async._lists.paging.iterators import is_last
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -342,20 +341,6 @@ async def test_list_filters_are_sent_in_brackets():
         wanted = (await ids(client.customers.list()))[5:8]
         assert sorted(await ids(client.customers.list(customer_ids=wanted))) == sorted(wanted)
     assert not sandbox.violations
-
-
-@given(
-    prefix=st.lists(st.integers(0, 5), max_size=6),
-    circle=st.lists(st.integers(10, 14), min_size=1, max_size=6),
-)
-@settings(max_examples=examples(60))
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_circle_of_pages_is_found(anyio_backend, prefix, circle):
-    """Whatever pages come before, a list that goes in circles ends within a few rounds."""
-    del anyio_backend
-    watch = CycleDetector(lambda page: [page])
-    pages = prefix + circle * 40
-    assert any(watch.repeats([page]) and watch.sure for page in pages)
 
 
 @given(received=st.integers(0, 20), count=st.integers(1, 20), total=st.none() | st.integers(0, 40))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import length_hint
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -29,12 +29,12 @@ from carecloud_async.errors import ResponseError
 __all__ = [
     "AnyPage",
     "ClosableIterator",
-    "CycleDetector",
     "Keys",
     "Pages",
     "PartedPages",
     "RecordIterator",
     "Records",
+    "RepeatDetector",
     "check_whole",
     "is_last",
     "warn_if_short",
@@ -61,14 +61,11 @@ def is_last(page: AnyPage[Any], count: int) -> bool:
     return not page.received or (page.received < count and page.offset + page.received == page.total_items)
 
 
-class CycleDetector(Generic[P]):
-    """Detects pages that repeat, by remembering one page (Brent's algorithm).
+class RepeatDetector(Generic[P]):
+    """Detects a server that sends the same page again and again.
 
-    Each page is compared with the remembered one, which is replaced at page 1, 2, 4, 8 …, so that a cycle of any length
-    is found. For nearly all pages the first record shows that they are new, and no other record is compared.
-
-    One page without a new record is no cycle: as many records may have been inserted before it as a page holds. It is
-    skipped. A second one that repeats the same remembered page is a cycle.
+    A page that begins with the record that the page before began with is skipped. One alone is no proof: as many
+    records may have been inserted before it as a page holds. A second one in a row is.
 
     Args:
         keys: returns the identities of a page's records.
@@ -76,8 +73,7 @@ class CycleDetector(Generic[P]):
 
     def __init__(self, keys: Keys[P]) -> None:
         self._keys_of = keys
-        self._seen: Set[Any] = frozenset()
-        self._number = 0
+        self._first: Any = None
         self._repeats = 0
         self._empty = 0
 
@@ -87,26 +83,20 @@ class CycleDetector(Generic[P]):
         return self._repeats > 1
 
     def repeats(self, pages: Sequence[P]) -> bool:
-        """Return whether pages, taken as one, hold only records of the remembered page.
+        """Return whether pages, taken as one, begin as the pages before did.
 
         Raises:
             ResponseError: several pages in a row held no record at all.
         """
-        first = next(self._keys(pages), None)
+        first = next(chain.from_iterable(map(self._keys_of, pages)), None)
         self._empty = 0 if first is not None else self._empty + 1
         if self._empty >= MAX_EMPTY_PAGES:
             raise ResponseError(f"the server sent {MAX_EMPTY_PAGES} pages in a row that hold no record, only nulls")
-        if first is not None and self._seen and all(key in self._seen for key in self._keys(pages)):
-            self._repeats += 1
-            return True
-        self._number += 1
-        if self._number & (self._number - 1) == 0:
-            self._seen = frozenset(self._keys(pages))
-            self._repeats = 0
-        return False
-
-    def _keys(self, pages: Sequence[P]) -> Iterator[Any]:
-        return chain.from_iterable(map(self._keys_of, pages))
+        if first is None:
+            return False
+        self._repeats = self._repeats + 1 if first == self._first else 0
+        self._first = first
+        return self._repeats > 0
 
 
 def check_whole(operation: Operation, *, received: int, total: int | None) -> None:
@@ -176,7 +166,7 @@ class Pages(ClosableIterator[R], Generic[R]):
         self._offset = offset
         self._count = count
         self._full = count
-        self._watch = CycleDetector(keys)
+        self._watch = RepeatDetector(keys)
         self._received = 0
         self._done = False
         self._turn = anyio.Lock(fast_acquire=True)

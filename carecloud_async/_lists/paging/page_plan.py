@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
-from attrs import define, frozen
+from attrs import frozen
 
 from carecloud_async._base.runtime.validators import quoted
 from carecloud_async._calls.call.filters import Kind, check_filters
@@ -91,24 +91,25 @@ class Fetched(Generic[P]):
 Send: TypeAlias = Callable[[int, bool], Awaitable[Fetched[P]]]
 
 
-@define(kw_only=True)
 class _Pace:
     """The numbers that the duration of pages allows.
 
+    Args:
+        width: the most requests at once, with which it begins.
+        can_shrink: whether pages may become smaller; otherwise there are fewer at once.
+
     Attributes:
         count, width: the records of a page, and the requests at once.
-        most_width: the most requests at once.
-        can_shrink: whether pages may become smaller; otherwise there are fewer at once.
-        changes: how often the numbers changed: pages that were requested before the last change do not count.
-        quick_pages: the pages since then that were quick.
+        changes: how often these changed: pages that were requested before the last change do not count.
     """
 
-    count: int
-    width: int
-    most_width: int
-    can_shrink: bool
-    changes: int = 0
-    quick_pages: int = 0
+    def __init__(self, *, width: int, can_shrink: bool) -> None:
+        self.count: int = FIRST
+        self.width: int = width
+        self.changes: int = 0
+        self._most_width = width
+        self._can_shrink = can_shrink
+        self._quick_pages = 0  # since the last change
 
     def take(self, seconds: float, *, is_current: bool) -> None:
         """Take the duration of a page into account.
@@ -122,39 +123,37 @@ class _Pace:
         elif not is_current:
             return
         elif seconds <= TOO_LONG:
-            self.quick_pages += 1
-            if self.quick_pages >= _PATIENCE:
+            self._quick_pages += 1
+            if self._quick_pages >= _PATIENCE:
                 self._change(2 * self.count, 2 * self.width)
-        elif self.can_shrink and self.count > DEFAULT_COUNT:
+        elif self._can_shrink and self.count > DEFAULT_COUNT:
             self._change(self.count // 2, self.width)
         else:
             self._change(self.count, self.width // 2)
 
     def _change(self, count: int, width: int) -> None:
         self.changes += 1
-        self.quick_pages = 0
+        self._quick_pages = 0
         self.count = min(max(count, DEFAULT_COUNT), LARGEST)
-        self.width = min(max(width, 1), self.most_width)
+        self.width = min(max(width, 1), self._most_width)
 
 
-@define
 class _Server:
     """The pages that the server can send.
 
     Attributes:
         most: the largest page that is asked for.
-        whole: the largest page that arrived whole.
-        cut: the length of the last page that was shorter than asked.
     """
 
-    most: int = LARGEST
-    whole: int = 0
-    cut: int = 0
+    def __init__(self) -> None:
+        self.most: int = LARGEST
+        self._whole = 0  # the largest page that arrived whole
+        self._cut = 0  # the length of the last page that was shorter than asked
 
     @property
     def known(self) -> int:
         """The largest page that needs no trial: every server is assumed to handle the API's default."""
-        return max(self.whole, DEFAULT_COUNT)
+        return max(self._whole, DEFAULT_COUNT)
 
     def fail(self) -> None:
         """Ask for no page again that is larger than those that arrived."""
@@ -163,11 +162,11 @@ class _Server:
     def take(self, asked: int, received: int, *, at_end: bool) -> None:
         """Take the length of a page into account."""
         if received >= asked:
-            self.whole = max(self.whole, asked)
-        elif received and not at_end and asked > self.whole:
-            if received == self.cut:  # a cap cuts every page to one length
-                self.most = min(self.most, max(received, self.whole))
-            self.cut = received
+            self._whole = max(self._whole, asked)
+        elif received and not at_end and asked > self._whole:
+            if received == self._cut:  # a cap cuts every page to one length
+                self.most = min(self.most, max(received, self._whole))
+            self._cut = received
 
 
 class PagePlan:
@@ -197,8 +196,7 @@ class PagePlan:
         self.is_fixed: bool = count != AUTO
         self._now = now
         self._rate = rate
-        most_width = max(most_requests, 1)
-        self._pace = _Pace(count=FIRST, width=most_width, most_width=most_width, can_shrink=not self.is_fixed)
+        self._pace = _Pace(width=max(most_requests, 1), can_shrink=not self.is_fixed)
         self._server = _Server()
         self._record_bytes = self._page_seconds = 0.0  # 0 while unknown
 

@@ -11,9 +11,9 @@ from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.paging.iterators import (
     AnyPage,
-    CycleDetector,
     Keys,
     RecordIterator,
+    RepeatDetector,
     check_whole,
     is_last,
     warn_if_short,
@@ -49,7 +49,7 @@ class Prefetch(RecordIterator[T]):
     ) -> None:
         super().__init__(operation)
         self._fetch = fetch
-        self._watch = CycleDetector(keys)
+        self._watch = RepeatDetector(keys)
         self._offset = offset
         self._plan = plan
         self._background = BackgroundTasks()
@@ -130,7 +130,7 @@ class Prefetch(RecordIterator[T]):
         return [] if repeated else pages
 
     async def _next_part_of_list(self) -> list[AnyPage[T]]:
-        """Return the pages that make up the next part; the cycle detector takes them as one."""
+        """Return the pages that make up the next part; the detector of repeats takes them as one."""
         pages: list[AnyPage[T]] = []
         while not self._done and (piece := await self._read_ahead.take()) is not None:
             page, ends_list = piece

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -23,9 +22,6 @@ __all__ = ["Identity", "RawPage", "RawPageFetcher", "text_digest"]
 #: whole text.
 Identity: TypeAlias = str | bytes
 
-#: Larger than any page.
-MAX_ASKED = sys.maxsize
-
 
 @frozen(kw_only=True)
 class RawPage:
@@ -45,7 +41,7 @@ class RawPage:
     ids: list[Identity] = field(repr=False)
     received: int
     total: int | None
-    asked: int = MAX_ASKED
+    asked: int
 
     @property
     def end(self) -> int:

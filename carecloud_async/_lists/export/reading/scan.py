@@ -42,7 +42,7 @@ async def scan(
     since: Since | None,
     concurrency: int | Auto,
     on_progress: OnProgress | None,
-    writer: RecordWriter[Checkpoint],
+    writer: RecordWriter,
     seen: Callable[[], Seen],
     restart: Callable[[], Awaitable[None]],
     timeless: TimelessRecords | None = None,
@@ -91,7 +91,7 @@ class _Scan:
         since: Since | None,
         concurrency: int | Auto,
         on_progress: OnProgress | None,
-        writer: RecordWriter[Checkpoint],
+        writer: RecordWriter,
         seen: Callable[[], Seen],
         timeless: TimelessRecords | None,
     ) -> None:

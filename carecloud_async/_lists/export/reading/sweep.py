@@ -14,7 +14,7 @@ from typing import Any
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.order import ListOrder, Totals
-from carecloud_async._lists.export.reading.pages import MAX_ASKED, Identity, RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.storage.checkpoint import SweepState
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
@@ -76,7 +76,6 @@ class Sweep:
         self._next = max(self._last, 0)
         self._back = self._sent = self._ends = self._hollow = self._idle = 0
         self._is_stopped, self._widened = False, 1
-        self._left_out = state.left_out
         self._problem = InexactReason(state.reason) if state.reason else None
         self.nulls: int = state.nulls
         self.moved: bool = state.moved
@@ -106,8 +105,6 @@ class Sweep:
             moved=self.has_changed,
             nulls=self.nulls,
             reason=self._problem or "",
-            left_out=self._left_out,
-            is_cut=self._is_cut,
         )
 
     @property
@@ -129,8 +126,6 @@ class Sweep:
             return self._problem
         if self.nulls:
             return InexactReason.NULL_ENTRIES
-        if self._left_out:
-            return InexactReason.KEPT_CHANGING
         return None
 
     def reason_of(self, *, shown: int, has_new: bool) -> InexactReason | None:
@@ -247,12 +242,6 @@ class Sweep:
         await self._record(page)
         return await self._is_over(page)
 
-    @property
-    def _is_cut(self) -> bool:
-        """Whether the last page was shorter than others, although its total said that more records follow."""
-        page = self._before
-        return page is not None and page.ends_early and page.received < min(page.asked, self._largest_page)
-
     def _follows(self, page: RawPage) -> bool:
         """Return whether a page shows the last known record where it was."""
         place = self._last - page.offset
@@ -280,7 +269,6 @@ class Sweep:
             self._hollow = self._hollow if self._idle else 0
             moved_by = self._compare(page)
         self._back = 0
-        self._left_out |= self._is_cut and not self._idle
         if moved_by > 0 and self._idle == 1:
             return  # an answer that is older than the one before looks the same: it is asked for once more
         self._last = page.end - 1
@@ -365,5 +353,5 @@ def _page_before(state: SweepState) -> RawPage:
         ids=ids,
         received=len(ids),
         total=state.total,
-        asked=MAX_ASKED if state.is_cut else len(ids),
+        asked=len(ids),
     )

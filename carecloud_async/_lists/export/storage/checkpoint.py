@@ -26,8 +26,6 @@ class SweepState:
         moved: whether the list was seen to change.
         nulls: the number of entries that were null.
         reason: why the sweep is no proof, if that is known already.
-        left_out: whether a page was shorter than others, and more records followed.
-        is_cut: whether the last page was shorter than others, though its total says that more records follow.
     """
 
     number: int = 1
@@ -44,8 +42,6 @@ class SweepState:
     moved: bool = False
     nulls: int = 0
     reason: str = ""
-    left_out: bool = False
-    is_cut: bool = False
 
 
 @frozen(kw_only=True)

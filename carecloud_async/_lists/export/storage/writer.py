@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Protocol
 
 import anyio
 
@@ -12,12 +12,10 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread_regardless, run_in_thread_until_stopped
 from carecloud_async._lists.export.reading.seen import Rows
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async.errors import ExportError
 
 __all__ = ["RecordWriter", "Writer"]
-
-State = TypeVar("State")
-State_contra = TypeVar("State_contra", contravariant=True)
 
 #: How many pages may wait for a commit, besides those being committed: a kill loses both.
 _WAITING = 4
@@ -27,10 +25,10 @@ _ENOUGH = 4000
 INTERVAL = 0.05
 
 
-class RecordWriter(Protocol[State_contra]):
+class RecordWriter(Protocol):
     """Takes what the pages of a scan show, in their order."""
 
-    async def put(self, rows: Rows, state: State_contra, /) -> None:
+    async def put(self, rows: Rows, checkpoint: Checkpoint, /) -> None:
         """Take a page; waits while the consumer is slower."""
         ...
 
@@ -39,11 +37,11 @@ class RecordWriter(Protocol[State_contra]):
         ...
 
 
-class Writer(Generic[State]):
+class Writer:
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
     Args:
-        commit: writes what pages show, and the state that includes it; blocks.
+        commit: writes what pages show, and the checkpoint that includes it; blocks.
         tasks: where the work runs.
         clock: measures the interval.
         interval: the least seconds between the beginnings of two commits, while only a few pages wait.
@@ -53,7 +51,7 @@ class Writer(Generic[State]):
 
     def __init__(
         self,
-        commit: Callable[[list[Rows], State], None],
+        commit: Callable[[list[Rows], Checkpoint], None],
         *,
         tasks: BackgroundTasks,
         clock: Clock,
@@ -67,18 +65,18 @@ class Writer(Generic[State]):
         self._stop = stop
         self._not_before = clock.monotonic()
         self._pages: list[Rows] = []
-        self._state: State | None = None
+        self._checkpoint = Checkpoint()
         self._busy = False
         self._draining = False
         self._error: Exception | None = None
         self._changed = anyio.Event()
 
-    async def put(self, rows: Rows, state: State) -> None:
+    async def put(self, rows: Rows, checkpoint: Checkpoint) -> None:
         """Hand over a page; waits while the disk is slower.
 
         Args:
             rows: its records.
-            state: the state to commit with them.
+            checkpoint: the checkpoint to commit with them.
 
         Raises:
             Exception: what an earlier commit raised.
@@ -88,7 +86,7 @@ class Writer(Generic[State]):
         if self._error is not None:
             raise self._error
         self._pages.append(rows)
-        self._state = state
+        self._checkpoint = checkpoint
         self._begin_if_due()
 
     async def drain(self) -> None:
@@ -143,9 +141,9 @@ class Writer(Generic[State]):
 
     def _next_commit(self) -> Callable[[], None]:
         """Return the commit of the waiting pages, which no longer wait."""
-        pages, state = self._pages, cast("State", self._state)
+        pages, checkpoint = self._pages, self._checkpoint
         self._pages = []
-        return lambda: self._commit(pages, state)
+        return lambda: self._commit(pages, checkpoint)
 
     async def _run(self, commit: Callable[[], None]) -> None:
         committed = False
