@@ -16,10 +16,8 @@ leaves anything out. Whatever a page shows is written, once.
 **When it is exact.** One sweep has to prove it. Its pages show an order of ids (as text, as numbers, ignoring case;
 rising or falling), or agree on the order of the records in which they overlap, so often that chance cannot explain it.
 It showed as many records as the largest total that any answer gave; a smaller total counts if five answers in a row
-gave no larger one. No record moved towards the end of the list by more than its total rose, unless records were deleted
-too, and no page was short although its total counts more. A list that does not change, and shows as many records as its
-total counts, is exact in any order. Otherwise there is another sweep: three at most, or ten while a list in no order of
-ids shows new records.
+gave no larger one. A list that does not change, and shows as many records as its total counts, is exact in any order.
+Otherwise there is another sweep: three at most, or ten while a list in no order of ids shows new records.
 
 **What it costs.** A list that does not change costs one or two requests more than it has pages. Each gap costs some
 requests and widens the overlap of later pages. A sweep ends after four times its requests. The ids of all records are

@@ -47,7 +47,7 @@ _TEXTS: Final[Mapping[InexactReason, tuple[str, Fix]]] = {
     ),
     InexactReason.SHORT_OF_TOTAL: ("fewer records were shown than the server counts", Fix("run it again")),
     InexactReason.KEPT_CHANGING: (
-        "pages left out records, or showed them only later",
+        "the list kept changing while its latest changes were read",
         Fix("run it again when the list changes less"),
     ),
     InexactReason.NO_STABLE_ORDER: (
