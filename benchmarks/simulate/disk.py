@@ -32,7 +32,7 @@ from typing import Any
 from benchmarks.simulate.loop import PROCESS
 from benchmarks.simulate.machine import EPOCH, Machine, Process
 from carecloud_async._base.runs.publication import publish
-from carecloud_async._base.runtime import cooperation, threads
+from carecloud_async._base.runtime import threads
 from carecloud_async._base.runtime.clock import boot_id
 
 __all__ = ["caught_system"]
@@ -310,5 +310,5 @@ def caught_system() -> Iterator[None]:
                 catch(module, "boot_id", _boot_id(boot_id))
         catch(threads, "to_thread", _InlineThreads())
         catch(threads, "Thread", _InlineThread)
-        catch(cooperation.ThreadYielder, "rest", lambda _: None)
+        catch(threads.ThreadYielder, "rest", lambda _: None)
         yield
