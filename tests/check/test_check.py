@@ -111,6 +111,26 @@ async def test_each_project_has_its_findings(name):
     assert sandbox.logins < 12
 
 
+#: An address, settings of the client, and what is said of certificates and proxies.
+WAYS = [
+    ("http://127.0.0.1:9", {"transport": make().transport()}, {"ok tls", "not known proxy"}),
+    ("http://crm.internal", {"transport": make().transport(), "allow_http": True}, {"problem tls", "not known proxy"}),
+    ("a.example", {"transport": make().transport()}, {"not known tls", "not known proxy"}),
+    ("127.0.0.1:9", {}, {"ok tls", "ok proxy"}),
+    ("127.0.0.1:9", {"verify": False}, {"problem tls", "ok proxy"}),
+    ("127.0.0.1:9", {"proxy": "http://127.0.0.1:9"}, {"ok tls", "ok proxy"}),
+]
+
+
+@every("address, settings, expected", WAYS)
+async def test_the_way_to_the_server_is_named(address, settings, expected):
+    """Without certificates that are checked there is a problem; of a client's own transport nothing is known."""
+    async with CareCloud(address, auth=make().credentials(), **settings) as client:
+        report = await client.check(seconds=0.1)
+    findings = (*report.named("tls"), *report.named("proxy"))
+    assert {f"{finding.status} {finding.name}" for finding in findings} == expected
+
+
 async def test_a_refused_login_ends_the_check():
     """After a wrong password nothing else is asked, and the fix names the settings of the login."""
     sandbox = make()
