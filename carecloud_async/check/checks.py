@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from carecloud_async._base.codec.answers import data
 from carecloud_async._base.runtime.secret_text import secret_text
@@ -12,39 +12,10 @@ from carecloud_async.errors import AuthenticationError, NotFoundError, Permissio
 from carecloud_async.resources.declare import declared
 
 if TYPE_CHECKING:
-    from carecloud_async._base.project import Project
-    from carecloud_async._calls.auth.provider import AuthProvider
-    from carecloud_async._calls.auth.token import LoggedIn
-    from carecloud_async._calls.call.caller import Caller
-    from carecloud_async._calls.call.retry import RetryPolicy
-    from carecloud_async._calls.http.timeout import Timeout
+    from carecloud_async.check.look import Checked
     from carecloud_async.check.report import ProjectCheck
 
 __all__ = ["Checks"]
-
-
-class Checked(Protocol):
-    """The part of a client that the checks use."""
-
-    @property
-    def _caller(self) -> Caller: ...
-
-    @property
-    def project(self) -> Project:
-        """The project."""
-        ...
-
-    async def login(self) -> LoggedIn:
-        """Log in now; see `CareCloud.login`."""
-        ...
-
-    def acting_as(self, auth: AuthProvider) -> Any:
-        """Return a view with another identity."""
-        ...
-
-    def with_options(self, *, timeout: Timeout, retry: RetryPolicy) -> Any:
-        """Return a view with other options."""
-        ...
 
 
 class Checks:

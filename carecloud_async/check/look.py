@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from uuid import uuid4
 
 import anyio
@@ -33,7 +33,8 @@ from carecloud_async.errors import (
 from carecloud_async.resources.lookup.by_name import listable
 
 if TYPE_CHECKING:
-    from carecloud_async.check.checks import Checked
+    from carecloud_async._base.project import Project
+    from carecloud_async._calls.call.caller import Caller
 
 __all__ = ["LARGE", "MAX_REQUESTS", "Came", "HeldToken", "Look", "NotSeen", "Param", "Record", "Reply", "Traffic"]
 
@@ -53,6 +54,30 @@ LARGE: Final = 1000
 
 _RETRY: Final = RetryPolicy(attempts=2, base=2, max_wait=5)
 _TIMEOUT: Final = Timeout(connect=5, read=20, total=45, limiter=20)
+
+
+class Checked(Protocol):
+    """The part of a client that the checks use."""
+
+    @property
+    def _caller(self) -> Caller: ...
+
+    @property
+    def project(self) -> Project:
+        """The project."""
+        ...
+
+    async def login(self) -> LoggedIn:
+        """Log in now; see `CareCloud.login`."""
+        ...
+
+    def acting_as(self, auth: AuthProvider) -> Any:
+        """Return a view with another identity."""
+        ...
+
+    def with_options(self, *, timeout: Timeout, retry: RetryPolicy) -> Any:
+        """Return a view with other options."""
+        ...
 
 
 @frozen(kw_only=True)
