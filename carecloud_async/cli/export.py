@@ -7,8 +7,7 @@ from datetime import datetime
 
 import anyio
 
-from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import read_fields
+from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, read_fields
 from carecloud_async._lists.export.job import write_export
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportOptions

@@ -39,8 +39,7 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.changes.file import CHANGE
 from carecloud_async._lists.changes.state_file import begin_generation
 from carecloud_async._lists.export.batches import BatchOptions
-from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import shape_of
+from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, shape_of
 from carecloud_async._lists.export.reading.since import has_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.reasons import InexactReason, inexact_error

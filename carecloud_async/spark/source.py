@@ -19,8 +19,7 @@ from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports
 
 from carecloud_async._base.runs import IDENTITY, why_foreign
 from carecloud_async._lists.export.formats.arrow import arrow_type
-from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import shape_of
+from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, shape_of
 from carecloud_async._lists.export.reading.changed import FAR_END, NEAR_END, SortProbe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes

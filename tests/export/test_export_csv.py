@@ -116,42 +116,6 @@ def test_slots_and_values_give_the_same_rows(found, delimiter, escape, fields):
     assert sink.file.getvalue() == again
 
 
-numbers = st.integers(-(2**63), 2**63 - 1) | st.none()
-tidy_records = st.fixed_dictionaries(
-    {},
-    optional={
-        "customer_id": texts | st.none(),
-        "last_change": texts | st.none(),
-        "state": numbers,
-        "personal_information": st.fixed_dictionaries(
-            {},
-            optional={
-                "email": texts | st.none(),
-                "gender": numbers,
-                "consents": st.lists(anything, max_size=2) | st.none(),
-                "address": st.fixed_dictionaries({}, optional={"city": texts | st.none(), "zip": texts}),
-            },
-        ),
-    },
-)
-
-
-@given(
-    st.lists(tidy_records, min_size=1, max_size=4),
-    st.sampled_from(delimiters),
-    st.booleans(),
-    st.sampled_from([{}, {"personal_information": {"address": {"zip": {}, "city": {}}}, "state": {}}]),
-)
-def test_no_text_makes_a_tidy_record_untidy(found, delimiter, escape, fields):
-    """With any text, a record that matches the model is not read value by value, and its row is the same."""
-    lines = lines_of(found)
-    _, sink = write([], fields=fields, delimiter=delimiter, escape_formulas=escape)
-    sink._slow_row = None
-    sink.write(lines)
-    sink.write(lines)
-    assert sink.file.getvalue() == write_slowly(lines * 2, sink.layout, at_a_time=3)
-
-
 @given(st.lists(records, min_size=1, max_size=4))
 def test_cells_are_what_the_server_sent(found):
     """Text is written as the server sent it, and anything else as JSON."""
@@ -177,23 +141,6 @@ def test_numbers_keep_their_digits(number):
     wanted = [number, number, f'[{number},{{"x":{number}}}]']
     for row in rows_of(write([line, odd, line], into=Credit)[0]):
         assert [row[name] for name in ("assigned_credits", "new", "list")] == wanted
-
-
-def test_tidy_records_take_no_dict():
-    """A record that matches the model is not read value by value."""
-    person = {
-        "email": "a@b.cz",
-        "gender": 1,
-        "consents": [{"last_change": "2019-06-23 11:47:22"}],
-        "address": {"city": "B"},
-    }
-    plain, special = lines_of(
-        {"customer_id": name, "state": 1, "personal_information": person} for name in ("8ea6", 'a,"b')
-    )
-    _, sink = write([plain])
-    sink._slow_row = None
-    sink.write([plain, special, plain])
-    assert [row["customer_id"] for row in rows_of(sink.file.getvalue())] == ["8ea6", "8ea6", 'a,"b', "8ea6"]
 
 
 def test_untidy_records_keep_their_place():

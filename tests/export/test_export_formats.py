@@ -17,8 +17,8 @@ from kit import connect, served
 from thorough import variants
 
 from carecloud_async import ConfigurationError, ExportError
+from carecloud_async._lists.export.formats.arrow import ParquetSink
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
-from carecloud_async._lists.export.formats.parquet import parquet_sink
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.models import Country
@@ -106,7 +106,7 @@ def test_parquet_is_written_in_row_groups(tmp_path):
     """A group is written once 20,000 records are there, so that memory holds no more than one."""
     lines = [b'{"country_id":"%d","name":"x"}' % number for number in range(25_000)]
     with (tmp_path / "c.parquet").open("wb") as file:
-        sink = parquet_sink()(file, Layout(into=Country, fields={}, timezone=zoneinfo.ZoneInfo("Europe/Prague")))
+        sink = ParquetSink(file, Layout(into=Country, fields={}, timezone=zoneinfo.ZoneInfo("Europe/Prague")))
         sink.write(lines)
         file.flush()
         assert (tmp_path / "c.parquet").stat().st_size > 10_000

@@ -29,8 +29,7 @@ from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError, nesting_errors
 from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
-from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import SchemaBuilder, field_names, read_fields
+from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, SchemaBuilder, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan
 from carecloud_async._lists.export.reading.scan import make_report, scan
@@ -45,8 +44,6 @@ from carecloud_async.errors import ExportError
 
 if TYPE_CHECKING:
     import pyarrow
-
-__all__ = ["BatchOptions", "RecordBatches"]
 
 _VERSION = 4
 
@@ -297,12 +294,12 @@ def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str], nulls: Mapp
 def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, Mapping[str, int]]:
     try:
         data = zlib.decompressobj().decompress(base64.urlsafe_b64decode(mark), 1 << 20)
-        found = msgspec.json.decode(data, type=_Mark)
+        read = msgspec.json.decode(data, type=_Mark)
     except (ValueError, TypeError, zlib.error):
         raise BadExportError("after is not a mark of a stream: pass a value of batches.mark") from None
-    problem = why_foreign(found.fingerprints, fingerprints, name="stream", each="list", own="a mark")
-    if found.version != _VERSION:
+    problem = why_foreign(read.fingerprints, fingerprints, name="stream", each="list", own="a mark")
+    if read.version != _VERSION:
         problem = "was made by another version of this package"
     if problem is not None:
         raise BadExportError(f"after {problem}, or leave it out to begin again")
-    return found.checkpoint, found.nulls
+    return read.checkpoint, read.nulls

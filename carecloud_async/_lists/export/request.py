@@ -15,8 +15,7 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.runtime.durable_files import PRIVATE
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.jsonl import line_encoder
-from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import Selection, field_names, read_fields
+from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, Selection, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords

@@ -1,4 +1,9 @@
-"""Records as Arrow tables of one schema: the model's fields, and unknown ones as JSON text in a last column.
+"""Records as Arrow tables of one schema, and as Parquet files in row groups.
+
+The columns are always the model's, in its order and types, so that the files of all nights have one schema; fields that
+the model does not know are JSON text in a last column, `unknown_fields`. With `columns="found"`, and for lists without
+a model, they have columns of their own, with the type that all their values share, or JSON text otherwise. A value that
+cannot be read as its column's type becomes null, and is counted.
 
 Records that match the model go through pyarrow's own JSON reader, which takes a fifth of the time of building Python
 objects and lets other threads run. It is strict: it refuses a whole batch if any value is not of its column's type. The
@@ -7,22 +12,40 @@ records that do not match are then read value by value, by the tolerant rules; f
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO, TypeAlias
 
 import msgspec
 
 from carecloud_async._base.codec.json_text import load_spelled
+from carecloud_async._base.codec.misfits import SCALARS
 from carecloud_async._base.runtime.threads import ThreadYielder
 from carecloud_async._lists.export.errors import missing_extra
-from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
-from carecloud_async._lists.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of
-from carecloud_async._lists.export.formats.sinks import Layout
+from carecloud_async._lists.export.formats.schema import (
+    UNKNOWN_FIELDS,
+    LostValues,
+    SchemaBuilder,
+    Shape,
+    as_text,
+    is_blank,
+    is_slot_name,
+    shape_of,
+)
+from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout, pieces
 
-__all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
+_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "date": date, "datetime": datetime}
+_INT64 = 2**63
+
+Reader: TypeAlias = Callable[[Any], Any]
+
+#: Records in a row group: some ten megabytes of customers.
+ROW_GROUP = 20_000
+#: Bytes of records that are read at a time: joining them holds the interpreter lock for a millisecond.
+_PIECE = 4 << 20
 
 
 def require_pyarrow() -> None:
@@ -37,6 +60,76 @@ def require_pyarrow() -> None:
         import pyarrow.parquet  # noqa: F401  (an extra)
     except ImportError:
         raise missing_extra("Parquet", "parquet") from None
+
+
+class ParquetSink(IncrementalSink):
+    """See `Sink`."""
+
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+        super().__init__(file, layout)
+        self._builder = SchemaBuilder(layout.into)
+        self._fixed = has_fixed_columns(layout)
+        # Found columns have types that only all records together decide.
+        self.outdated: bool = not self._fixed
+        self._encoder: ArrowEncoder | None = None
+        self._writer: Any = None
+        self._tables: list[Any] = []
+        self._waiting = 0
+
+    @property
+    def nulls(self) -> Mapping[str, int]:
+        """See `Sink.nulls`."""
+        return {} if self._encoder is None else dict(self._encoder.nulls)
+
+    def infer_schema(self, lines: Sequence[bytes]) -> None:
+        """See `Sink.infer_schema`."""
+        if not self._fixed:
+            self._builder.learn(lines)
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """See `Sink.write`."""
+        for piece in pieces(lines, size=_PIECE):
+            self._tables.append(self._begin().encode(piece))
+            self._waiting += len(piece)
+        self._flush_full_groups()
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._begin()
+        self._flush()
+        self._writer.close()
+
+    def abort(self) -> None:
+        """See `Sink.abort`."""
+        if self._writer is not None:
+            self._writer.is_open = False  # otherwise its finalizer would write the footer to a closed file
+
+    def _begin(self) -> ArrowEncoder:
+        if self._encoder is None:
+            import pyarrow.parquet as pq
+
+            self._encoder = ArrowEncoder(self.layout, self._builder)
+            self._writer = pq.ParquetWriter(self.file, self._encoder.schema, compression="zstd")
+        return self._encoder
+
+    def _flush(self) -> None:
+        """Write the buffered records."""
+        if self._waiting:
+            self._writer.write_table(self._waiting_table(), row_group_size=ROW_GROUP)
+            self._tables, self._waiting = [], 0
+
+    def _flush_full_groups(self) -> None:
+        """Write whole row groups; the rest stays buffered."""
+        full = self._waiting - self._waiting % ROW_GROUP
+        if full:
+            table = self._waiting_table()
+            self._writer.write_table(table.slice(0, full), row_group_size=ROW_GROUP)
+            self._tables, self._waiting = [table.slice(full)], self._waiting - full
+
+    def _waiting_table(self) -> Any:
+        import pyarrow as pa
+
+        return pa.concat_tables(self._tables)
 
 
 class ArrowEncoder:
@@ -65,7 +158,7 @@ class ArrowEncoder:
         self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
         self._known = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
         self.schema: Any = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
-        self._staged = pa.schema([pa.field(one.name, staged_type(one.type)) for one in self._known])
+        self._staged = pa.schema([pa.field(column.name, staged_type(column.type)) for column in self._known])
         self._read_row = row_reader(shape, zone=zone, nulls=self.nulls)
         self._exact = msgspec.json.Decoder(_exact_type(shape))
         self._expects_unknown = False
@@ -174,8 +267,8 @@ class ArrowEncoder:
         if self._knows is None or self._knows(line):
             return None
         record = load_spelled(line)
-        found = unknown_part(record, self._model) if isinstance(record, dict) else record
-        return None if found is None else msgspec.json.encode(found).decode()
+        unknown = unknown_part(record, self._model) if isinstance(record, dict) else record
+        return None if unknown is None else msgspec.json.encode(unknown).decode()
 
 
 def _whole(column: Any) -> Any:
@@ -250,7 +343,7 @@ def staged_type(kind: Any) -> Any:
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(one.name, staged_type(one.type)) for one in kind])
+        return pa.struct([pa.field(part.name, staged_type(part.type)) for part in kind])
     if pa.types.is_list(kind):
         return pa.list_(staged_type(kind.value_type))
     return pa.string() if pa.types.is_temporal(kind) else kind
@@ -273,7 +366,7 @@ def read_times(array: Any, kind: Any, zone: tzinfo | None) -> Any:
     if not _holds_times(kind):
         return array
     if pa.types.is_struct(kind):
-        children = [read_times(array.field(index), one.type, zone) for index, one in enumerate(kind)]
+        children = [read_times(array.field(index), part.type, zone) for index, part in enumerate(kind)]
         own = 1  # buffer: which values are null
     elif pa.types.is_list(kind):
         children = [read_times(array.values, kind.value_type, zone)]
@@ -305,7 +398,7 @@ def _holds_times(kind: Any) -> bool:
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
-        return any(_holds_times(one.type) for one in kind)
+        return any(_holds_times(part.type) for part in kind)
     return _holds_times(kind.value_type) if pa.types.is_list(kind) else bool(pa.types.is_temporal(kind))
 
 
@@ -328,5 +421,119 @@ def _to_utc(moments: Any, zone: tzinfo, *, has_rules: bool) -> Any:
             return pc.call_function("assume_timezone", [moments], options).view(utc)
         except pa.ArrowInvalid:
             pass  # an hour that does not exist when clocks go forward, or a system without a zone database for pyarrow
-    converted = [one and one.replace(tzinfo=zone).astimezone(UTC) for one in moments.to_pylist()]
+    converted = [moment and moment.replace(tzinfo=zone).astimezone(UTC) for moment in moments.to_pylist()]
     return pa.array(converted, utc)
+
+
+def row_reader(shape: Shape, *, zone: tzinfo | None, nulls: Counter[str]) -> Callable[[Any], dict[str, Any]]:
+    """Return a function that turns a record, from `load_spelled`, into a row: a dict of values of the columns' types.
+
+    Args:
+        shape: the columns.
+        zone: the zone that timestamps are converted to UTC from; `None` leaves them naive.
+        nulls: counts the values that became null, by dotted field name.
+    """
+    readers = {name: _reader(child, name, zone, nulls) for name, child in shape.children.items()}
+
+    def read(record: Any) -> dict[str, Any]:
+        if not isinstance(record, dict):
+            return {}
+        return {name: reader(record[name]) for name, reader in readers.items() if name in record}
+
+    return read
+
+
+def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
+    lost = LostValues(name, nulls)
+    if shape.kind == "object" and shape.children:
+        return _object_reader(shape, name, zone, nulls)
+    if shape.kind == "list" and shape.element is not None:
+        read_element = _reader(shape.element, name, zone, nulls)
+
+        def read_list(value: Any) -> Any:
+            if isinstance(value, dict):  # PHP turns a list with gaps into an object
+                value = list(value.values())
+            if isinstance(value, list):
+                return [read_element(inner) for inner in value]
+            return None if is_blank(value) else lost.lost("not a list")
+
+        return read_list
+    kind = _TYPES.get(shape.kind)
+    if kind is None:
+        return lambda value: None if value is None else as_text(value)
+    return _moment_reader(zone, lost) if kind is datetime else _scalar_reader(kind, lost)
+
+
+def _object_reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
+    lost = LostValues(name, nulls)
+    readers = {key: _reader(child, f"{name}.{key}", zone, nulls) for key, child in shape.children.items()}
+
+    def read_object(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: read(value[key]) for key, read in readers.items() if key in value}
+        return None if is_blank(value) or value == [] else lost.lost("not an object")
+
+    return read_object
+
+
+def _scalar_reader(kind: type, lost: LostValues) -> Reader:
+    read = SCALARS[kind]
+    plain = kind if kind in {str, bool} else None
+
+    def read_scalar(value: Any) -> Any:
+        if value is None or type(value) is plain:
+            return value
+        meant = read(_plain(value), lost)
+        if type(meant) is int and not -_INT64 <= meant < _INT64:
+            return lost.lost("a whole number beyond 64 bits")
+        return None if isinstance(meant, float) and not math.isfinite(meant) else meant
+
+    return read_scalar
+
+
+def _plain(value: Any) -> Any:
+    return float(bytes(value)) if isinstance(value, msgspec.Raw) else value
+
+
+def _moment_reader(zone: tzinfo | None, lost: LostValues) -> Reader:
+    read = SCALARS[datetime]
+
+    def read_moment(value: Any) -> Any:
+        meant = read(_plain(value), lost)
+        if meant is None or zone is None:
+            return meant
+        try:
+            return meant.replace(tzinfo=zone).astimezone(UTC)
+        except OverflowError:
+            return lost.lost("a time out of range")
+
+    return read_moment
+
+
+def unknown_part(value: Any, shape: Shape) -> Any:
+    """Return the part of a record that its model does not know, nested as in the record; `None` for none.
+
+    Objects keep the fields that are unknown or have an unknown part. Lists keep their length, with null for elements
+    that are wholly known, so that each part keeps its place.
+
+    Args:
+        value: the record.
+        shape: the model's shape.
+    """
+    if shape.kind == "object" and shape.children:
+        if not isinstance(value, dict):
+            return None
+        unknown: dict[str, Any] = {}
+        for name, inner in value.items():
+            child = shape.children.get(name)
+            part = inner if child is None else unknown_part(inner, child)
+            if child is None or part is not None:
+                unknown[name] = part
+        return unknown or None
+    if shape.kind == "list" and shape.element is not None:
+        elements = list(value.values()) if isinstance(value, dict) else value
+        if not isinstance(elements, list):
+            return None
+        parts = [unknown_part(inner, shape.element) for inner in elements]
+        return parts if any(part is not None for part in parts) else None
+    return None

@@ -19,8 +19,6 @@ from typing import Any, BinaryIO, cast
 
 from carecloud_async._lists.export.errors import BadExportError, missing_extra
 
-__all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker", "zstd_unpacking"]
-
 COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3

@@ -24,11 +24,15 @@ import msgspec
 from carecloud_async._base.codec.json_text import load, load_spelled, read_spelled
 from carecloud_async._base.codec.pages import gc_paused
 from carecloud_async._base.runtime.threads import ThreadYielder
-from carecloud_async._lists.export.formats.rows import LostValues, is_blank
-from carecloud_async._lists.export.formats.schema import SchemaBuilder, Shape, as_text, is_slot_name
+from carecloud_async._lists.export.formats.schema import (
+    LostValues,
+    SchemaBuilder,
+    Shape,
+    as_text,
+    is_blank,
+    is_slot_name,
+)
 from carecloud_async._lists.export.formats.sinks import CsvOptions, IncrementalSink, Layout, pieces
-
-__all__ = ["FORMULA_STARTS", "CsvSink", "Path", "RecordDecoder", "is_formula", "join_columns"]
 
 #: The names that lead to a field.
 Path: TypeAlias = tuple[str, ...]
@@ -186,15 +190,15 @@ class RecordDecoder:
         """
         if not self._is_possible:
             raise ValueError("a column is not in the shape")
-        found: list[Any] = self._decoder.decode(b"[" + b",".join(lines) + b"]")
-        return found
+        records: list[Any] = self._decoder.decode(b"[" + b",".join(lines) + b"]")
+        return records
 
     @gc_paused
     def columns(self, records: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the values of decoded records, column by column."""
-        found: dict[Path, Sequence[Any]] = {}
-        _transpose(records, self._tree, (), found)
-        return [found.get(path, ()) for path in self._columns]
+        columns: dict[Path, Sequence[Any]] = {}
+        _transpose(records, self._tree, (), columns)
+        return [columns.get(path, ()) for path in self._columns]
 
 
 #: The fields of a struct in their order: its name, and the fields of an object.
@@ -223,13 +227,13 @@ def _struct(shape: Shape) -> tuple[Any, _Tree]:
     return msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False), tree
 
 
-def _transpose(records: Sequence[Any], tree: _Tree, path: Path, found: dict[Path, Sequence[Any]]) -> None:
+def _transpose(records: Sequence[Any], tree: _Tree, path: Path, columns: dict[Path, Sequence[Any]]) -> None:
     """Enter the values of each field: tuples of the records take a third of the time of attributes, one by one."""
     for values, (name, inner) in zip(zip(*map(msgspec.structs.astuple, records), strict=True), tree, strict=False):
         if inner is None:
-            found[*path, name] = values
+            columns[*path, name] = values
         else:
-            _transpose(values, inner, (*path, name), found)
+            _transpose(values, inner, (*path, name), columns)
 
 
 def join_columns(columns: Sequence[Sequence[Any]], dialect: CsvOptions, *, rows: int) -> bytes:

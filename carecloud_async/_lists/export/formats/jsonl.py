@@ -17,8 +17,6 @@ from carecloud_async._lists.export.formats.compression import frame_maker
 from carecloud_async._lists.export.formats.schema import Selection
 from carecloud_async._lists.export.formats.sinks import pieces
 
-__all__ = ["join_lines", "line_encoder"]
-
 #: Bytes that are joined and written at a time. Each write releases the interpreter lock, and a busy event loop takes a
 #: while to give it back: with small pieces, commits were slow enough to make the reader wait.
 _PIECE = 4 << 20

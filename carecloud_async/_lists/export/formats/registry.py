@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from attrs import frozen
 
 from carecloud_async._lists.export.errors import BadExportError, nesting_errors
+from carecloud_async._lists.export.formats.arrow import ParquetSink, require_pyarrow
 from carecloud_async._lists.export.formats.compression import COMPRESSIONS, abandon, compressing, frame_maker
 from carecloud_async._lists.export.formats.csv import CsvSink
-from carecloud_async._lists.export.formats.parquet import parquet_sink
 from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout, Sink, SinkFactory
 from carecloud_async.errors import ConfigurationError
-
-__all__ = ["Format", "SinkStream", "format_of", "register_sink"]
 
 #: The one format that needs no sink: the records as received.
 _LINES = ".jsonl"
 _LINE_SUFFIXES = (_LINES, ".ndjson")
 
-_KNOWN: dict[str, Callable[[], SinkFactory]] = {".csv": lambda: CsvSink, ".parquet": parquet_sink}
+_KNOWN: dict[str, SinkFactory] = {".csv": CsvSink, ".parquet": ParquetSink}
 
 
 @frozen(kw_only=True)
@@ -50,7 +48,7 @@ def register_sink(suffix: str, factory: SinkFactory) -> None:
     """
     if not suffix.startswith(".") or len(suffix) < 2 or suffix.lower() in {*COMPRESSIONS, *_LINE_SUFFIXES}:
         raise ConfigurationError(f"{suffix!r} cannot name a format: give a suffix such as '.xml'")
-    _KNOWN[suffix.lower()] = lambda: factory
+    _KNOWN[suffix.lower()] = factory
 
 
 def format_of(name: str) -> Format:
@@ -60,7 +58,7 @@ def format_of(name: str) -> Format:
         BadExportError: the suffix is unknown, or a package is not installed.
     """
     stem = name.lower()
-    compression = next((one for one in COMPRESSIONS if stem.endswith(one)), "")
+    compression = next((suffix for suffix in COMPRESSIONS if stem.endswith(suffix)), "")
     stem = stem.removesuffix(compression)
     if compression:
         frame_maker(compression)
@@ -70,7 +68,9 @@ def format_of(name: str) -> Format:
         if stem.endswith(suffix):
             if suffix == ".parquet" and compression:
                 raise BadExportError(f"{name}: Parquet compresses by itself: leave {compression} out")
-            return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix]())
+            if _KNOWN[suffix] is ParquetSink:
+                require_pyarrow()
+            return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix])
     known = ", ".join([*_LINE_SUFFIXES, *_KNOWN])
     raise BadExportError(
         f"{name}: the suffix names no known format; use {known}; .gz or .zst may follow .jsonl and .csv"

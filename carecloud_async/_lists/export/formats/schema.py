@@ -1,21 +1,25 @@
-"""The shape of records as a tree: the model's fields and those found in the data. Columns and types come from it."""
+"""The shape of records as a tree: the model's fields and those found in the data. Columns and types come from it.
+
+Values that no column can hold are counted by `LostValues`.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
 import msgspec
 
-from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async._base.codec.fields import FieldWarning, api_names, core_type, element_type, field_types, is_model
 from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async.fixes import UNKNOWN_FIELD
 
-__all__ = ["SchemaBuilder", "Selection", "Shape", "as_text", "field_names", "is_slot_name", "read_fields", "shape_of"]
-
+#: The last column of a fixed schema: fields that the model does not know, as JSON text.
+UNKNOWN_FIELDS = "unknown_fields"
 
 _SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime", time: "str"}
 _INT64 = 2**63
@@ -130,6 +134,28 @@ def is_slot_name(name: str) -> bool:
 def as_text(value: Any) -> str:
     """Write a JSON value as text: a text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def is_blank(value: Any) -> bool:
+    """Return whether a value is empty, so that nothing is lost without it."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+class LostValues(FieldWarning):
+    """Counts the values of a field that became null, and warns of the first."""
+
+    __slots__ = ("_name", "_nulls")
+
+    def __init__(self, name: str, nulls: Counter[str]) -> None:
+        model, _, field = name.rpartition(".")
+        super().__init__(model or "record", field)
+        self._name = name
+        self._nulls = nulls
+
+    def lost(self, problem: str) -> Any:
+        """See `FieldWarning.lost`."""
+        self._nulls[self._name] += 1
+        return super().lost(problem)
 
 
 class SchemaBuilder:

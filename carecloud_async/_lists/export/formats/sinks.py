@@ -26,8 +26,6 @@ from attrs import frozen
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.schema import Selection
 
-__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory", "pieces"]
-
 #: Characters that end a field or a line of CSV themselves.
 _NO_DELIMITERS = '"\r\n'
 
