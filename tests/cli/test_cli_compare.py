@@ -43,8 +43,8 @@ def test_a_difference_ends_with_1(carecloud, project, tmp_path):
     assert done.code == 1
     assert "1 different" in done.line
     assert "see diff.jsonl" in done.line
-    found = [json.loads(line) for line in (tmp_path / "diff.jsonl").read_text().splitlines()]
-    assert [item["line"] for item in found if item["outcome"] == "different"] == [5]
+    rows = [json.loads(line) for line in (tmp_path / "diff.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in rows if row["outcome"] == "different"] == [5]
     assert json.loads((tmp_path / "report.json").read_text())["different"] == 1
 
 

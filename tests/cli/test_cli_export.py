@@ -60,8 +60,8 @@ def test_filters_and_paging_reach_the_server(carecloud, project, tmp_path):
     ids = [project.customers.id_at(0), project.customers.id_at(3)]
     done = carecloud("export", "customers", "-o", "some.jsonl", "--filter", f"customer_ids={','.join(ids)}")
     assert done.code == 0, done.err
-    found = [json.loads(line)["customer_id"] for line in (tmp_path / "some.jsonl").read_bytes().splitlines()]
-    assert sorted(found) == sorted(ids)
+    exported = [json.loads(line)["customer_id"] for line in (tmp_path / "some.jsonl").read_bytes().splitlines()]
+    assert sorted(exported) == sorted(ids)
 
 
 def test_an_existing_file_is_not_touched(carecloud, tmp_path):

@@ -62,9 +62,9 @@ def test_columns_and_timestamps_of_parquet(carecloud, tmp_path):
     assert carecloud(*command).code == 0
     model = parquet.read_schema(tmp_path / "c.parquet")
     assert carecloud(*command, "--columns", "found", "--timestamps", "project").code == 0
-    found = parquet.read_schema(tmp_path / "c.parquet")
-    assert ("unknown_fields" in model.names, "unknown_fields" in found.names) == (True, False)
-    assert (str(model.field("last_change").type), str(found.field("last_change").type)) == (
+    narrow = parquet.read_schema(tmp_path / "c.parquet")
+    assert ("unknown_fields" in model.names, "unknown_fields" in narrow.names) == (True, False)
+    assert (str(model.field("last_change").type), str(narrow.field("last_change").type)) == (
         "timestamp[us, tz=UTC]",
         "timestamp[us]",
     )

@@ -122,9 +122,9 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     assert done.code == 1, done.err
     assert "5 rows of customers: 4 created, 1 refused" in done.err
     assert "warning: 1 row has the key or the card of an earlier row: these rows are refused, also" in done.err
-    found = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
-    assert (found["phone"], found["gender"], found["birthdate"]) == ("420603123450", 2, "1990-02-01")
-    assert found["agreement"]["agreement_marketing_communication"] == 1
+    person = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
+    assert (person["phone"], person["gender"], person["birthdate"]) == ("420603123450", 2, "1990-02-01")
+    assert person["agreement"]["agreement_marketing_communication"] == 1
 
 
 def test_a_scaffold_of_the_columns(carecloud, project, tmp_path):

@@ -25,9 +25,9 @@ def serve(tmp_path, monkeypatch):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         started.append(process)
         for line in process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            if address := re.search(r"http://127\.0\.0\.1:\d+", line):
                 secret = (tmp_path / "secret").read_text(encoding="utf-8-sig").strip()
-                http = httpx.Client(base_url=found[0], headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+                http = httpx.Client(base_url=address[0], headers={"Authorization": f"Bearer {secret}"}, timeout=30)
                 return process, http
         raise AssertionError(process.wait())
 

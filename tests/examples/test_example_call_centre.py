@@ -16,8 +16,8 @@ def http(call_centre):
 
 def test_search(http):
     """A search by what the caller says finds the customer, and an unknown name finds none."""
-    found = http.get("/customers", params={"email": FIRST_CUSTOMER_EMAIL}).json()
-    assert [customer["customer_id"] for customer in found] == [FIRST_CUSTOMER_ID]
+    customers = http.get("/customers", params={"email": FIRST_CUSTOMER_EMAIL}).json()
+    assert [customer["customer_id"] for customer in customers] == [FIRST_CUSTOMER_ID]
     assert http.get("/customers", params={"last_name": "Nobody At All"}).json() == []
     assert len(http.get("/customers").json()) == 50
 

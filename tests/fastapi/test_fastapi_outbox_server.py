@@ -164,8 +164,8 @@ async def test_who_stands_at_the_till(till):
     """A customer is found by the e-mail address that was typed."""
     async with till() as http:
         customer = await http.client.customers.list().first()
-        found = (await http.get("/customers", params={"typed": customer.personal_information.email})).json()
-        assert customer.customer_id in [item["customer_id"] for item in found]
+        customers = (await http.get("/customers", params={"typed": customer.personal_information.email})).json()
+        assert customer.customer_id in [record["customer_id"] for record in customers]
         assert (await http.get("/customers", params={"typed": " "})).status_code == 422
 
 

@@ -135,36 +135,36 @@ def wrong_in_answer(operation, answer):
     return list(wrong_in_record(fields, data, ""))
 
 
-def wrong_in_record(fields, found, place):
+def wrong_in_record(fields, given, place):
     """What is wrong with an object, by the facts of its fields."""
-    if not isinstance(found, dict):
+    if not isinstance(given, dict):
         yield f"{place} is not an object"
         return
     names = {value.name for value in fields if "." not in value.name}
-    yield from (f"{place}.{name} is unknown" for name in sorted(set(found) - names))
+    yield from (f"{place}.{name} is unknown" for name in sorted(set(given) - names))
     for value in fields:
-        if value.name in found:
-            yield from wrong_in_value(value, found[value.name], f"{place}.{value.name}")
+        if value.name in given:
+            yield from wrong_in_value(value, given[value.name], f"{place}.{value.name}")
         elif value.required:
             yield f"{place}.{value.name} is missing"
 
 
-def wrong_in_value(value, found, place):
+def wrong_in_value(value, given, place):
     """What is wrong with one value."""
     if value.many:
-        if not isinstance(found, list):
+        if not isinstance(given, list):
             yield f"{place} is not a list"
             return
         item = type(value)(name=value.name, type=value.item, enum=value.enum)
-        for number, entry in enumerate(found):
+        for number, entry in enumerate(given):
             yield from wrong_in_value(item, entry, f"{place}[{number}]")
         return
     schema = FACTS.schemas.get(value.type)
     if schema is not None and schema.fields:
-        yield from wrong_in_record(schema.fields, found, place)
+        yield from wrong_in_record(schema.fields, given, place)
     elif "|" not in value.type and value.type in TYPES:
         kinds = TYPES[value.type]
-        if not isinstance(found, kinds) or (isinstance(found, bool) and value.type != "boolean"):
-            yield f"{place} is {found!r}, not {value.type}"
-        elif value.enum and found not in value.enum:
-            yield f"{place} is {found!r}, not one of {value.enum}"
+        if not isinstance(given, kinds) or (isinstance(given, bool) and value.type != "boolean"):
+            yield f"{place} is {given!r}, not {value.type}"
+        elif value.enum and given not in value.enum:
+            yield f"{place} is {given!r}, not one of {value.enum}"

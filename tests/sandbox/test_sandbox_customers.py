@@ -15,12 +15,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def everyone(api, **params):
-    found = []
+    customers = []
     while True:
-        data = (await api.get("/customers", offset=len(found), **params)).json()["data"]
-        found += data["customers"]
+        data = (await api.get("/customers", offset=len(customers), **params)).json()["data"]
+        customers += data["customers"]
         if not data["customers"]:
-            return found
+            return customers
 
 
 async def test_pages_hold_everyone_once(sandbox, api):
@@ -147,8 +147,8 @@ async def test_create(sandbox, api, new_customer):
     account = sandbox.customers.account(customer_id)
     assert answer.status_code == 201
     assert account.password == "Correct-Horse-8"
-    found = (await api.get("/customers", email="NEW@example.com")).json()["data"]["customers"]
-    assert [item["customer_id"] for item in found] == [customer_id]
+    customers = (await api.get("/customers", email="NEW@example.com")).json()["data"]["customers"]
+    assert [customer["customer_id"] for customer in customers] == [customer_id]
     again = await api.call("POST", "/customers", json=new_customer())
     (param,) = again.json()["error"]["error_data"]["invalid_params"]
     assert (again.status_code, param["reason"]) == (400, "already_exists")
@@ -160,8 +160,8 @@ async def test_a_new_customer_is_found_by_its_external_id(api, new_customer):
     body = new_customer()
     body["customer_source"]["external_id"] = "crm-1"
     created = await api.call("POST", "/customers", json=body)
-    found = await api.get("/customer-source-records", **{"external_ids[]": ["crm-1"]})
-    (source,) = found.json()["data"]["customer_source_records"]
+    answer = await api.get("/customer-source-records", **{"external_ids[]": ["crm-1"]})
+    (source,) = answer.json()["data"]["customer_source_records"]
     assert source["customer_id"] == created.json()["data"]["customer_id"]
     assert source["customer_source_id"] == body["customer_source"]["customer_source_id"]
 
@@ -268,7 +268,7 @@ async def test_users_are_listed(api):
     """Users are paged and filtered; one is read by id."""
     data = (await api.get("/users", count=10, offset=130)).json()["data"]
     assert (len(data["users"]), data["total_items"]) == (7, 137)
-    found = (await api.get("/users", login="fabulous_user")).json()["data"]["users"]
-    one = (await api.get(f"/users/{found[0]['user_id']}")).json()["data"]
-    assert one == found[0]
+    users = (await api.get("/users", login="fabulous_user")).json()["data"]["users"]
+    user = (await api.get(f"/users/{users[0]['user_id']}")).json()["data"]
+    assert user == users[0]
     assert (await api.get("/users/nobody")).status_code == 404

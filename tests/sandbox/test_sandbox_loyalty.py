@@ -87,8 +87,8 @@ async def test_a_booking_is_found_by_its_note(
     made = await act(action, **body, note="Bonus for bill B1")
     await act(action, **body, note="Bonus for bill B10")
     await act(action, **{**body, "customer_id": sandbox.customers.id_at(1)}, note="Bonus for bill B1")
-    found = await listed(history, customer_id=FIRST_CUSTOMER_ID, **{filter_name: "bill B1"})
-    assert [(item[filter_name], item[amount_name]) for item in found] == [
+    lines = await listed(history, customer_id=FIRST_CUSTOMER_ID, **{filter_name: "bill B1"})
+    assert [(line[filter_name], line[amount_name]) for line in lines] == [
         ("Bonus for bill B1", amount),
         ("Bonus for bill B10", amount),
     ]
@@ -130,8 +130,8 @@ async def test_a_bill_that_is_sent_twice_is_there_twice(act, listed):
     sent = {"store_id": "store", "cashdesk_number": 1}
     for bill in (BILL, BILL, {**BILL, "bill_id": "C39475X", "bill_number": "39475X", "canceled": True}):
         await act("/purchases/actions/send-purchase", **sent, bill=bill)
-    found = [len(await listed("/purchases", external_purchase_id=item)) for item in ("39475X", "C39475X", "39475")]
-    assert found == [2, 1, 0]
+    counts = [len(await listed("/purchases", external_purchase_id=item)) for item in ("39475X", "C39475X", "39475")]
+    assert counts == [2, 1, 0]
 
 
 async def test_a_purchase_gets_its_customer_by_card_or_afterwards(sandbox, act, listed):

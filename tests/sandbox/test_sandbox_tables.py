@@ -22,10 +22,10 @@ def sandbox():
 
 def test_the_facts_are_the_manifests():
     """The sandbox has every operation of the manifest with all its parameters and fields, and every schema."""
-    found = api_facts()
-    assert [operation.operation_id for operation in found.operations] == list(FACTS.operations)
-    assert {*found.schemas, *found.enums} == set(FACTS.schemas)
-    for operation in found.operations:
+    facts = api_facts()
+    assert [operation.operation_id for operation in facts.operations] == list(FACTS.operations)
+    assert {*facts.schemas, *facts.enums} == set(FACTS.schemas)
+    for operation in facts.operations:
         known = FACTS.operations[operation.operation_id]
         assert [field.name for field in (*operation.query, *operation.body, *operation.fields)] == [
             value.name for value in (*known.query, *known.body, *known.answer.fields)
@@ -115,9 +115,9 @@ async def test_filters_compare_the_field_of_their_name(connect, path, params, ex
         token = await api.user_token()
         every = (await api.get(path, token=token, count=1000)).json()["data"][key]
         params = {name: every[0][name] if value == 0 and name != "state" else value for name, value in params.items()}
-        found = (await api.get(path, token=token, count=1000, **params)).json()["data"]
-    assert found[key] == [item for item in every if expected(item, every[0])]
-    assert found["total_items"] == len(found[key]) > 0
+        filtered = (await api.get(path, token=token, count=1000, **params)).json()["data"]
+    assert filtered[key] == [item for item in every if expected(item, every[0])]
+    assert filtered["total_items"] == len(filtered[key]) > 0
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ async def test_list_filters_take_any_of_their_values(sandbox, api, path, key, pa
     every = (await api.get(path, count=1000)).json()["data"][key]
     tidy = [item for item in every if all(values(item)) and values(item)]
     wanted = {values(tidy[0])[0], values(tidy[-1])[0]}
-    found = (await api.get(path, **{parameter: [*wanted, "nobody"]})).json()["data"][key]
-    assert found == [item for item in every if wanted & {str(value) for value in values(item)}]
-    assert len(found) >= len(wanted)
+    filtered = (await api.get(path, **{parameter: [*wanted, "nobody"]})).json()["data"][key]
+    assert filtered == [item for item in every if wanted & {str(value) for value in values(item)}]
+    assert len(filtered) >= len(wanted)
     assert sandbox.violations == []
 
 
