@@ -132,19 +132,19 @@ class Kind:
             return []
         return [((customer_id, reference), line) for line in lines if _is_of(line, customer_id)]
 
-    def joined(self, found: Sequence[bytes]) -> bytes | None:
+    def joined(self, lines: Sequence[bytes]) -> bytes | None:
         """Return one record with the sum of those found: a server may note one operation in parts."""
-        if not found:
+        if not lines:
             return None
-        records = [msgspec.json.decode(one) for one in found]
-        amounts = [as_decimal(one.get(self.amount_field) or 0) for one in records]
+        records = [msgspec.json.decode(line) for line in lines]
+        amounts = [as_decimal(record.get(self.amount_field) or 0) for record in records]
         amount = None if None in amounts else str(sum(filter(None, amounts)))
         return msgspec.json.encode({**records[0], self.amount_field: amount})
 
     def copies(self, records: Sequence[bytes], amount: Any) -> Sequence[bytes]:
         """Return the records of an operation that was made more than once; those of one are its parts."""
-        one = self.joined(records)
-        is_once = one is None or amount is None or self.is_amount(msgspec.json.decode(one), float(amount))
+        whole = self.joined(records)
+        is_once = whole is None or amount is None or self.is_amount(msgspec.json.decode(whole), float(amount))
         return records[:1] if is_once else records
 
     def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
@@ -202,8 +202,8 @@ class Amounts(ActionFamily):
                 note_with_reference(given.get("note"), given["reference"])
         except ConfigurationError as error:
             raise ValueError(f"note: {error.problem}") from None
-        one = self._kind.joined(records)
-        return () if one is None else [one]
+        whole = self._kind.joined(records)
+        return () if whole is None else [whole]
 
     def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
         """See `Family.copies`."""

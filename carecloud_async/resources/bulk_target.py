@@ -55,7 +55,8 @@ class DeclaredFamily(Family):
 
     def _facts(self, writes: BulkWrites) -> FamilyFacts:
         listed, create, batch = self._list, self._create, self._batch
-        name = next(one for one in (create, batch, self._replace) if one is not None).operation.call.rpartition(".")[0]
+        writing = next(method for method in (create, batch, self._replace) if method is not None)
+        name = writing.operation.call.rpartition(".")[0]
         id_field = None if listed is None else listed.operation.id_field
         create_model = _create_model(create, batch)
         return FamilyFacts(

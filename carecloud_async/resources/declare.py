@@ -139,9 +139,10 @@ class Resource:
     def __init_subclass__(cls, *, call: str = "") -> None:
         super().__init_subclass__()
         declarations = [value.declared for value in vars(cls).values() if hasattr(value, "declared")]
-        for one in declarations:
-            one.operation = attrs.evolve(one.operation, call=f"{call}.{one.signature.function.__name__}")
-        cls._operations = tuple(one.operation for one in declarations)
+        for declaration in declarations:
+            name = declaration.signature.function.__name__
+            declaration.operation = attrs.evolve(declaration.operation, call=f"{call}.{name}")
+        cls._operations = tuple(declaration.operation for declaration in declarations)
         if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
             REGISTRY.update({operation.operation_id: operation for operation in cls._operations})
 
@@ -177,7 +178,7 @@ class SubResource(Generic[R]):
         names = ("self", self._parent_id)
         self.__doc__ = resource.__doc__
         self.__signature__: inspect.Signature = inspect.Signature(
-            [Parameter(one, Parameter.POSITIONAL_ONLY) for one in names]
+            [Parameter(name, Parameter.POSITIONAL_ONLY) for name in names]
         )
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -327,26 +328,26 @@ def lists(
     }
 
     def declare(function: L) -> L:
-        one = Declared(function, facts, options)
+        declaration = Declared(function, facts, options)
 
         @functools.wraps(function)
         def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
-            args = conceal_body(args) if one.has_body else args
-            path_params, query, body = one.bind(self, args, kwargs)
+            args = conceal_body(args) if declaration.has_body else args
+            path_params, query, body = declaration.bind(self, args, kwargs)
             if "sort_field" in query:
-                check_sort_field(query["sort_field"], one.into)
+                check_sort_field(query["sort_field"], declaration.into)
             return listing(
                 self._caller,
-                one.operation,
-                one.into,
+                declaration.operation,
+                declaration.into,
                 path_params=path_params,
                 params=query,
                 json=body,
                 compare=self._comparer,
             )
 
-        ask.declared = one  # type: ignore[attr-defined]
-        ask.__doc__ = with_unpacked(function.__doc__, one.signature.unpacked)
+        ask.declared = declaration  # type: ignore[attr-defined]
+        ask.__doc__ = with_unpacked(function.__doc__, declaration.signature.unpacked)
         return cast("L", ask)
 
     return declare
@@ -374,20 +375,21 @@ def deletes(operation_id: str, path: str, **options: Unpack[Options]) -> Callabl
 
 def _declares(method: str, operation_id: str, path: str, options: Options) -> Callable[[F], F]:
     def declare(function: F) -> F:
-        one = Declared(function, {"operation_id": operation_id, "method": method, "path": path}, options)
+        declaration = Declared(function, {"operation_id": operation_id, "method": method, "path": path}, options)
 
         @functools.wraps(function)
         async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
-            args = conceal_body(args) if one.has_body else args
-            path_params, query, body = one.bind(self, args, kwargs)
-            if one.prepare is not None and body is not None:
-                await one.prepare(body)
-            params = check_filters(one.operation.kinds, query) if query else None
+            args = conceal_body(args) if declaration.has_body else args
+            path_params, query, body = declaration.bind(self, args, kwargs)
+            if declaration.prepare is not None and body is not None:
+                await declaration.prepare(body)
+            operation, decode = declaration.operation, declaration.decode
+            params = check_filters(operation.kinds, query) if query else None
             return await self._call(
-                CallRequest(one.operation, decode=one.decode, path_params=path_params, params=params, json=body)
+                CallRequest(operation, decode=decode, path_params=path_params, params=params, json=body)
             )
 
-        ask.declared = one  # type: ignore[attr-defined]
+        ask.declared = declaration  # type: ignore[attr-defined]
         return cast("F", ask)
 
     return declare

@@ -69,8 +69,8 @@ _NOT_IN_BULK = {
         "carecloud segment",
     ),
     **{
-        f"customers.{one}": f"write {one}, whose rows name their customers"
-        for one in ("cards", "events", "points", "purchases", "vouchers")
+        f"customers.{name}": f"write {name}, whose rows name their customers"
+        for name in ("cards", "events", "points", "purchases", "vouchers")
     },
 }
 
@@ -84,7 +84,7 @@ def why_not_in_bulk(call: str, operations: Iterable[Operation]) -> str:
     why = _NOT_IN_BULK.get(call)
     if why is not None:
         return why
-    if all(one.safe_to_repeat and one.method in {"GET", "POST"} for one in operations):
+    if all(operation.safe_to_repeat and operation.method in {"GET", "POST"} for operation in operations):
         return f"the API only reads {call.rpartition('.')[2].replace('_', ' ')}"
     return "nothing shows afterwards whether a call whose answer is lost was done: make the calls one by one"
 

@@ -138,7 +138,7 @@ def merge(
     sent: Tree = merged
     for old, new in rules.superseded.items():
         if not _is_named(changes, new):
-            is_changed = any(one == old or one.startswith(f"{old}.") for one in changed)
+            is_changed = any(name == old or name.startswith(f"{old}.") for name in changed)
             sent = _beside(sent, old, new, is_changed=is_changed)
     return MergedRecord(
         body={rules.part: sent, **more},
@@ -261,7 +261,7 @@ def _without(record: Tree, path: str) -> Tree:
     inner = record.get(name)
     if rest and isinstance(inner, Mapping):
         return {**record, name: _without(inner, rest)}
-    return {one: value for one, value in record.items() if rest or one != name}
+    return {other: value for other, value in record.items() if rest or other != name}
 
 
 def require_shown(record: RawJson, rules: MergeRules) -> None:
@@ -307,13 +307,13 @@ def tree_of(record: RawJson, model: type[Model | Input]) -> dict[str, Any]:
     return tree
 
 
-def differences(one: Tree, other: Tree, prefix: str = "") -> Iterator[str]:
+def differences(left: Tree, right: Tree, prefix: str = "") -> Iterator[str]:
     """Yield the dotted names of the fields in which two trees differ; null is the same as nothing.
 
     Numbers are compared by value, to the last digit, and objects whatever the order of their fields.
     """
-    for name in {**other, **one}:
-        first, second = one.get(name, NULL), other.get(name, NULL)
+    for name in {**right, **left}:
+        first, second = left.get(name, NULL), right.get(name, NULL)
         if first == second:
             continue
         if _is_tree(first, second) and _is_tree(second, first):

@@ -50,15 +50,15 @@ class Signature:
 
     def __init__(self, function: Any, path: str, rename: Mapping[str, str]) -> None:
         parameters = list(inspect.signature(function).parameters.values())[1:]
-        named = [one for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
+        named = [parameter for parameter in parameters if parameter.kind is not Parameter.VAR_KEYWORD]
         placeholders = PLACEHOLDER.findall(path)
-        places = {one.name: rename.get(one.name, one.name) for one in named}
-        defaults = {one.name: one.default for one in named}
+        places = {parameter.name: rename.get(parameter.name, parameter.name) for parameter in named}
+        defaults = {parameter.name: parameter.default for parameter in named}
         self.function: Any = function
         self.unpacked: Mapping[str, Kind] = {} if len(named) == len(parameters) else _unpacked(parameters[-1], function)
         self.defaults: Mapping[str, Any] = defaults | dict.fromkeys(self.unpacked, MISSING)
         self.positional: tuple[str, ...] = tuple(
-            one.name for one in named if one.kind is Parameter.POSITIONAL_OR_KEYWORD
+            parameter.name for parameter in named if parameter.kind is Parameter.POSITIONAL_OR_KEYWORD
         )
         self.required: tuple[str, ...] = tuple(name for name, default in defaults.items() if default is MISSING)
         self.in_path: dict[str, str] = {name: place for name, place in places.items() if place in placeholders}

@@ -57,13 +57,14 @@ async def encode_attachments(body: dict[str, Any]) -> None:
     if not message.attachments:
         return
     attachments = []
-    for number, one in enumerate(message.attachments):
+    for number, attachment in enumerate(message.attachments):
         name = f"attachments[{number}].file_data"
-        if one.upload_method == UploadMethod.BASE64:
-            one = evolve(one, file_data=await _encoded(one.file_data, name=name, most=MAX_ATTACHMENT_BYTES))
-        elif not isinstance(one.file_data, str):
+        if attachment.upload_method == UploadMethod.BASE64:
+            encoded = await _encoded(attachment.file_data, name=name, most=MAX_ATTACHMENT_BYTES)
+            attachment = evolve(attachment, file_data=encoded)
+        elif not isinstance(attachment.file_data, str):
             raise ConfigurationError(f"{name} is a file: its upload_method must be UploadMethod.BASE64")
-        attachments.append(one)
+        attachments.append(attachment)
     body["message"] = evolve(message, attachments=attachments)
 
 

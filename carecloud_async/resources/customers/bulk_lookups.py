@@ -190,4 +190,4 @@ def may_be_second_id(shown: str, wanted: str) -> bool:
 
 def _plain(external_id: str) -> str:
     letters = unicodedata.normalize("NFKD", external_id.strip().casefold())
-    return "".join(one for one in letters if not unicodedata.combining(one))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -157,9 +157,9 @@ def _is_same_property(now: Any, value: Any) -> bool:
     return is_same_value(now, value) or (is_text_of_number and as_decimal(now) == as_decimal(value))
 
 
-def _is_held(found: Sequence[bytes], customer_id: str | None) -> bool:
+def _is_held(lines: Sequence[bytes], customer_id: str | None) -> bool:
     """Return whether one of the records that were found is of a customer."""
-    return any(same_id(value_at(msgspec.json.decode(one), "customer_id"), customer_id) for one in found)
+    return any(same_id(value_at(msgspec.json.decode(line), "customer_id"), customer_id) for line in lines)
 
 
 def customer_parts() -> Parts:

@@ -75,9 +75,9 @@ def require_bulk(name: str) -> None:
 
 
 def _subclasses(cls: type[BulkWriting]) -> Iterator[type[BulkWriting]]:
-    for one in cls.__subclasses__():
-        yield one
-        yield from _subclasses(one)
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def open_family(client: Families, name: str, of: Sequence[str]) -> BulkWriting:
@@ -162,7 +162,7 @@ def open_list(client: Families, operation: Operation, **params: Any) -> Listing[
     missing = missing_filters(operation, method, params)
     if missing:
         raise ConfigurationError(f"{name} can be listed only with the filters {', '.join(missing)}: give them")
-    unknown = sorted(one for one in params if one not in operation.parameters)
+    unknown = sorted(param for param in params if param not in operation.parameters)
     if unknown:
         raise ConfigurationError(f"{name} has no filter {unknown[0]}{did_you_mean(unknown[0], operation.parameters)}")
     return method(**params)

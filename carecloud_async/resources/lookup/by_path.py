@@ -292,7 +292,7 @@ def _segments(path: str) -> list[str]:
 def _by_shape() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
     """Group the table by verb and number of segments, paths with fewer placeholders first."""
     rows: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
-    for operation in sorted(OPERATIONS.values(), key=lambda one: one.path.count("{")):
+    for operation in sorted(OPERATIONS.values(), key=lambda operation: operation.path.count("{")):
         template = operation.path.strip("/").split("/")
         rows.setdefault((operation.method, len(template)), []).append((template, operation))
     return rows
@@ -316,7 +316,8 @@ def _filling(template: list[str], segments: list[str]) -> dict[str, str] | None:
 @cache
 def _words() -> frozenset[str]:
     """Return the segments that stand in the paths of the API."""
-    return frozenset(part for one in OPERATIONS.values() for part in one.path.split("/") if not part.startswith("{"))
+    paths = (operation.path for operation in OPERATIONS.values())
+    return frozenset(part for path in paths for part in path.split("/") if not part.startswith("{"))
 
 
 def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
