@@ -55,26 +55,18 @@ class SurePut:
             ConflictError: an answer was lost, and the record is neither what was sent nor what it was before.
             CareCloudError: it failed; one with `may_have_happened` may be stored all the same.
         """
-        began = self.caller.context.clock.monotonic()
-        lost = await self._attempt(self.caller)
-        if lost is not None:
-            await self._check_and_repeat(lost, began=began)
-
-    async def _attempt(self, caller: Caller) -> CareCloudError | None:
-        """Send the PUT, and repeat it only if it certainly was not sent; return the error of a lost answer."""
-        once = evolve(self.operation, safe_to_repeat=False)
-        try:
-            await caller.call(CallRequest(once, decode=no_content, path_params=self.path_params, json=self.merged.body))
-        except CareCloudError as error:
-            if not error.may_have_happened:
-                raise
-            return error
-        return None
-
-    async def _check_and_repeat(self, lost: CareCloudError, *, began: float) -> None:
         context, options = self.caller.context, self.caller.options
-        ends, sent = began + options.timeout.total, 1
-        while True:
+        ends = context.clock.monotonic() + options.timeout.total
+        caller, sent, lost = self.caller, 0, None
+        while (error := await self._attempt(caller)) is not None:
+            if not error.may_have_happened:
+                if lost is None:
+                    raise error
+                error.may_have_happened = True  # this attempt was refused, but the first one may be stored
+                if await self._is_stored(error):
+                    return
+                raise error
+            lost, sent = error, sent + 1
             wait = self._wait(lost, sent, left=ends - context.clock.monotonic())
             await context.clock.sleep(wait or 0.0)
             if await self._is_stored(lost):
@@ -83,17 +75,16 @@ class SurePut:
             if wait is None or left <= 0 or not context.budget.try_withdraw():
                 raise lost
             bounded = evolve(options, timeout=evolve(options.timeout, total=left))
-            try:
-                again = await self._attempt(self.caller.with_options(bounded, self.caller.tokens))
-            except CareCloudError as refused:
-                # This one was refused, but the first one may be stored.
-                refused.may_have_happened = True
-                if await self._is_stored(refused):
-                    return
-                raise
-            if again is None:
-                return
-            lost, sent = again, sent + 1
+            caller = self.caller.with_options(bounded, self.caller.tokens)
+
+    async def _attempt(self, caller: Caller) -> CareCloudError | None:
+        """Send the PUT, and repeat it only if it certainly was not sent; return its error."""
+        once = evolve(self.operation, safe_to_repeat=False)
+        try:
+            await caller.call(CallRequest(once, decode=no_content, path_params=self.path_params, json=self.merged.body))
+        except CareCloudError as error:
+            return error
+        return None
 
     def _wait(self, lost: CareCloudError, sent: int, *, left: float) -> float | None:
         """Return the seconds to wait before the next attempt, or `None` if there is too little time for another."""
