@@ -126,6 +126,39 @@ async def test_an_id_with_another_case_or_accent_is_another_one(client, server, 
     assert await find_customer(client, customer_source_id="shop", external_id="7\u0161") == found
 
 
+async def test_a_doubtful_answer_to_a_made_up_id_proves_no_filter(client, server):
+    """A server that ignores the filter is not trusted for one empty page whose total is not 0."""
+    others = record("jane", external_id="8")
+    pages = iter([listed("customer_source_records", others), {"customer_source_records": [], "total_items": 1}])
+    server.on("GET /customer-source-records", lambda sent: next(pages, listed("customer_source_records", others)))
+    assert await find_customer(client, **IDS) is None
+
+
+async def test_a_total_that_does_not_count_by_the_filter_is_believed_at_last(client, server):
+    """Two empty pages are no record, whatever the total says; a page without doubt is read once."""
+    server.on("GET /customer-source-records", {"customer_source_records": [], "total_items": 9})
+    assert await find_customer(client, **IDS) is None
+    assert len(server.requests) == 2
+    server.on("GET /customer-source-records", listed("customer_source_records"))
+    assert await find_customer(client, **IDS) is None
+    assert len(server.requests) == 3
+
+
+async def test_more_than_a_page_is_read_to_its_end(client, server):
+    """A filter that finds more than one page is read page by page."""
+    records = [record("others", external_id=str(number + 10)) for number in range(120)] + [record("jane")]
+
+    def listed(sent):
+        begin = int(sent["offset"])
+        return {
+            "customer_source_records": records[begin : begin + int(sent["count"])],
+            "total_items": len(records),
+        }
+
+    server.on("GET /customer-source-records", listed)
+    assert await find_customer(client, **IDS) == "jane"
+
+
 async def test_an_unknown_customer_is_created_with_the_source(client, server, creating):
     """The new customer carries the external id, so that the next run finds it."""
     assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="new", created=True)

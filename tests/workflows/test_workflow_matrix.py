@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from every import every
-from kit import connect, through
+from kit import connect, data, through
 
 from carecloud_async import (
     CareCloudError,
@@ -200,6 +200,27 @@ async def test_a_write_that_cannot_be_looked_up_stays_unknown(case):
         _, failed = await outcome(workflow(client, sandbox))
     assert failed.may_have_happened
     assert (sandbox.count(write), records(sandbox)) == (1, 1)
+
+
+@every("case", CASES)
+async def test_an_empty_page_with_a_total_proves_no_absence(case):
+    """A look-up that contradicts itself once is made again: the second call finds what the first one made."""
+    workflow, _, records = CASES[case]
+    sandbox, doubted = Sandbox(customers=5, records=3), set()
+
+    def doubt(request, answer):
+        page = answer.json()["data"] if request.method == "GET" else {}
+        if page.get("total_items") and request.url.path not in doubted:
+            doubted.add(request.url.path)
+            return data({name: [] if isinstance(value, list) else value for name, value in page.items()})
+        return None
+
+    async with reach(sandbox) as client:
+        await workflow(client, sandbox)
+    async with connect(sandbox, transport=through(sandbox, after=doubt)) as client:
+        await workflow(client, sandbox)
+    assert records(sandbox) == 1
+    assert doubted
 
 
 @every("fault", FAULTS)
