@@ -2,6 +2,7 @@
 
 import pytest
 from attrs import evolve
+from every import every
 from kit import RefusedError, listed
 
 from carecloud_async import BadRequestError, ConfigurationError, ConflictError, OutcomeUnknownError
@@ -126,80 +127,62 @@ async def test_a_lost_purchase_is_looked_up(client, server, purchases):
     assert (asked["store_id"], asked["external_purchase_id"]) == ("store", "39475X")
 
 
-async def test_a_purchase_that_does_not_show_up_is_never_sent_again(client, server, purchases):
-    """The server may still be busy with it: the caller hears of it, and resends later."""
-    server.on(SEND, {"purchase_id": "1"})
-    server.lose(SEND)
-    with pytest.raises(OutcomeUnknownError) as caught:
-        await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert "workflows.resend_purchase" in str(caught.value.fix)
-    assert "workflows.resend_purchase" in str(caught.value)
-    assert "an outbox (client.outbox)" in str(caught.value)
-    assert len(server.sent(SEND)) == 1
-
-
-async def test_purchases_of_others_are_not_taken_for_it(client, server, purchases):
-    """Another bill, and the same bill id of another store, are not the purchase, even if the server lists them."""
-    purchases += [
-        {"purchase_id": "1", "store_id": "store", "external_purchase_id": "39475"},
-        {"purchase_id": "2", "store_id": "elsewhere", "external_purchase_id": "39475X"},
-    ]
-    sent = await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert sent == SentPurchase(purchase_id="id of 39475X", bill_id="39475X")
-
-
-OTHER = {
+OTHER_DAY = {
     "purchase_id": "1",
     "store_id": "store",
     "external_purchase_id": "39475X",
     "payment_time": "2025-11-25 10:00:00",
     "total_price": 700,
 }
+SAME = {**OTHER_DAY, "payment_time": "2026-11-25 10:00:00"}
 
 
-async def test_another_bill_with_the_same_id_is_no_proof(client, server, purchases):
-    """A purchase of another day is not taken for the bill: it is refused with the fields, and nothing is sent."""
-    purchases.append(OTHER)
-    with pytest.raises(ConflictError) as caught:
-        await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert caught.value.fields == ("payment_time",)
-    assert not server.sent(SEND)
-    purchases.append({**OTHER, "purchase_id": "2", "payment_time": "2026-11-25 10:00:00"})
-    sent = await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert sent == SentPurchase(purchase_id="2", bill_id="39475X", was_there=True)
-
-
-@pytest.mark.parametrize(
-    ("shown", "checkout", "field"),
-    [
-        ({"card_number": "2000"}, {"card_number": "1000"}, "card_number"),
-        ({"customer_id": "john"}, {"customer_id": "jane", "card_number": None}, "customer_id"),
-        ({"customer_id": "JANE", "card_number": "2000"}, {"customer_id": "jane"}, None),
-        ({"card_number": ""}, {"card_number": "1000"}, None),
-        ({"customer_id": "john"}, {"card_number": None}, None),
-    ],
-)
-async def test_the_bill_of_another_customer_is_no_proof(client, server, purchases, shown, checkout, field):
-    """A purchase of another customer, or card where no customer is named, is refused as another bill."""
-    purchases.append({**OTHER, "payment_time": "2026-11-25 10:00:00", **shown})
-    place = evolve(CHECKOUT, **checkout)
-    if field is None:
-        assert (await resend_purchase(client, checkout=place, bill=FINAL)).purchase_id == "1"
-    else:
-        with pytest.raises(ConflictError) as caught:
-            await resend_purchase(client, checkout=place, bill=FINAL)
-        assert caught.value.fields == (field,)
-    assert not server.sent(SEND)
-
-
-async def test_another_bill_after_a_lost_answer_leaves_it_unknown(client, server, purchases):
-    """After a lost answer a purchase of another day says nothing of the bill that was sent."""
+@every("shown", [[], [OTHER_DAY]])
+async def test_a_purchase_that_does_not_show_up_is_never_sent_again(server, shown):
+    """The server may still be busy with it, whatever else has its id: the caller hears of it, and resends later."""
     server.on(SEND, {"purchase_id": "3"})
-    server.on("GET /purchases", lambda sent: listed("purchases", OTHER))
+    server.on("GET /purchases", listed("purchases", *shown))
     server.lose(SEND)
-    with pytest.raises(OutcomeUnknownError):
-        await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert len(server.sent(SEND)) == 1
+    sent = len(server.sent(SEND))
+    async with server.client() as client:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
+    assert "workflows.resend_purchase" in str(caught.value.fix)
+    assert "workflows.resend_purchase" in str(caught.value)
+    assert "an outbox (client.outbox)" in str(caught.value)
+    assert len(server.sent(SEND)) == sent + 1
+
+
+JANE = {"customer_id": "jane", "card_number": None}
+#: The purchases that the server shows, the place of the bill, and what is found: a purchase, other fields, or nothing.
+RESENT = [
+    ([{**SAME, "external_purchase_id": "39475"}, {**SAME, "store_id": "elsewhere"}], {}, "nothing"),
+    ([OTHER_DAY], {}, ("payment_time",)),
+    ([OTHER_DAY, {**SAME, "purchase_id": "2"}], {}, "2"),
+    ([{**SAME, "card_number": "2000"}], {}, ("card_number",)),
+    ([{**SAME, "customer_id": "john"}], JANE, ("customer_id",)),
+    ([{**SAME, "customer_id": "JANE", "card_number": "2000"}], {"customer_id": "jane"}, "1"),
+    ([{**SAME, "card_number": ""}], {}, "1"),
+    ([{**SAME, "customer_id": "john"}], {"card_number": None}, "1"),
+]
+
+
+@every("shown, place, result", RESENT)
+async def test_a_resent_bill_is_sent_unless_it_is_there(server, shown, place, result):
+    """A purchase of this bill is returned; another bill with its id, or of another customer, is a conflict."""
+    server.on("GET /purchases", listed("purchases", *shown))
+    server.on(SEND, {"purchase_id": "sent"})
+    bill, sent = {"checkout": evolve(CHECKOUT, **place), "bill": FINAL}, len(server.sent(SEND))
+    async with server.client() as client:
+        if isinstance(result, tuple):
+            with pytest.raises(ConflictError) as caught:
+                await resend_purchase(client, **bill)
+            assert caught.value.fields == result
+        else:
+            purchase = await resend_purchase(client, **bill)
+            is_there = result != "nothing"
+            assert (purchase.purchase_id, purchase.was_there) == (result if is_there else "sent", is_there)
+    assert len(server.sent(SEND)) == sent + (result == "nothing")
 
 
 async def test_a_refused_bill_is_the_servers_refusal(client, server, purchases):
@@ -223,10 +206,6 @@ async def test_a_cancellation_is_the_same_bill_under_its_own_id(client, server, 
     first, second = server.sent(SEND)
     different = {"canceled": True, "bill_id": "C39475X", "bill_number": "39475X"}
     assert second == {**first, "bill": {**first["bill"], **different}}
-
-
-async def test_a_cancellation_cannot_be_cancelled(client):
-    """The bill that cancels is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match="cancellation itself"):
         await cancel_purchase(client, checkout=CHECKOUT, bill=canceled_bill(FINAL))
 
