@@ -159,6 +159,12 @@ async def test_more_than_a_page_is_read_to_its_end(client, server):
     assert await find_customer(client, **IDS) == "jane"
 
 
+async def test_a_dropped_filter_finds_no_stranger(client, records):
+    """Records that the server should not have answered with are not taken for the customer's."""
+    records += [record("john", external_id="8"), record("jim", source="elsewhere")]
+    assert await find_customer(client, **IDS) is None
+
+
 async def test_an_unknown_customer_is_created_with_the_source(client, server, creating):
     """The new customer carries the external id, so that the next run finds it."""
     assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="new", created=True)
