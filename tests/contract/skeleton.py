@@ -1,12 +1,10 @@
-"""The code to begin an operation with: a declared method, and the models that are not there yet."""
+"""The code to begin an operation with: a declared method, and the models that are not there yet; to be formatted."""
 
 from __future__ import annotations
 
 import keyword
 import re
 from collections.abc import Iterator
-
-from attrs import evolve
 
 from tests.contract.deviations import SEVERAL
 from tests.contract.facts import PAGING, Facts, Operation, Schema, Value
@@ -25,7 +23,7 @@ _INTERFACES = {"enterprise": "ENTERPRISE_ONLY", "customer": "CUSTOMER_ONLY"}
 def skeleton(facts: Facts, operation_id: str) -> str:
     """Return the method of an operation, then the classes of its schemas that the SDK lacks."""
     operation = facts.operations[operation_id]
-    parts = [_method(facts, operation), *_inline(facts, operation)]
+    parts = [_method(facts, operation)]
     if operation.answer.kind == "fields" and len(operation.answer.fields) > 1 and operation_id not in ANSWERS:
         answer = Schema(name=_answer_name(operation), fields=operation.answer.fields)
         parts.append(_model(facts, answer))
@@ -36,15 +34,6 @@ def skeleton(facts: Facts, operation_id: str) -> str:
     if operation.verb == "PUT":
         parts += [_changes(facts, facts.schemas[name]) for name in sent if not _exists(f"{class_name(name)}Changes")]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
-
-
-def _inline(facts: Facts, operation: Operation) -> Iterator[str]:
-    """Yield the input of an object that the body holds and that has no name."""
-    for value in operation.body:
-        inner = [one for one in operation.body if one.name.startswith(f"{value.name}.")]
-        if inner and "." not in value.name:
-            fields = tuple(evolve(one, name=one.name.removeprefix(f"{value.name}.")) for one in inner)
-            yield _input(facts, Schema(name=operation.operation_id, fields=fields))
 
 
 def _exists(name: str) -> bool:
@@ -69,15 +58,14 @@ def _closure(facts: Facts, types: list[str], *, written: bool) -> list[str]:
 
 def _method(facts: Facts, operation: Operation) -> str:
     lists = operation.answer.kind == "list"
-    arguments = ["self", *_arguments(facts, operation)]
-    line = f"{'' if lists else 'async '}def {_name(operation)}({', '.join(arguments)}) -> {_result(facts, operation)}:"
-    if len(line) > 112:
-        line = f"{line[: line.index('(')]}(\n    " + ",\n    ".join(arguments) + f",\n) -> {_result(facts, operation)}:"
-    return "\n".join(f"    {one}" if one else "" for one in [
-        *_decorator(facts, operation).splitlines(),
-        *line.splitlines(),
-        *_docstring(operation).splitlines(),
-    ])  # fmt: skip
+    arguments = ", ".join(["self", *_arguments(facts, operation)])
+    only = {"enterprise": " Enterprise API only.", "customer": " Customer API only."}.get(operation.interface, "")
+    lines = [
+        _decorator(facts, operation),
+        f"{'' if lists else 'async '}def {_name(operation)}({arguments}) -> {_result(facts, operation)}:",
+        f'    """TODO (`{operation.verb} {operation.path}`).{only}"""',
+    ]
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _decorator(facts: Facts, operation: Operation) -> str:
@@ -99,8 +87,7 @@ def _decorator(facts: Facts, operation: Operation) -> str:
     if operation.verb == "POST" and answer.kind != "list" and _only_reads(operation):
         words.append("safe_to_repeat=True")
     name = "lists" if answer.kind == "list" else _DECORATORS[operation.verb]
-    line = f"@{name}({', '.join(words)})"
-    return line if len(line) <= 112 else f"@{name}(\n    " + ",\n    ".join(words) + ",\n)"
+    return f"@{name}({', '.join(words)})"
 
 
 def _only_reads(operation: Operation) -> bool:
@@ -153,8 +140,6 @@ def _argument(facts: Facts, value: Value, operation: Operation) -> str:
     if value.name in SEVERAL.get(operation.operation_id, ()):
         return "str | Sequence[str]"
     kinds = [_kind(facts, option, suffix="Input", listed="Sequence[{}]") for option in value.type.split("|")]
-    if any(one.name.startswith(f"{value.name}.") for one in operation.body):
-        kinds = [f"{class_name(operation.operation_id)}Input"]
     return " | ".join(dict.fromkeys(kinds))
 
 
@@ -186,29 +171,6 @@ def _answer_name(operation: Operation) -> str:
     return class_name(re.sub(r"^(get|post|put|delete)", "", operation.operation_id))
 
 
-def _docstring(operation: Operation) -> str:
-    only = {"enterprise": " Enterprise API only.", "customer": " Customer API only."}.get(operation.interface, "")
-    title = f"(`{operation.verb} {operation.path}`).{only}"
-    values = [
-        value
-        for value in (*operation.query, *operation.body)
-        if "." not in value.name and not (operation.paged and value.name in PAGING)
-    ]
-    if not values:
-        return f'    """TODO {title}"""'
-    lines = [
-        f'    """TODO {title}',
-        "",
-        "    Args:",
-        *(f"        {value.name}: TODO{_values(value)}." for value in values),
-    ]
-    return "\n".join([*lines, '    """'])
-
-
-def _values(value: Value) -> str:
-    return f"; one of {', '.join(map(repr, value.enum))}" if value.enum else ""
-
-
 def _model(facts: Facts, schema: Schema) -> str:
     lines = ["@frozen(kw_only=True, repr=False)", f"class {class_name(schema.name)}(Model):", '    """TODO."""', ""]
     for value in _named(schema):
@@ -227,7 +189,7 @@ def _model(facts: Facts, schema: Schema) -> str:
             f"    {_safe(value.name)}: {kind} = "
             + (f"field(default={default}, metadata=READ_ONLY)" if only else default)
         )
-        lines.append(f'    """TODO{_values(value)}."""')
+        lines.append('    """TODO."""')
     return "\n".join(lines)
 
 
@@ -240,12 +202,7 @@ def _field_type(facts: Facts, value: Value) -> str:
 
 def _input(facts: Facts, schema: Schema) -> str:
     name = class_name(schema.name)
-    lines = [
-        "@frozen(kw_only=True, repr=False)",
-        f"class {name}Input(Input, reads={name}):",
-        f'    """TODO; the fields are those of `{name}`."""',
-    ]
-    lines.append("")
+    lines = ["@frozen(kw_only=True, repr=False)", f"class {name}Input(Input, reads={name}):", '    """TODO."""', ""]
     for value in sorted(writable(facts, schema), key=lambda one: not one.required):
         kind = _written_type(facts, value, "Input")
         lines.append(f"    {_safe(value.name)}: {kind}" + ("" if value.required else " | Unset | None = UNSET"))
@@ -255,11 +212,8 @@ def _input(facts: Facts, schema: Schema) -> str:
 def _changes(facts: Facts, schema: Schema) -> str:
     name = f"{class_name(schema.name)}Changes"
     fields = [(value.name, f"{_written_type(facts, value, 'Changes')} | None") for value in writable(facts, schema)]
-    if any(keyword.iskeyword(field) for field, _ in fields):
-        inside = ", ".join(f'"{field}": {kind}' for field, kind in fields)
-        return f'{name} = TypedDict("{name}", {{{inside}}}, total=False)\n"""TODO."""'
     lines = [f"class {name}(TypedDict, total=False):", '    """TODO."""', ""]
-    return "\n".join([*lines, *(f"    {field}: {kind}" for field, kind in fields)])
+    return "\n".join([*lines, *(f"    {_safe(field)}: {kind}" for field, kind in fields)])
 
 
 def _written_type(facts: Facts, value: Value, suffix: str) -> str:
