@@ -58,7 +58,7 @@ class PartKind(ABC):
         Args:
             family: the family that it is written to.
             record_id: the record that it belongs to; `None` for one that is not created yet.
-            found: what its key finds.
+            looked_up: the records that its key finds.
         """
 
     def looked_up_in(self, owner: Family, record_id: str) -> Family:

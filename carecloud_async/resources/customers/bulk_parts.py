@@ -44,7 +44,7 @@ _CARD_NUMBER: Final = Key(name="card_number", filter="card_number_list", many=Tr
 
 
 class _ExternalIds(PartKind):
-    """The id of a known customer in another system; found are the customers who have it."""
+    """The id of a known customer in another system; what is looked up are the customers who have it."""
 
     name: ClassVar[str] = "external_id"
     key: ClassVar[Key] = _EXTERNAL_ID
@@ -63,12 +63,12 @@ class _ExternalIds(PartKind):
         return owner
 
     def decide(
-        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], looked_up: Sequence[bytes]
     ) -> RowResult | Plan:
         """See `PartKind.decide`."""
-        if _is_held(found, record_id):
+        if _is_held(looked_up, record_id):
             return RowResult(outcome=Outcome.UNCHANGED)
-        if found:
+        if looked_up:
             return RowResult(outcome=Outcome.CONFLICT, reasons=(_ID_TAKEN,))
         return Plan(kind="create", body=dict(values), changed=(self.name,))
 
@@ -89,19 +89,19 @@ class _Cards(PartKind):
         return Cards(owner.caller)._as_family()
 
     def decide(
-        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], looked_up: Sequence[bytes]
     ) -> RowResult | Plan:
         """See `PartKind.decide`."""
-        if _is_held(found, record_id):
+        if _is_held(looked_up, record_id):
             return RowResult(outcome=Outcome.UNCHANGED)
-        free = next((card for card in found if not msgspec.json.decode(card).get("customer_id")), None)
+        free = next((card for card in looked_up if not msgspec.json.decode(card).get("customer_id")), None)
         if free is not None and same_id(value_at(msgspec.json.decode(free), "state"), BlockableState.BLOCKED.value):
             return RowResult(outcome=Outcome.CONFLICT, reasons=(_CARD_BLOCKED,))
         if free is not None:
             body = family.merge(free, {"customer_id": record_id or "new"}).body
             card_id = family.facts.id_of(msgspec.json.decode(free))
             return Plan(kind="update", body=body, record_id=card_id, changed=(self.name,), is_new=False)
-        if found:
+        if looked_up:
             return RowResult(outcome=Outcome.CONFLICT, reasons=(_CARD_TAKEN,))
         if not values.get("card_type_id"):
             return refused(_CARD_WITHOUT_TYPE)
@@ -109,7 +109,7 @@ class _Cards(PartKind):
 
 
 class _Properties(PartKind):
-    """The value of a property; found are the customer's records of it."""
+    """The value of a property; what is looked up are the customer's records of it."""
 
     name: ClassVar[str] = "property"
     key: ClassVar[Key] = Key(name="property_id")
@@ -134,16 +134,17 @@ class _Properties(PartKind):
         return name
 
     def decide(
-        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], looked_up: Sequence[bytes]
     ) -> RowResult | Plan:
         """See `PartKind.decide`."""
         ((name, value),) = values.items()
         body = {"property_id": name.removeprefix(PROPERTY), "property_value": value}
-        if not found:
+        if not looked_up:
             return Plan(kind="create", body=body, changed=(name,))
-        if len(found) > 1:
-            return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{name}: {len(found)} records have this property",))
-        record = msgspec.json.decode(found[0])
+        if len(looked_up) > 1:
+            reason = f"{name}: {len(looked_up)} records have this property"
+            return RowResult(outcome=Outcome.CONFLICT, reasons=(reason,))
+        record = msgspec.json.decode(looked_up[0])
         if _is_same_property(record.get("property_value"), value):
             return RowResult(outcome=Outcome.UNCHANGED)
         put = {"property_record": body}
