@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any, Final
 
+import attrs
 import msgspec
 from attrs import frozen
 
@@ -31,6 +32,7 @@ __all__ = [
     "has_value",
     "is_same_amount",
     "is_same_value",
+    "kinds_of",
     "known_elements",
     "only_fields",
     "value_at",
@@ -54,7 +56,7 @@ def changed_fields(record: Any, changes: Mapping[str, Any], model: Any, prefix: 
         prefix: put before the names.
     """
     changed = []
-    kinds = {} if model is None else _kinds_of(model)
+    kinds = {} if model is None else kinds_of(model)
     for name, value in changes.items():
         now, kind = record.get(name) if isinstance(record, Mapping) else None, kinds.get(name, _UNKNOWN)
         if kind.is_any:
@@ -77,11 +79,13 @@ class _Kind:
         is_any: whether it may be a value of any kind.
         model: the class of its object; `None` if it holds none.
         element: the class of the objects in its list; `None` if it holds no list of objects.
+        is_required: whether a new object needs it.
     """
 
     is_any: bool = False
     model: Any = None
     element: Any = None
+    is_required: bool = False
 
 
 #: A field that the SDK does not know.
@@ -89,18 +93,19 @@ _UNKNOWN: Final = _Kind()
 
 
 @typed_cache
-def _kinds_of(model: Any) -> Mapping[str, _Kind]:
+def kinds_of(model: Any) -> Mapping[str, _Kind]:
     """Return the kinds of a model's fields: found once, since types are slow to take apart."""
-    return {name: _kind_of(core) for name, core in core_types(model).items()}
-
-
-def _kind_of(core: Any) -> _Kind:
-    element = core_type(element_type(core))
-    return _Kind(
-        is_any=core is Any or (typing.get_origin(core) is typing.Union and Any in typing.get_args(core)),
-        model=core if is_model(core) else None,
-        element=element if is_model(element) else None,
-    )
+    names, kinds = api_names(model), {}
+    required = {names[field.name] for field in attrs.fields(model) if field.default is attrs.NOTHING}
+    for name, core in core_types(model).items():
+        element = core_type(element_type(core))
+        kinds[name] = _Kind(
+            is_any=core is Any or (typing.get_origin(core) is typing.Union and Any in typing.get_args(core)),
+            model=core if is_model(core) else None,
+            element=element if is_model(element) else None,
+            is_required=name in required,
+        )
+    return kinds
 
 
 def only_fields(changes: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, Any]:
@@ -124,7 +129,7 @@ def known_elements(record: Any, model: Any) -> Any:
     if not isinstance(record, Mapping):
         return record
     made = dict(record)
-    for name, kind in _kinds_of(model).items():
+    for name, kind in kinds_of(model).items():
         if name not in made:
             continue
         if kind.model is not None:

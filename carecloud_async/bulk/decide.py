@@ -7,19 +7,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import attrs
 import msgspec
 
-from carecloud_async._base.codec.fields import (
-    api_names,
-    core_type,
-    core_types,
-    element_type,
-    field_types,
-    is_model,
-    typed_cache,
-)
-from carecloud_async.bulk.compare import as_text, digests, drop_if_equal, has_value, value_at
+from carecloud_async._base.codec.fields import typed_cache
+from carecloud_async.bulk.compare import as_text, digests, drop_if_equal, has_value, kinds_of, value_at
 from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -169,44 +160,29 @@ def _is_newer(last_change: Any, than: str) -> bool:
 def missing_fields(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
     """List the required fields that a new record lacks."""
     missing = []
-    for name, is_required, inner in _required_fields(model):
+    for name, kind in _kinds_with_required(model):
         value = values.get(name)
-        if is_required and value is None:
-            missing += [f"{prefix}{name}"] if inner is None else missing_fields({}, inner, f"{prefix}{name}.")
-        elif inner is not None and isinstance(value, Mapping):
-            missing += missing_fields(value, inner, f"{prefix}{name}.")
-    for name, element in _element_models(model):
-        items = values.get(name)
-        for number, item in enumerate(items if isinstance(items, (list, tuple)) else (), 1):
-            if item is None or isinstance(item, Mapping):  # another kind of value is a fault of its row already
-                missing += missing_fields(item or {}, element, f"{prefix}{name}: item {number}: ")
+        if kind.is_required and value is None:
+            missing += [f"{prefix}{name}"] if kind.model is None else missing_fields({}, kind.model, f"{prefix}{name}.")
+        elif kind.model is not None and isinstance(value, Mapping):
+            missing += missing_fields(value, kind.model, f"{prefix}{name}.")
+        elif kind.element is not None:
+            for number, item in enumerate(value if isinstance(value, (list, tuple)) else (), 1):
+                if item is None or isinstance(item, Mapping):  # another kind of value is a fault of its row already
+                    missing += missing_fields(item or {}, kind.element, f"{prefix}{name}: item {number}: ")
     return missing
 
 
 @typed_cache
-def _element_models(model: Any) -> tuple[tuple[str, Any], ...]:
-    """Return the lists of objects of a model: name, and the model of the objects."""
-    elements = {name: core_type(element_type(core)) for name, core in core_types(model).items()}
-    return tuple((name, element) for name, element in elements.items() if is_model(element))
-
-
-@typed_cache
-def _required_fields(model: Any) -> tuple[tuple[str, bool, Any], ...]:
-    """Return the required fields and the objects of a model: name, whether it is required, and the object's model."""
-    names, types = api_names(model), field_types(model)
-    required = []
-    for field in attrs.fields(model):
-        core = core_type(types[field.name])
-        inner = core if is_model(core) else None
-        is_required = field.default is attrs.NOTHING
-        if is_required or inner is not None:
-            required.append((names[field.name], is_required, inner))
-    return tuple(required)
+def _kinds_with_required(model: Any) -> Sequence[tuple[str, Any]]:
+    """Return the fields of a model that are required, or may have required fields in them."""
+    kinds = kinds_of(model).items()
+    return [(name, kind) for name, kind in kinds if kind.is_required or kind.model or kind.element]
 
 
 def _required(record: Mapping[str, Any], model: Any) -> dict[str, Any]:
     """Return the fields of a record that the batch endpoint requires in every row."""
-    required = [name for name, is_required, _ in _required_fields(model) if is_required]
+    required = [name for name, kind in kinds_of(model).items() if kind.is_required]
     return {name: record[name] for name in required if record.get(name) is not None}
 
 

@@ -36,13 +36,9 @@ from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
+    CareCloudError,
     ConfigurationError,
-    OutcomeUnknownError,
     PermissionDeniedError,
-    RateLimitError,
-    ResponseError,
-    ServerError,
-    TransportError,
 )
 from carecloud_async.fixes import ALLOW_EMPTY, ALLOW_SHRINK, ALLOW_UNREADABLE, Fix
 
@@ -57,8 +53,6 @@ _TOGETHER: Final = 450
 _PASSES, _READINGS = 4, 3
 #: Seconds before what failed is sent again: first, then doubling.
 _PAUSE: Final = 2.0
-#: Errors that may be temporary. Others are about the client, or about one customer.
-_TRANSIENT: Final = (OutcomeUnknownError, TransportError, ResponseError, ServerError, RateLimitError)
 
 
 @frozen(kw_only=True)
@@ -329,11 +323,11 @@ class _Sync:
         async def send(customer_id: str) -> None:
             try:
                 await call(self._spelled[customer_id])
-            except _TRANSIENT:
-                return  # the members that are read next show whether it took effect
-            except (AuthenticationError, PermissionDeniedError):
-                raise
-            except ApiError as error:
+            except CareCloudError as error:
+                if error.is_retryable or error.may_have_happened:
+                    return  # the members that are read next show whether it took effect
+                if not isinstance(error, ApiError) or isinstance(error, (AuthenticationError, PermissionDeniedError)):
+                    raise
                 reasons = dict.fromkeys(param.reason for param in error.invalid_params)
                 self._refused[customer_id] = ", ".join(reasons) or f"status {error.status}"
 

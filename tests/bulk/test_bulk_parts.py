@@ -123,6 +123,24 @@ async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path):
     ]
 
 
+async def test_parts_are_written_in_their_order(sandbox):
+    """A row's property is written after its card: a row whose card the server refuses has none."""
+    property_id = properties_of_texts(sandbox)[0]
+    refused, written = (
+        {**row, "card_number": f"777{number}", f"property.{property_id}": "5"} for number, row in enumerate(people(2))
+    )
+    writes = ("POST /cards", "POST /customers/{customer_id}/property-records")
+    async with connect(sandbox) as client:
+        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        sandbox.faults.add(writes[0], status=400)
+        report = await client.customers.bulk_write([refused], match="email", defaults=defaults)
+        assert (counts(report), sandbox.count(writes[1])) == ({"refused": 1}, 0)
+        sandbox.forget_requests()
+        report = await client.customers.bulk_write([written], match="email", defaults=defaults)
+    assert counts(report) == {"created": 1}
+    assert [request.name for request in sandbox.requests if request.name in writes] == [*writes]
+
+
 async def test_requests_for_cards_are_counted(sandbox):
     """The report counts the requests for cards; many cards share a look-up, and rows that have theirs need no other."""
     async with connect(sandbox) as client:
