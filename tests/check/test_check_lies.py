@@ -114,6 +114,7 @@ LIES = {
     "equal times": (last_change(lambda *_: "2026-01-01 00:00:00"), "not known sort"),
     "sorted by change in one direction": (one_way(), "problem sort"),
     # Tokens and logins
+    "a second login is refused": (once(logins, says(403, ERROR), after=1), "not known second_login"),
     "a login ends the token before it": (only_last_token(), "warning second_login"),
     # Empty lists and filters
     "204 for an empty list": (when(finds_nothing, says(204)), "problem empty_list"),
@@ -201,7 +202,6 @@ VARIANTS = {
     "no last_change": (without("last_change"), "warning change_times, not known sort"),
     "null for the first": (last_change(lambda time, index: str(time) if index else None), ""),
     "the project's offset": (last_change(lambda time, _: time.replace(tzinfo=PRAGUE).isoformat()), ""),
-    "a second login is refused": (once(logins, says(403, ERROR), after=1), "not known second_login"),
     "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), "warning filters"),
     "a customer that does not exist is refused": (
         when(with_param("customer_id"), says(400, ERROR)),

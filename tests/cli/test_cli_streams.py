@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -180,23 +179,3 @@ def test_sigterm_belongs_to_others_afterwards():
     with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-@posix
-def test_a_port_that_does_not_answer(carecloud, project, monkeypatch):
-    """A connection that cannot be made is reported as such, with what to check, not as a slow page."""
-    from carecloud_async import RetryPolicy, Timeout
-    from carecloud_async.cli import connect
-
-    monkeypatch.setattr(connect, "_INTERACTIVE_RETRY", RetryPolicy(attempts=2, base=0.01))
-    monkeypatch.setattr(connect, "_INTERACTIVE_TIMEOUT", Timeout(connect=0.2))
-    with socket.socket() as silent, socket.socket() as first, socket.socket() as second:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(0)
-        for waiting in (first, second):  # they fill the backlog: the next handshake gets no answer
-            waiting.setblocking(False)
-            waiting.connect_ex(silent.getsockname())
-        refused = carecloud("login", "--project-url", f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert refused.code == 1
-    assert "no connection in time" in refused.line
-    assert "check --project-url (CARECLOUD_PROJECT_URL), the port" in refused.line
