@@ -96,9 +96,9 @@ def test_each_value_becomes_what_was_meant(field):
     # Exact pages are read by msgspec, and a misfit beside the value must not change it.
     beside = read([{field: value, "unused": 1, **misfit(field)} for value in given_values], Sample)
     for value, wanted, *got in zip(given_values, expected, records, beside, strict=True):
-        for one in got:
-            found = getattr(one, field)
-            assert (type(found), found) == (type(wanted), wanted), value
+        for record in got:
+            result = getattr(record, field)
+            assert (type(result), result) == (type(wanted), wanted), value
 
 
 def misfit(field):
@@ -122,17 +122,17 @@ def test_a_list_of_objects_is_never_none(value):
 def test_a_list_sent_as_an_object():
     """PHP sends a list with gaps as an object, whose values are read, and an empty object as `[]`."""
     person = {"consents": {"0": {"consent_id": "a"}, "7": {}}, "agreement": {"custom_agreements": [[], None]}}
-    (found,) = read([person], PersonalInformation)
-    assert found.consents == (Consent(consent_id="a"), Consent())
-    assert found.agreement.custom_agreements == (CustomAgreement(),)
+    (got,) = read([person], PersonalInformation)
+    assert got.consents == (Consent(consent_id="a"), Consent())
+    assert got.agreement.custom_agreements == (CustomAgreement(),)
     assert read([{"user_id": "u", "user_role_ids": {"0": "a", "2": 5}}], User)[0].user_role_ids == ("a", "5")
 
 
 def test_open_values_are_kept():
     """A property's value stays as it is, whatever its kind, and so does a number that no enum knows yet."""
     values = ["x", 1, 1.5, True, None, [1, "a"], {"a": []}]
-    found = read([{"property_record_id": 1, "property_value": value} for value in values], PropertyRecord)
-    assert [one.property_value for one in found] == values
+    got = read([{"property_record_id": 1, "property_value": value} for value in values], PropertyRecord)
+    assert [record.property_value for record in got] == values
     assert read([{"customer_id": 5, "state": 17}], Customer)[0].state == 17
 
 
@@ -154,13 +154,13 @@ def test_one_warning_per_field(caplog):
         assert caplog.records == []  # empty texts, nulls and numbers for texts are usual
         read(records, WarnsOnce)
     assert caught == []
-    found = [one for one in caplog.records if one.name == "carecloud_async.codec"]
-    assert sorted(one.getMessage() for one in found) == [
+    got = [record for record in caplog.records if record.name == "carecloud_async.codec"]
+    assert sorted(record.getMessage() for record in got) == [
         "WarnsOnce.day: zero date, read as None (reported once)",
         "WarnsOnce.moment: a timestamp with an offset, which is dropped: project-local times have none (reported once)",
         "WarnsOnce.number: not a whole number, read as None (reported once)",
     ]
-    assert {one.levelno for one in found} == {logging.WARNING}
+    assert {record.levelno for record in got} == {logging.WARNING}
 
 
 def test_python_values_are_taken_too():
@@ -222,17 +222,17 @@ def test_an_exact_record_is_the_same_beside_a_misfit(record):
 def test_any_record_of_any_family_arrives(case):
     """However untidy the records of an answer, each is read, and written as JSON it is read as the same record."""
     model, records = case
-    found = read(records, model)
-    assert [type(one) for one in found] == [model] * len(records)
-    assert all(type(one.to_dict()) is dict for one in found)
+    got = read(records, model)
+    assert [type(record) for record in got] == [model] * len(records)
+    assert all(type(record.to_dict()) is dict for record in got)
 
 
 def test_a_model_with_required_fields_is_read_without_them():
     """The id of a record that lacks it is an empty text, with one warning, so that its page is not lost."""
     for model in READ_MODELS:
-        needed = [one.name for one in attrs.fields(model) if one.default is attrs.NOTHING]
-        (found,) = read([{}], model)
-        assert [getattr(found, name) for name in needed] == [""] * len(needed)
+        needed = [record.name for record in attrs.fields(model) if record.default is attrs.NOTHING]
+        (got,) = read([{}], model)
+        assert [getattr(got, name) for name in needed] == [""] * len(needed)
 
 
 def test_the_login_of_the_quickstart_arrives():

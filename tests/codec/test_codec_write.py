@@ -88,7 +88,7 @@ def test_days_of_a_birthdate():
     """A datetime is its day, and `DD.MM.YYYY` is `YYYY-MM-DD`; other text is the server's to judge."""
     days = [datetime(1985, 2, 12, 5), "12.02.1985", "12.2.1985", "30.02.1985", "985-02-12"]  # noqa: DTZ001
     people = [PersonalInformationInput(language_id="cs", birthdate=day) for day in days]
-    written = [one["birthdate"] for one in json.loads(sent(people))]
+    written = [record["birthdate"] for record in json.loads(sent(people))]
     assert written == ["1985-02-12", "1985-02-12", "12.2.1985", "30.02.1985", "985-02-12"]
 
 

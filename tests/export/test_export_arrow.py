@@ -69,14 +69,14 @@ records = st.fixed_dictionaries(
 )
 
 
-def lines_of(found):
-    return [json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") for record in found]
+def lines_of(batch):
+    return [json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") for record in batch]
 
 
 @given(st.lists(records, min_size=1, max_size=3), st.sampled_from(TIMESTAMPS))
-def test_both_ways_agree(found, timestamps):
+def test_both_ways_agree(batch, timestamps):
     """Values that pyarrow's reader accepts are read by the tolerant rules with the same result."""
-    lines = lines_of(found)
+    lines = lines_of(batch)
     made = encoder(timestamps=timestamps)
     fast = read_together(made, lines)
     if fast is not None:
@@ -85,9 +85,9 @@ def test_both_ways_agree(found, timestamps):
 
 
 @given(st.lists(records, min_size=1, max_size=6))
-def test_a_mixed_batch_is_what_its_records_are_alone(found):
+def test_a_mixed_batch_is_what_its_records_are_alone(batch):
     """Tidy and untidy records of one batch become the same rows as each alone, in their order, and count the same."""
-    lines = lines_of(found)
+    lines = lines_of(batch)
     together, alone = encoder(), encoder()
     table = together.encode(lines)
     assert table.schema == together.schema
@@ -177,7 +177,7 @@ def test_timestamps_are_utc(local, utc, extra):
     assert str(table.schema.field("last_change").type) == "timestamp[us, tz=UTC]"
     assert table.column("last_change").to_pylist() == [utc]
     inner = table.column("personal_information").to_pylist()[0]["consents"]
-    assert [one["last_change"] for one in inner] == [utc, None]
+    assert [consent["last_change"] for consent in inner] == [utc, None]
     naive = encoder(timestamps="project").encode(lines_of([record]))
     assert naive.column("last_change").to_pylist() == [datetime.fromisoformat(local)]
 

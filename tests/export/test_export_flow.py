@@ -33,12 +33,12 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
         await client.customers.list(count=30).export(
             tmp_path / "c.csv", on_progress=told.append if kind == "sync" else later
         )
-    reading = [one for one in told if one.stage == "reading"]
+    reading = [step for step in told if step.stage == "reading"]
     assert len(reading) >= 10
-    assert [one.records for one in reading] == sorted(one.records for one in reading)
+    assert [step.records for step in reading] == sorted(step.records for step in reading)
     assert (reading[-1].records, reading[-1].total, reading[-1].requests) == (300, 300, 12)
     assert reading[-1].remaining == 0
-    assert any(one.remaining for one in reading)
+    assert any(step.remaining for step in reading)
     assert reading[-1].rate > 0
     assert told[-1].stage == "writing"
 

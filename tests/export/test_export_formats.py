@@ -46,8 +46,8 @@ async def export(sandbox, path, **more):
         return await client.customers.list(count=50).export(path, **more)
 
 
-def emails(found):
-    return [(one["personal_information"] or {}).get("email") for one in found]
+def emails(rows):
+    return [(record["personal_information"] or {}).get("email") for record in rows]
 
 
 async def test_csv_is_read_back_by_others(sandbox, tmp_path):
@@ -59,7 +59,9 @@ async def test_csv_is_read_back_by_others(sandbox, tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == report.records == len(expected)
     assert [row["customer_id"] for row in rows] == ids(tmp_path / "c.jsonl")
-    assert [row["personal_information.email"] or None for row in rows] == [one or None for one in emails(expected)]
+    assert [row["personal_information.email"] or None for row in rows] == [
+        record or None for record in emails(expected)
+    ]
     assert {row["personal_information.last_name"] for row in rows} >= {NASTY}
     odd = next(row for row in rows if row["personal_information.last_name"] == NASTY)
     assert odd["personal_information.loyalty.tier"] == "3"
@@ -74,17 +76,17 @@ async def test_parquet_has_real_types(sandbox, tmp_path):
     table = pq.read_table(tmp_path / "c.parquet")
     assert table.column("customer_id").to_pylist() == ids(tmp_path / "c.jsonl")
     people = table.column("personal_information").to_pylist()
-    assert [one and one["email"] for one in people] == emails(expected)
+    assert [record and record["email"] for record in people] == emails(expected)
     assert str(table.schema.field("last_change").type) == "timestamp[us, tz=UTC]"
     assert table.schema.names[-1] == "unknown_fields"
     unknown = [json.loads(text) for text in table.column("unknown_fields").to_pylist() if text]
     assert {"personal_information": {"loyalty": {"tier": 3}}, "tags": [{"k": 1}, {"k": 2, "z": "x"}]} in unknown
     changes = dict(zip(ids(tmp_path / "c.jsonl"), table.column("last_change").to_pylist(), strict=True))
-    for one in expected:
-        text = one.get("last_change")
+    for record in expected:
+        text = record.get("last_change")
         if isinstance(text, str) and text > "1":
             local = datetime.datetime.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo("Europe/Prague"))
-            assert changes[one["customer_id"]] == local.astimezone(datetime.UTC)
+            assert changes[record["customer_id"]] == local.astimezone(datetime.UTC)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.zst", "jsonl.gz", *variants("csv.gz", "jsonl.zst"), "parquet"])
@@ -98,8 +100,8 @@ async def test_duckdb_reads_each_format(sandbox, tmp_path, suffix):
         "jsonl": f"read_json('{path}', columns={{customer_id: 'VARCHAR'}})",
         "parquet": f"(select customer_id from '{path}' where typeof(last_change) = 'TIMESTAMP WITH TIME ZONE')",
     }
-    found = duckdb.sql(f"select customer_id from {readers[suffix.partition('.')[0]]}").fetchall()
-    assert [row[0] for row in found] == ids(tmp_path / "c.jsonl")
+    rows = duckdb.sql(f"select customer_id from {readers[suffix.partition('.')[0]]}").fetchall()
+    assert [row[0] for row in rows] == ids(tmp_path / "c.jsonl")
 
 
 def test_parquet_is_written_in_row_groups(tmp_path):
@@ -194,7 +196,7 @@ async def test_a_sink_of_ones_own(sandbox, tmp_path):
     await export(sandbox, tmp_path / "c.names.gz")
     text = (tmp_path / "c.names").read_bytes()
     assert text == gzip.decompress((tmp_path / "c.names.gz").read_bytes())
-    assert text.splitlines() == [one.encode() for one in sorted(sandbox.customers.ids())] + [b"end"]
+    assert text.splitlines() == [record.encode() for record in sorted(sandbox.customers.ids())] + [b"end"]
 
     class Broken(Names):
         def close(self):
@@ -303,10 +305,10 @@ async def test_numbers_of_unknown_fields_keep_their_digits(tmp_path, damage):
             tmp_path / "c.jsonl", fields=["customer_id", "new"], allow_unknown=True
         )
         await client.customers.list(count=10).export(tmp_path / "c.parquet", fields=["customer_id", "unknown_fields"])
-        raw = [one async for one in client.customers.list(count=10).raw()]
+        raw = [item async for item in client.customers.list(count=10).raw()]
     assert (tmp_path / "c.jsonl").read_text() == f'{{"customer_id":"1","new":{NUMBERS}}}\n'
-    [found] = pq.read_table(tmp_path / "c.parquet")["unknown_fields"].to_pylist()
-    assert f'"new":{NUMBERS}' in found
+    [rows] = pq.read_table(tmp_path / "c.parquet")["unknown_fields"].to_pylist()
+    assert f'"new":{NUMBERS}' in rows
     assert f'"new":{NUMBERS}'.encode() in raw[0]
 
 
@@ -393,9 +395,10 @@ async def test_lost_values_are_reported(tmp_path):
         sandbox.customers.update(sandbox.customers.id_at(number), person)
     await export(sandbox, tmp_path / "c.jsonl")
     report = await export(sandbox, tmp_path / "c.parquet")
-    sent = [(one.get("personal_information") or {}).get("birthdate") for one in records(tmp_path / "c.jsonl")]
+    sent = [(record.get("personal_information") or {}).get("birthdate") for record in records(tmp_path / "c.jsonl")]
     kept = [
-        one and one["birthdate"] for one in pq.read_table(tmp_path / "c.parquet")["personal_information"].to_pylist()
+        record and record["birthdate"]
+        for record in pq.read_table(tmp_path / "c.parquet")["personal_information"].to_pylist()
     ]
     lost = sum(bool(was and was.strip()) and now is None for was, now in zip(sent, kept, strict=True))
     assert lost >= 5

@@ -25,17 +25,17 @@ RECORDS = st.one_of(
 @example([{"x": "customer_id", "customer_id": "b"}])
 def test_leading_ids_are_those_that_a_decoder_reads(records):
     """Ids read at once equal those read one by one; records of another kind are left to the decoder."""
-    lines = [msgspec.json.encode(one) for one in records]
+    lines = [msgspec.json.encode(record) for record in records]
     decoder = key_decoder("customer_id")
-    found = _leading_ids(lines, "customer_id")
-    if found is not None:
-        assert found == [_identity(decoder, line, "customer_id") for line in lines]
-    plain = all(isinstance(one, dict) and next(iter(one)) == "customer_id" for one in records)
-    if plain and all(isinstance(one["customer_id"], str) and one["customer_id"].isalnum() for one in records):
-        assert found is not None
+    got = _leading_ids(lines, "customer_id")
+    if got is not None:
+        assert got == [_identity(decoder, line, "customer_id") for line in lines]
+    plain = all(isinstance(record, dict) and next(iter(record)) == "customer_id" for record in records)
+    if plain and all(isinstance(record["customer_id"], str) and record["customer_id"].isalnum() for record in records):
+        assert got is not None
 
 
 @given(st.lists(st.text(st.sampled_from("abAB09ßİΣ"), max_size=5), max_size=6))
 def test_folded_ids_are_folded_each(names):
     """Ids compared together without their case are those folded one by one."""
-    assert _casefold(names) == [one.casefold() for one in names]
+    assert _casefold(names) == [name.casefold() for name in names]

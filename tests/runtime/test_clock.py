@@ -7,7 +7,7 @@ import time
 import pytest
 
 from carecloud_async._base.runtime import clock
-from carecloud_async._base.runtime.clock import SystemClock, boot_id
+from carecloud_async._base.runtime.clock import SystemClock
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long the machine slept")
@@ -16,9 +16,3 @@ def test_the_clock_counts_while_the_machine_sleeps(monkeypatch):
     slept, real = 8 * 3600.0, time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda kind: real(kind) + (slept if kind == time.CLOCK_BOOTTIME else 0))
     assert runpy.run_path(clock.__file__)["SystemClock"]().monotonic() - SystemClock().monotonic() >= slept - 1
-
-
-def test_boot_id():
-    """The boot id is the same each time, or there is none."""
-    assert boot_id() == boot_id()
-    assert boot_id() is None or boot_id()

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from carecloud_async._base.runtime.durable_files import (
+    cache_folder,
     claim_folder,
+    config_folder,
     is_private,
     open_own,
     open_private,
     replace_file,
+    state_folder,
     touch_private,
 )
 
@@ -31,7 +34,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeyp
     monkeypatch.setattr(os, failing, refuse)
     with pytest.raises(OSError, match="No space left"):
         replace_file(path, b"new")
-    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("file", b"old")]
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
 
 
 @posix
@@ -98,3 +101,15 @@ def test_a_file_that_goes_while_a_folder_is_claimed(tmp_path, monkeypatch):
     listed = [folder / "gone", folder / "stays"]
     monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
     claim_folder(folder)
+
+
+@pytest.mark.parametrize("folder", [cache_folder, config_folder, state_folder])
+def test_a_user_without_a_home(folder, monkeypatch):
+    """A user number that the system does not know has the root as home, as in a container."""
+
+    def fail():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    assert folder({}).is_relative_to(os.path.abspath(os.sep))
+    assert folder({}).name == "carecloud-async"

@@ -44,13 +44,6 @@ async def test_a_tasks_own_cancellation_comes_out():
         await task
 
 
-async def test_asyncios_timeout_comes_out():
-    """`asyncio.timeout` around it ends as a timeout."""
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await ask(answer_client(), Answering().work, timeout=60)
-
-
 async def test_the_cancellation_of_a_scope_is_caught_by_it():
     """A scope that is cancelled in the moment of the answer ends, and what follows it goes on."""
     with anyio.move_on_after(0.01) as scope:

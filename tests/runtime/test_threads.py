@@ -14,6 +14,7 @@ import pytest
 import carecloud_async
 from carecloud_async._base.runtime.threads import (
     ThreadLimit,
+    ThreadYielder,
     beside,
     close_in_thread,
     run_in_thread,
@@ -206,25 +207,6 @@ async def test_a_closer_that_fails_skips_no_other():
 
 
 @pytest.mark.asyncio
-async def test_a_cancellation_between_two_closers_skips_none():
-    """A `Task.cancel()` while the first closer runs is raised when the second has run."""
-    done, begun, go = [], threading.Event(), threading.Event()
-
-    def first():
-        begun.set()
-        go.wait()
-        done.append(1)
-
-    task = asyncio.create_task(close_in_thread(first, lambda: done.append(2)))
-    await asyncio.to_thread(begun.wait)
-    task.cancel()
-    go.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert done == [1, 2]
-
-
-@pytest.mark.asyncio
 async def test_a_coroutine_that_is_closed_waits_for_its_thread():
     """Closing the coroutine, which cannot await, blocks until the work has ended."""
     work = Work()
@@ -294,3 +276,18 @@ def test_work_beside_a_block_sees_the_context_and_has_ended():
         pass
     with pytest.raises(ValueError, match="block"), beside(fail):
         raise ValueError("block")
+
+
+@pytest.mark.parametrize(
+    ("times", "naps"),
+    [([0.0003 * step for step in range(1, 10)], [0.0009, 0.0018, 0.0027]), ([-4.0, -3.9997], [-4.0])],
+    ids=["one thread", "another thread"],
+)
+def test_long_work_in_a_thread_rests_after_a_fixed_time_of_computing(times, naps):
+    """It rests after 0.7 ms of the thread's own time, and at once where this shows less: in another thread."""
+    time, slept = 5.0, []
+    yielder = ThreadYielder(now=lambda: time, sleep=lambda seconds: slept.append((round(time - 5, 4), seconds > 0)))
+    for step in times:
+        time = 5 + step
+        yielder.rest()
+    assert slept == [(nap, True) for nap in naps]

@@ -1,0 +1,196 @@
+"""Tasks: turns of long computations, jobs at once, and locks by key; nothing is left behind by a cancellation."""
+
+import asyncio
+from functools import partial
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from carecloud_async._base.runtime.task_groups import CooperativeScheduler, KeyedLock, run_all
+
+pytestmark = pytest.mark.anyio
+
+
+class _Passes:
+    """Counts the passes of the loop, give or take one."""
+
+    def __init__(self):
+        self.count = 0
+
+    async def run(self):
+        while True:
+            self.count += 1
+            await checkpoint()
+
+
+async def _computed(scheduler, results, computation):
+    results.append(await scheduler.run(computation))
+
+
+def _numbered(name, slices, done):
+    for number in range(slices):
+        done.append((name, number))
+        yield
+    done.append((name, slices))
+    return name
+
+
+async def test_several_computations_share_the_passes_of_the_loop():
+    """Of eight computations at once, no two do a slice in the same pass."""
+    passes, seen, scheduler = _Passes(), [], CooperativeScheduler()
+
+    def slices():
+        for _ in range(5):
+            seen.append(passes.count)
+            yield
+        seen.append(passes.count)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(passes.run)
+        async with anyio.create_task_group() as computations:
+            for _ in range(8):
+                computations.start_soon(scheduler.run, slices())
+        group.cancel_scope.cancel()
+    assert len(seen) == 8 * 6
+    # A pass may run the counter first or last: one of a row of passes can be missing from the count, never two.
+    assert all(later - earlier >= 1 for earlier, later in zip(seen, seen[2:], strict=False))
+    assert seen[-1] - seen[0] >= len(seen) - 2
+
+
+async def test_computations_run_in_the_order_of_their_arrival():
+    """The first to come is the first to be done, however long the ones behind it are."""
+    done, results, scheduler = [], [], CooperativeScheduler()
+    async with anyio.create_task_group() as group:
+        first = _numbered("first", 5, done)
+        group.start_soon(_computed, scheduler, results, first)
+        await checkpoint()
+        while not done:
+            await checkpoint()
+        group.start_soon(_computed, scheduler, results, _numbered("second", 0, done))
+    assert results == ["first", "second"]
+    assert done[-1] == ("second", 0)
+
+
+async def test_a_computation_cancelled_between_two_slices_is_closed():
+    """The generator is closed at its yield, and others have their turn."""
+    scheduler, closed = CooperativeScheduler(), []
+
+    def endless():
+        try:
+            while True:
+                yield
+        finally:
+            closed.append("endless")
+
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(scheduler.run, endless())
+            for _ in range(5):
+                await checkpoint()
+            scope.cancel()
+    assert closed == ["endless"]
+    assert await scheduler.run(_numbered("next", 1, [])) == "next"
+
+
+async def test_results_are_in_order_and_no_more_run_than_may():
+    """Jobs that end in another order return their results in theirs, at most `width` of them under way."""
+    running, most = 0, 0
+
+    async def work(number):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(5 - number):
+            await checkpoint()
+        running -= 1
+        return number
+
+    assert await run_all([partial(work, number) for number in range(5)], width=2) == [0, 1, 2, 3, 4]
+    assert most == 2
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_the_first_error_is_raised_as_itself(cancels):
+    """After an error no further job begins; those that run end, or are cancelled where that is asked for."""
+    begun, ended = [], []
+    failed = anyio.Event()
+
+    async def fail():
+        failed.set()
+        raise ValueError("first")
+
+    async def slow():
+        begun.append("slow")
+        await failed.wait()
+        await checkpoint()
+        ended.append("slow")
+
+    async def late():
+        begun.append("late")
+
+    with pytest.raises(ValueError, match="first"):
+        await run_all([slow, fail, late], width=2, cancels=cancels)
+    assert begun == ["slow"]
+    assert ended == ([] if cancels else ["slow"])
+
+
+async def test_tasks_with_one_key_take_turns():
+    """Ten tasks with one key enter in the order in which they came, one at a time."""
+    lock, inside, entered = KeyedLock(), 0, []
+
+    async def work(number):
+        nonlocal inside
+        async with lock.hold("a"):
+            inside += 1
+            assert inside == 1
+            await anyio.wait_all_tasks_blocked()
+            entered.append(number)
+            inside -= 1
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(10):
+            tasks.start_soon(work, number)
+            await anyio.wait_all_tasks_blocked()
+    assert entered == list(range(10))
+
+
+async def test_no_key_is_kept():
+    """Keys are forgotten when the last task leaves: at the end, by an error, and by cancellation while it waits."""
+    lock = KeyedLock()
+    with pytest.raises(ZeroDivisionError):
+        async with lock.hold("a"):
+            raise ZeroDivisionError
+    assert not len(lock)
+
+    async def wait():
+        async with lock.hold("a"):
+            raise AssertionError("the key is held")
+
+    async with lock.hold("a"):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        assert len(lock) == 1
+    assert not len(lock)
+    assert "0 keys" in repr(lock)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_native_cancellation_passes_the_key_on():
+    """A task that is cancelled just as it gets the key leaves it to the next one."""
+    lock, got = KeyedLock(), []
+
+    async def take(number):
+        async with lock.hold("a"):
+            got.append(number)
+
+    async with lock.hold("a"):
+        waiting = [asyncio.create_task(take(number)) for number in range(3)]
+        await anyio.wait_all_tasks_blocked()
+    # The key is the first one's now, which has not run yet.
+    waiting[0].cancel()
+    await asyncio.wait(waiting)
+    assert got == [1, 2]
+    assert not len(lock)
