@@ -203,7 +203,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         if start == end:
             return []
         run(partial(self._require_same_stream, start, end))
-        doubts = any(id_range.get(_HAS_RECORDS, False) for id_range in (start, end))
+        doubts = start[_HAS_RECORDS] or end[_HAS_RECORDS]
         if since is not None:
             return [InputPartition(Partition(changed_since=since, before=before, expects_records=doubts))]
         ranges, has_records = self.find_ranges()
@@ -221,7 +221,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         async with self.open() as listing:
             source = listing.export_source()
         for offset in offsets:
-            problem = why_foreign(offset.get(_STREAM, _digests(source)), _digests(source), **_NAMES)
+            problem = why_foreign(offset[_STREAM], _digests(source), **_NAMES)
             if problem is not None:
                 raise ExportError(f"the checkpoint of the stream of {source.name} {problem}", fix=_BEGIN)
 

@@ -114,7 +114,7 @@ def test_readers_that_are_rarely_exact_are_told():
     assert broken_shares(reports) == []
     assert broken_shares(Counter({("exports", False): 20})) == []
     reports["exports", False] = 200
-    assert broken_shares(reports) == ["exports: 0.31 of 290 reports are exact, less than 0.83"]
+    assert broken_shares(reports) == ["exports: 0.31 of 290 reports are exact, less than 0.81"]
 
 
 @pytest.mark.thorough

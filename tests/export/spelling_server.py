@@ -26,19 +26,14 @@ def dotted(moment):
 SPELLINGS = {
     "api": (api, api),
     "number": (lambda moment: int(moment.timestamp()),) * 2,
-    "fraction": (lambda moment: moment.timestamp(),) * 2,
     "dotted": (dotted, dotted),
-    "date": (lambda moment: f"{moment:%Y-%m-%d}",) * 2,
     "Z": (lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}",) * 2,
     "offset": (lambda moment: moment.astimezone(ZoneInfo("America/New_York")).isoformat(),) * 2,
     "always null": (lambda _: None,) * 2,
     "always missing": (lambda _: LOST,) * 2,
-    "changed is a number": (api, lambda moment: int(moment.timestamp())),
     "changed is dotted": (api, dotted),
     "changed is null": (api, lambda _: None),
     "changed is missing": (api, lambda _: LOST),
-    "changed is empty": (api, lambda _: ""),
-    "changed has Z": (api, lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}"),
 }
 
 

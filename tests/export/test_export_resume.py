@@ -336,15 +336,3 @@ async def test_a_run_without_resume_starts_over(tmp_path):
     assert not report.resumed
     assert ids(path) == sorted(sandbox.customers.ids())
     assert leftovers(tmp_path) == ["c.jsonl"]
-
-
-async def test_an_export_of_an_earlier_version_is_not_resumed(tmp_path):
-    """The folder of an earlier version is an error that says what to do; without `resume` it is not in the way."""
-    old = tmp_path / "c.jsonl.partial"
-    old.mkdir()
-    (old / "checkpoint.json").write_bytes(b"{}")
-    async with connect(Sandbox(customers=20, seed=1)) as client:
-        with pytest.raises(ExportError, match=r"c\.jsonl\.partial was made by another version.* remove it"):
-            await client.customers.list().export(tmp_path / "c.jsonl", resume=True)
-        assert (await client.customers.list().export(tmp_path / "c.jsonl")).records == 20
-    assert leftovers(tmp_path) == ["c.jsonl", "c.jsonl.partial"]

@@ -162,15 +162,3 @@ def test_a_stream_that_is_restarted_with_other_options_is_refused(options, word)
     with pytest.raises(ExportError, match=f"{word} differs"):
         stream.partitions(begin, end)
     assert reader(server, count="100").partitions(begin, reader(server).latestOffset())
-
-
-def test_an_offset_of_an_earlier_version_is_taken():
-    """An offset of an earlier version, which holds the time alone, is accepted."""
-    names = hexes(60)
-    server = ChangeServer(old_times(names))
-    begin = {"changed_before": reader(server).latestOffset()["changed_before"]}
-    server.now += timedelta(hours=1)
-    server.change(names[7])
-    server.now += timedelta(hours=2)
-    stream = reader(server)
-    assert rows(stream, begin, stream.latestOffset()) == [names[7]]

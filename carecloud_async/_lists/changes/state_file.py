@@ -180,7 +180,7 @@ class StateFile:
         self._run.close()
 
 
-def begin_generation(folder: Path, name: str, *, last: int | str | None, is_empty: bool) -> tuple[Path, str]:
+def begin_generation(folder: Path, name: str, *, last: str | None, is_empty: bool) -> tuple[Path, str]:
     """Return the state file of a run, and its generation: a copy of the last one that counts, or an empty one.
 
     For pipelines that may roll a run back: the state before it then counts again, so that no run removes it. Each
@@ -216,5 +216,5 @@ def begin_generation(folder: Path, name: str, *, last: int | str | None, is_empt
     return new, generation
 
 
-def _path(folder: Path, name: str, generation: int | str | None) -> Path:
+def _path(folder: Path, name: str, generation: str | None) -> Path:
     return folder / f"{name}.{generation}.state"

@@ -263,27 +263,24 @@ class Sweep:
 
     def _follow(self, page: RawPage) -> None:
         """Move on to the end of a page that connects."""
-        before, moved_by = self._before, 0
+        before = self._before
         if before is not None:
             self._idle = self._idle + 1 if self._is_known(page.ids[-1], before) else 0
             self._hollow = self._hollow if self._idle else 0
-            moved_by = self._compare(page)
+            self._compare(page)
         self._back = 0
-        if moved_by > 0 and self._idle == 1:
-            return  # an answer that is older than the one before looks the same: it is asked for once more
         self._last = page.end - 1
         self._earlier, self._before, self._places = before, page, {}
         if not len(self._ahead):
             self._next = max(self._last + 1 - self._overlap, 0)
 
-    def _compare(self, page: RawPage) -> int:
-        """Compare a page with the one before it: the order of what both show, and by how many places it moved."""
+    def _compare(self, page: RawPage) -> None:
+        """Compare a page with the one before it: the order of what both show, and whether it moved."""
         moved_by = 0 if self._follows(page) else self._moved_by(page)
         self.moved |= moved_by != 0
         if not (self.order.names and self.order.is_shown):
             both = [one for one in page.ids if one in self._known]
             self.order.compare([*self._known], both, end=page.end if moved_by == 0 else 0)
-        return moved_by or 0
 
     def _moved_by(self, page: RawPage) -> int | None:
         """Return by how many places the last known record of a page has moved to the end; `None` if it shows none."""

@@ -89,9 +89,6 @@ class Workspace:
             ExportError: it cannot be made, another export uses it, or the export that is to be resumed cannot be.
         """
         target = self._target
-        old = target.path.with_name(f"{target.path.name}.partial")
-        if resume and (old / "checkpoint.json").exists():
-            raise ExportError(f"{old} was made by another version of this package: remove it, and export again")
         if target.url is not None:
             try:
                 target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
