@@ -67,7 +67,7 @@ class Comparison:
         self.seen: Seen = Seen(state.db)
         self.known: int = self._count("SELECT count(*) FROM records")
         self.counts: Counter[str] = Counter()
-        self.earlier: Counter[str] = Counter(one.kind for changes in state.pending() for one in changes)
+        self.earlier: Counter[str] = Counter(change.kind for changes in state.pending() for change in changes)
 
     def _count(self, query: str) -> int:
         return int(self._db.execute(query)[0][0])
@@ -86,7 +86,7 @@ class Comparison:
             by_text: whether several records have one id: their identities are digests of their texts.
         """
         lines = [line for page in pages for line in page.lines]
-        ids = [one for page in pages for one in page.ids]
+        ids = [key for page in pages for key in page.ids]
         texts = [*map(text_digest, lines)]
         if by_text:
             ids = self._identify(lines)
@@ -120,11 +120,11 @@ class Comparison:
             if kind is not None:
                 fields = self._differing(same, line) if same is not None and same.is_kept else ()
                 changes.append(PendingChange(kind, _shown(key), fields, line))
-            twin = same.twin if same is not None else max((one.twin for one in twins), default=-1) + 1
+            twin = same.twin if same is not None else max((other.twin for other in twins), default=-1) + 1
             records.append((key, twin, text, value, self._kept(line)))
             if by_text:
                 put = _Known(key, twin, text, value, self._keeps)
-                known[key] = [*(one for one in twins if one.twin != twin), put]
+                known[key] = [*(other for other in twins if other.twin != twin), put]
         self._db.execute_many(_PUT, records)
         self._state.note(changes)
 
@@ -153,17 +153,17 @@ class Comparison:
 
     def _same(self, twins: Sequence[_Known], text: bytes, *, by_text: bool) -> _Known | None:
         """Return what is known of a record; of several with its id, the one with its text, or one that is not shown."""
-        same = next((one for one in twins if one.text == text), None)
+        same = next((other for other in twins if other.text == text), None)
         if same is None and by_text:
-            return next((one for one in twins if not self._was_shown(one.text)), None)
+            return next((other for other in twins if not self._was_shown(other.text)), None)
         return same or (twins[0] if twins else None)
 
     def _was_shown(self, text: bytes) -> bool:
         return bool(self._db.execute("SELECT 1 FROM seen WHERE id = ?", (text,)))
 
     def _differing(self, known: _Known, line: bytes) -> tuple[str, ...]:
-        found = self._db.execute("SELECT record FROM records WHERE id = ? AND twin = ?", (known.id, known.twin))
-        return tuple(_differing(found[0][0], line))
+        rows = self._db.execute("SELECT record FROM records WHERE id = ? AND twin = ?", (known.id, known.twin))
+        return tuple(_differing(rows[0][0], line))
 
     def find_gone(self) -> None:
         """Find the known records that a reading of the whole list did not show."""
@@ -179,17 +179,17 @@ class Comparison:
 
     def recognize(self, pages: Sequence[Rows], *, by_text: bool) -> None:
         """Note that known records are there, without comparing them: for the reading that confirms deletions."""
-        ids = [one for page in pages for one in page.ids]
+        ids = [key for page in pages for key in page.ids]
         if by_text:
             ids = self._identify([line for page in pages for line in page.lines])
-        self.counts["unchanged"] += self._db.execute_many("DELETE FROM gone WHERE id = ?", [(one,) for one in ids])
+        self.counts["unchanged"] += self._db.execute_many("DELETE FROM gone WHERE id = ?", [(key,) for key in ids])
 
     def delete_gone(self) -> None:
         """Note the records that exact readings of the whole list did not show as deleted."""
         if not self._db.execute("SELECT 1 FROM gone LIMIT 1"):
             return
         self._db.execute(_REMOVE_GONE)
-        deleted = [PendingChange("deleted", _shown(one), (), None) for (one,) in self._db.execute(_DELETED)]
+        deleted = [PendingChange("deleted", _shown(key), (), None) for (key,) in self._db.execute(_DELETED)]
         self._state.note(deleted)
         self.counts["deleted"] = len(deleted)
 

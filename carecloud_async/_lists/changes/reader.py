@@ -130,16 +130,16 @@ class Changes(Generic[T]):
         if not rows:
             self._is_taken = True
             raise StopAsyncIteration
-        records = iter(self._records([one.line for one in rows if one.line is not None]))
+        records = iter(self._records([row.line for row in rows if row.line is not None]))
         self._batch = [
             Change(
-                kind=one.kind,
-                id=one.id,
-                record=None if one.line is None else next(records),
-                fields=one.fields,
-                raw=one.line,
+                kind=row.kind,
+                id=row.id,
+                record=None if row.line is None else next(records),
+                fields=row.fields,
+                raw=row.line,
             )
-            for one in rows
+            for row in rows
         ]
         self._batch.reverse()
         self._rows = []

@@ -110,8 +110,8 @@ async def _export_since_state(
             report, found_timeless = await _export(request)
             following = _following(report, last, found_timeless)
     except BaseException:
-        for one in opened:
-            await run_in_thread_regardless(one.close)
+        for state_file in opened:
+            await run_in_thread_regardless(state_file.close)
         raise
 
     def note() -> None:
@@ -147,8 +147,8 @@ def _find_done(request: ExportRequest, last: LastRun) -> ExportReport | None:
     if not options.resume or options.overwrite or last.changed_since is None or not request.target.exists():
         return None
     before = evolve(options, changed_since=last.began_from)
-    found = find_end(check_request(request.source, request.target, before))
-    return None if found is None else found.report
+    ended = find_end(check_request(request.source, request.target, before))
+    return None if ended is None else ended.report
 
 
 async def _export(request: ExportRequest) -> tuple[ExportReport, Sequence[str]]:

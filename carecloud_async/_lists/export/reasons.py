@@ -74,7 +74,7 @@ def inexact_error(name: str, reasons: Sequence[InexactReason], *, accept: str, k
         accept: the setting that accepts it.
         kept: a sentence on what stays as it was.
     """
-    seen = "; ".join(one.seen for one in reasons)
+    seen = "; ".join(reason.seen for reason in reasons)
     return ExportError(
         f"{name} was not read exactly: {seen}{kept and f'. {kept}'}",
         fix=Fix(f"{reasons[0].fix}, or accept it with {accept}"),

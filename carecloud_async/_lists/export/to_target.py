@@ -64,8 +64,8 @@ def find_end(request: ExportRequest) -> Ended | None:
     """Return the end of the export that a request describes, if it is done and its file untouched. Blocks."""
     workspace = Workspace(request.target)
     try:
-        found = _end_of(workspace, request) if workspace.directory.is_dir() else None
-        return None if found is None else _as_found(found)
+        ended = _end_of(workspace, request) if workspace.directory.is_dir() else None
+        return None if ended is None else _as_found(ended)
     except ExportError:  # it is another export's
         return None
     finally:

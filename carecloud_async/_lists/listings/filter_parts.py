@@ -87,8 +87,8 @@ class FilterParts:
     def _lists(self, params: Params) -> dict[str, list[Any]]:
         """Return the filters with several alternative values, duplicates removed."""
         known = self.fetcher.operation.multi_value_parameters
-        found = {name: _distinct(params[name]) for name in params if name.removesuffix("[]") in known}
-        return {name: values for name, values in found.items() if len(values) > 1}
+        lists = {name: _distinct(params[name]) for name in params if name.removesuffix("[]") in known}
+        return {name: values for name, values in lists.items() if len(values) > 1}
 
     def _refused(self, what: str, parts: Collection[Params]) -> ConfigurationError:
         fewest = {name: min(len(part[name]) for part in parts) for name in self._lists(self.params)}

@@ -116,11 +116,11 @@ class Listing(NotAList, Generic[T]):
         require_int("limit", limit, least=1)
         # Pages, because they show no record: a traceback with local variables would show those of a list of dicts.
         pages: list[Page[T]] = []
-        found = 0
+        received = 0
         async for page in self._pages(PageFetcher.read, count=min(fixed_count(self._count), limit)):
             pages.append(page)
-            found += len(page.items)
-            if found >= limit:
+            received += len(page.items)
+            if received >= limit:
                 break
         return list(islice(chain.from_iterable(page.items for page in pages), limit))
 

@@ -23,7 +23,7 @@ async def look_up(listing: Listing[T]) -> list[T]:
         listing: the list with its filter, from its beginning.
     """
     page = await look_up_page(listing)
-    return [*page.items] if is_last(page, DEFAULT_COUNT) else [one async for one in listing.fresh()]
+    return [*page.items] if is_last(page, DEFAULT_COUNT) else [record async for record in listing.fresh()]
 
 
 async def look_up_page(listing: Listing[T]) -> Page[T]:

@@ -77,10 +77,10 @@ class End:
             raise NotByChangeError
         self.first = page if page.offset == 0 else self.first
         self.last = page
-        found = next((index for index, time in enumerate(times) if self._is_over(time)), None)
-        self.places = page.end if found is None else page.offset + found
-        self.is_whole = found is None
-        return found
+        first_over = next((index for index, time in enumerate(times) if self._is_over(time)), None)
+        self.places = page.end if first_over is None else page.offset + first_over
+        self.is_whole = first_over is None
+        return first_over
 
     def reason(self) -> InexactReason | None:
         """Return why it may lack records; `None` if it has all."""
@@ -128,11 +128,11 @@ class ChangedReader:
             await read_end(near)
             await self._require_order(near, far)
             ends = [near] if near.is_whole else [near, far]
-        reasons = [one.reason() for one in ends]
+        reasons = [end.reason() for end in ends]
         if any(reasons):
-            return next(one for one in reasons if one is not None)
-        totals = {one.sweep.totals.last for one in ends}
-        if (any(one.sweep.has_changed for one in ends) or len(totals) > 1) and has_new():
+            return next(reason for reason in reasons if reason is not None)
+        totals = {end.sweep.totals.last for end in ends}
+        if (any(end.sweep.has_changed for end in ends) or len(totals) > 1) and has_new():
             return InexactReason.KEPT_CHANGING
         if not await self._is_whole(ends[0]):
             return InexactReason.SHORT_OF_TOTAL

@@ -69,7 +69,7 @@ class Totals:
         """The records that the sweep must show; `None` if the server does not count them."""
         if self.largest is None:
             return None
-        return min(one for one in (self.largest, self.first, self._confirmed) if one is not None)
+        return min(total for total in (self.largest, self.first, self._confirmed) if total is not None)
 
     @property
     def is_doubtful(self) -> bool:
@@ -94,14 +94,14 @@ def _text(ids: Sequence[Identity]) -> _Keys:
 
 def _number(ids: Sequence[Identity]) -> _Keys:
     try:
-        return [_to_int(one) for one in ids]
+        return [_to_int(key) for key in ids]
     except ValueError:
         return None
 
 
-def _to_int(one: Identity) -> int:
-    if isinstance(one, str) and one.isascii() and one.removeprefix("-").isdigit() and len(one) < 40:
-        return int(one)
+def _to_int(key: Identity) -> int:
+    if isinstance(key, str) and key.isascii() and key.removeprefix("-").isdigit() and len(key) < 40:
+        return int(key)
     raise ValueError
 
 
@@ -110,7 +110,7 @@ def _casefold(ids: Sequence[Identity]) -> _Keys:
     if texts is None:
         return None
     together = "".join(texts)
-    return texts if together.casefold() == together else [one.casefold() for one in texts]
+    return texts if together.casefold() == together else [text.casefold() for text in texts]
 
 
 #: The usual orders; a name with `-` before it is the falling order.
@@ -165,14 +165,14 @@ class ListOrder:
             end: the length that the list has at least; 0 if records moved between the two answers.
         """
         shown = {*ids}
-        self.is_broken |= [one for one in before if one in shown] != ids
+        self.is_broken |= [key for key in before if key in shown] != ids
         before_it = self.agreed if end or len(ids) > 1 else 0.0  # one record that moved is no sign of an order
         self.agreed = before_it + sorted_bits(len(ids)) + math.log2(max(end, 1))
 
 
-def comes_before(name: str, one: Identity, other: Identity) -> bool:
+def comes_before(name: str, key: Identity, other: Identity) -> bool:
     """Return whether an id comes before another in an order."""
-    return _is_sorted(name, [one, other])
+    return _is_sorted(name, [key, other])
 
 
 def _is_sorted(name: str, ids: Sequence[Identity]) -> bool:

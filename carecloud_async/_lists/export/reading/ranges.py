@@ -57,19 +57,19 @@ class IdRange:
         """Whether there are no bounds."""
         return self.after is None and self.until is None
 
-    def begins_before(self, one: Identity) -> bool:
+    def begins_before(self, key: Identity) -> bool:
         """Return whether an id comes after the beginning of the range."""
-        return self.after is None or self._is_before(self.after, one)
+        return self.after is None or self._is_before(self.after, key)
 
-    def ends_before(self, one: Identity) -> bool:
+    def ends_before(self, key: Identity) -> bool:
         """Return whether an id comes after the end of the range."""
-        return self.until is not None and self._is_before(self.until, one)
+        return self.until is not None and self._is_before(self.until, key)
 
-    def _is_before(self, one: Identity, other: Identity) -> bool:
-        found = {comes_before(name, one, other) for name in self.orders}
-        if one != other and len(found) > 1:
+    def _is_before(self, key: Identity, other: Identity) -> bool:
+        verdicts = {comes_before(name, key, other) for name in self.orders}
+        if key != other and len(verdicts) > 1:
             raise NotInOrderError
-        return True in found
+        return True in verdicts
 
 
 async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]:
@@ -91,12 +91,12 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
         for number in range(1, partitions) if first.total else ():
             page = await fetcher.fetch((first.total or 0) * number // partitions, 2, params)
             order.observe(page.ids)
-            for one in page.ids[:1]:
-                bounds.setdefault(one, page.offset)
-        order.observe([*first.ids[:1], *(one for one in bounds if one != first.ids[0])])
-    ids = [one for one in bounds if isinstance(one, str)] if order.names else []
+            for key in page.ids[:1]:
+                bounds.setdefault(key, page.offset)
+        order.observe([*first.ids[:1], *(key for key in bounds if key != first.ids[0])])
+    ids = [key for key in bounds if isinstance(key, str)] if order.names else []
     orders = tuple(order.names) if ids else ()
-    offsets = [bounds[one] for one in ids]
+    offsets = [bounds[key] for key in ids]
     return [
         IdRange(after=after, until=until, orders=orders, offset=offset)
         for after, until, offset in zip([None, *ids], [*ids, None], [0, *offsets], strict=True)
@@ -160,7 +160,7 @@ class RangeScan:
         async def record(page: RawPage) -> None:
             if not set(self._range.orders or sweep.order.names) & {*sweep.order.names}:
                 raise NotInOrderError
-            wanted = [self._range.begins_before(one) and not self._range.ends_before(one) for one in page.ids]
+            wanted = [self._range.begins_before(key) and not self._range.ends_before(key) for key in page.ids]
             rows = Rows(page.ids, page.lines, wanted)
             lines = await run_in_thread(lambda: seen.select_lines([rows], sweep=sweep.state))
             self.records += len(lines)

@@ -253,7 +253,7 @@ def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
 
 
 def _is_about_sort(error: BadRequestError) -> bool:
-    return not error.invalid_params or any(one.name.startswith("sort_") for one in error.invalid_params)
+    return not error.invalid_params or any(param.name.startswith("sort_") for param in error.invalid_params)
 
 
 def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:

@@ -139,9 +139,9 @@ class Seen:
 
     def _first_after(self, ids: Sequence[Identity], orders: Sequence[str]) -> int | None:
         """Return the index of the first id after all that were noted; `None` if the order does not tell."""
-        first = next((index for index, one in enumerate(ids) if one not in self._recent), len(ids))
+        first = next((index for index, key in enumerate(ids) if key not in self._recent), len(ids))
         last = next(reversed(self._recent), None)
-        if first < len(ids) and last is not None and not all(comes_before(one, last, ids[first]) for one in orders):
+        if first < len(ids) and last is not None and not all(comes_before(order, last, ids[first]) for order in orders):
             return None
         return first
 
@@ -162,9 +162,9 @@ class Seen:
         """Make the table `seen` of the noted ids, once."""
         self.is_ordered = False
         if self._recent:
-            self._db.execute_many(_FILL, [(one,) for one in self._recent])
+            self._db.execute_many(_FILL, [(key,) for key in self._recent])
             for ids in self._notes():
-                self._db.execute_many(_FILL, [(one,) for one in ids])
+                self._db.execute_many(_FILL, [(key,) for key in ids])
             self._db.execute("DELETE FROM noted")
             self._recent = {}
 
@@ -179,13 +179,13 @@ class Seen:
         floor = self._floor
         if floor is None:
             return page
-        after = [all(comes_before(one, floor, key) for one in orders or ("",)) for key in page.ids]
+        after = [all(comes_before(order, floor, key) for order in orders or ("",)) for key in page.ids]
         return evolve(page, wanted=after if page.wanted is None else [*map(operator.and_, after, page.wanted)])
 
     def _look_up(self, page: Rows, sweep: int) -> Rows:
         if sweep != self.sweep:
             self.sweep, self.shown = sweep, 0
-        places = {one: index for index, one in reversed([*enumerate(page.ids)])}
+        places = {key: index for index, key in reversed([*enumerate(page.ids)])}
         ids, known = [*places], set[Identity]()
         for begin in range(0, len(ids), _IDS):
             part = ids[begin : begin + _IDS]
@@ -193,7 +193,7 @@ class Seen:
             known.update(key for (key,) in self._db.execute(query, part))
         self.shown += self._db.execute_many(_SHOW, [(key, sweep) for key in ids])
         self.known += len(ids) - len(known)
-        return _pick(page, sorted(place for one, place in places.items() if one not in known))
+        return _pick(page, sorted(place for key, place in places.items() if key not in known))
 
 
 def _pick(page: Rows, places: Sequence[int]) -> Rows:

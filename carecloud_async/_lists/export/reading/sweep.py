@@ -87,9 +87,9 @@ class Sweep:
     @property
     def state(self) -> SweepState:
         """How far it is."""
-        pages = [one for one in (self._earlier, self._before) if one is not None]
-        shown = dict.fromkeys(one for page in pages for one in page.ids[-_TAIL:])
-        tail = [one for one in [*shown][-_TAIL:] if isinstance(one, str)]
+        pages = [page for page in (self._earlier, self._before) if page is not None]
+        shown = dict.fromkeys(key for page in pages for key in page.ids[-_TAIL:])
+        tail = [key for key in [*shown][-_TAIL:] if isinstance(key, str)]
         return SweepState(
             number=self._number,
             last=self._last,
@@ -230,7 +230,7 @@ class Sweep:
             return self._is_over_at_empty(page)
         if self._by_id:
             self.order.observe(page.ids)
-        is_connected = not page.offset or self._follows(page) or any(one in self._known for one in page.ids)
+        is_connected = not page.offset or self._follows(page) or any(key in self._known for key in page.ids)
         if not is_connected and self._largest_page > 1:
             if not self.order.names:  # a part of a list in no order may never be shown again
                 await self._record(page)
@@ -247,18 +247,18 @@ class Sweep:
         place = self._last - page.offset
         return self._before is not None and place >= 0 and page.ids[place : place + 1] == self._before.ids[-1:]
 
-    def _is_known(self, one: Identity, before: RawPage) -> bool:
-        return one in before.ids or (self._earlier is not None and one in self._earlier.ids)
+    def _is_known(self, key: Identity, before: RawPage) -> bool:
+        return key in before.ids or (self._earlier is not None and key in self._earlier.ids)
 
     @property
     def _known(self) -> dict[Identity, int]:
         """Where the last two pages showed their records, those of the later one last."""
         if not self._places:
-            pages = [one for one in (self._earlier, self._before) if one is not None]
+            pages = [page for page in (self._earlier, self._before) if page is not None]
             for page in pages:
-                for place, one in enumerate(page.ids, page.offset):
-                    self._places.pop(one, None)
-                    self._places[one] = place
+                for place, key in enumerate(page.ids, page.offset):
+                    self._places.pop(key, None)
+                    self._places[key] = place
         return self._places
 
     def _follow(self, page: RawPage) -> None:
@@ -279,15 +279,15 @@ class Sweep:
         moved_by = 0 if self._follows(page) else self._moved_by(page)
         self.moved |= moved_by != 0
         if not (self.order.names and self.order.is_shown):
-            both = [one for one in page.ids if one in self._known]
+            both = [key for key in page.ids if key in self._known]
             self.order.compare([*self._known], both, end=page.end if moved_by == 0 else 0)
 
     def _moved_by(self, page: RawPage) -> int | None:
         """Return by how many places the last known record of a page has moved to the end; `None` if it shows none."""
-        places = {one: place for place, one in enumerate(page.ids, page.offset)}
-        for one in reversed(self._known):
-            if one in places:
-                return places[one] - self._known[one]
+        places = {key: place for place, key in enumerate(page.ids, page.offset)}
+        for key in reversed(self._known):
+            if key in places:
+                return places[key] - self._known[key]
         return None
 
     async def _is_over(self, page: RawPage) -> bool:

@@ -70,11 +70,11 @@ def read_time(value: object, zone: ZoneInfo) -> ChangeTime:
     Args:
         zone: the project's zone, for values with an offset.
     """
-    found = parse_time(value)
-    if isinstance(found, NoTime) or found.tzinfo is None:
-        return found
+    time = parse_time(value)
+    if isinstance(time, NoTime) or time.tzinfo is None:
+        return time
     try:
-        return found.astimezone(zone).replace(tzinfo=None)
+        return time.astimezone(zone).replace(tzinfo=None)
     except OverflowError:
         return NoTime.FOREIGN
 
@@ -93,7 +93,7 @@ def parse_time(value: object) -> ChangeTime:
 
 def known_times(times: Iterable[ChangeTime]) -> list[datetime]:
     """Return those that are times."""
-    return [one for one in times if isinstance(one, datetime)]
+    return [time for time in times if isinstance(time, datetime)]
 
 
 class ChangeTimes:
@@ -113,9 +113,9 @@ class ChangeTimes:
         for page, times in self._read:
             if page is lines:
                 return times
-        found = await run_in_thread(lambda: [self.of(line) for line in lines])
-        self._read.append((lines, found))
-        return found
+        times = await run_in_thread(lambda: [self.of(line) for line in lines])
+        self._read.append((lines, times))
+        return times
 
     def of(self, line: bytes) -> ChangeTime:
         """Return when a record changed."""

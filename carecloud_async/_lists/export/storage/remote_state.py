@@ -322,10 +322,10 @@ def _conditions(version: str | None) -> list[dict[str, str]]:
 
 def _codes(error: BaseException | None) -> set[str]:
     """Return the codes of an error of S3, which s3fs wraps in one of the system."""
-    found: set[str] = set()
+    codes: set[str] = set()
     while error is not None:
         answer: Any = getattr(error, "response", None)
         if isinstance(answer, dict):
-            found.add(str(answer.get("Error", {}).get("Code", "")))
+            codes.add(str(answer.get("Error", {}).get("Code", "")))
         error = error.__cause__ or error.__context__
-    return found
+    return codes

@@ -191,8 +191,8 @@ def _missing(url: str, shown: str) -> ExportError | None:
 def _descriptor(shown: str) -> int | None:
     if shown in _STANDARD:
         return _STANDARD[shown]
-    found = _DESCRIPTOR.fullmatch(shown)
-    return int(found[3]) if found else None
+    descriptor = _DESCRIPTOR.fullmatch(shown)
+    return int(descriptor[3]) if descriptor else None
 
 
 def _format(name: str, format: str | None) -> Format:  # noqa: A002  (as users call it)

@@ -30,7 +30,7 @@ def is_url(target: str) -> bool:
 
 def mask_passwords(url: str) -> str:
     """Return a URL, or a chain of them, without its passwords."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[3] or ''}:{_MASK}@", url)
+    return _PASSWORD.sub(lambda match: f"{match[1] or match[3] or ''}:{_MASK}@", url)
 
 
 def mask_url(url: str) -> str:
@@ -40,8 +40,10 @@ def mask_url(url: str) -> str:
 
 def find_secrets(url: str) -> frozenset[str]:
     """Return the texts that must not be shown of a URL: passwords and values of parameters, as written and decoded."""
-    found = {one[2] or one[4] or "" for one in _PASSWORD.finditer(url)} | {one[2] for one in _PARAMETER.finditer(url)}
-    return frozenset({*found, *map(unquote, found)} - {""})
+    secrets = {match[2] or match[4] or "" for match in _PASSWORD.finditer(url)} | {
+        match[2] for match in _PARAMETER.finditer(url)
+    }
+    return frozenset({*secrets, *map(unquote, secrets)} - {""})
 
 
 @contextmanager
@@ -80,23 +82,23 @@ def _reason(error: Exception, text: str) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such bucket or folder"
     kind = type(error).__name__
-    found = f"{kind}: {text}" if text else kind
+    said = f"{kind}: {text}" if text else kind
     is_refused = isinstance(error, PermissionError)
-    return f"{found}: check the credentials of the storage, and what they may do" if is_refused else found
+    return f"{said}: check the credentials of the storage, and what they may do" if is_refused else said
 
 
 def _tells(error: BaseException | None, secrets: frozenset[str]) -> bool:
     seen: set[int] = set()
     waiting = [error]
     while waiting:
-        one = waiting.pop()
-        if one is None or id(one) in seen:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
             continue
-        seen.add(id(one))
-        shown = f"{one} {one!r}"
+        seen.add(id(current))
+        shown = f"{current} {current!r}"
         if any(secret in shown for secret in secrets):
             return True
-        waiting += [one.__cause__, one.__context__]
+        waiting += [current.__cause__, current.__context__]
     return False
 
 

@@ -115,10 +115,10 @@ class Workspace:
             ExportError: the storage of a URL cannot be asked.
         """
         run = self.run
-        found = msgspec.convert(run.report, Ended) if run.report is not None else None
+        ended = msgspec.convert(run.report, Ended) if run.report is not None else None
         if run.continues:
-            found = run.get(_ENDED, Ended)
-        return found if found is not None and self._is_published(found) else None
+            ended = run.get(_ENDED, Ended)
+        return ended if ended is not None and self._is_published(ended) else None
 
     def _is_published(self, ended: Ended) -> bool:
         target = self._target
