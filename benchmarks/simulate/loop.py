@@ -58,7 +58,9 @@ class _JumpingSelector:
 class _Task(asyncio.Task[Any]):
     """A task with the same hash in every run: in the order of their hashes the tasks of a set are cancelled."""
 
-    number = 0
+    def __init__(self, number: int, work: Any, **settings: Any) -> None:
+        self.number = number  # first: asyncio puts the task into a set at once
+        super().__init__(work, **settings)
 
     def __hash__(self) -> int:
         return self.number
@@ -109,8 +111,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                 handle.cancel()
 
     def _make_task(self, _: Any, work: Any, **settings: Any) -> _Task:
-        task = _Task(work, loop=self, **settings)
-        task.number = next(self._numbers)
+        task = _Task(next(self._numbers), work, loop=self, **settings)
         context = settings.get("context")
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:
