@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import traceback
 from functools import partial
 
 import anyio.lowlevel
 import kit
+import pytest
 
 from carecloud_async import (
     AuthProvider,
+    CareCloudError,
     EnterpriseCredentials,
     RetryPolicy,
     Token,
@@ -90,6 +93,20 @@ async def in_parallel(number, work):
         for _ in range(number):
             tasks.start_soon(one)
     return results
+
+
+async def frames_of(work, kind=CareCloudError):
+    """Return the traceback of an error, as error reporters capture it: with the local variables of our frames."""
+    with pytest.raises(kind) as caught:
+        await work()
+    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    shown = ""
+    while whole is not None:
+        frames = [frame for frame in whole.stack if "carecloud_async" in frame.filename]
+        shown += "".join(f"{frame.name} {frame.locals}\n" for frame in frames)
+        whole = whole.__cause__ or whole.__context__
+    assert len(shown) > 500
+    return shown
 
 
 def failures(results):

@@ -32,15 +32,6 @@ async def me(client):
     return (await client.customers.me()).customer_id
 
 
-async def test_a_crowd_makes_one_device_token():
-    """A hundred first calls of a session: one device token, one login."""
-    sandbox = slow_sandbox()
-    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
-        assert not failures(await in_parallel(100, partial(me, client)))
-    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 1
-    assert sandbox.statuses[401] == 0
-
-
 async def test_a_restart_with_a_shared_store_keeps_the_token(tmp_path):
     """A second client with the same file takes the token of the first, device and session alike."""
     sandbox = make_sandbox()

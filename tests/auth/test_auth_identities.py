@@ -43,16 +43,6 @@ async def test_thousands_of_sessions_cost_kilobytes():
     assert kept < 1024 * 3_000
 
 
-async def test_equal_identities_share_a_token():
-    """Two views of one session log in once; a view made later finds the token."""
-    sandbox = make_sandbox()
-    session = sandbox.customer_session(0)
-    async with connect(sandbox, auth=sandbox.device()) as portal:
-        customer = await me(portal.acting_as(session))
-        assert await me(portal.acting_as(session)) == customer
-    assert sandbox.count("POST /tokens") == 1
-
-
 async def test_an_idle_identity_that_was_let_go_comes_back_from_the_store():
     """Beyond `max_sessions`, an idle session whose tokens are stored costs no login."""
     sandbox = make_sandbox()

@@ -32,30 +32,6 @@ def test_a_second_event_loop_is_refused(second):
     assert anyio.run(in_time, connect(sandbox), backend=second) == 5
 
 
-def test_a_second_thread_is_refused():
-    """Two threads with a loop each: one gets through, or both do not hang."""
-    sandbox = make_sandbox()
-    client = connect(sandbox)
-    start = threading.Barrier(4)
-    outcomes = []
-
-    def work():
-        start.wait()
-        try:
-            outcomes.append(asyncio.run(in_time(client)))
-        except WrongEventLoopError:
-            outcomes.append("told")
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    assert outcomes.count(5) == 1
-    assert outcomes.count("told") == 3
-
-
 def test_threads_with_a_client_each_may_share_a_store():
     """A memory store serves several loops: one login for all."""
     sandbox = make_sandbox(latency=0.02)

@@ -272,18 +272,3 @@ async def test_asyncios_own_cancellation_at_every_await(tmp_path):
             assert sandbox.statuses[401] == 0
         # A busy machine needs longer for the call: the steps grow, so that it comes to its end on any.
         seconds, step = seconds + max(0.0007, seconds / 40), step + 1
-
-
-@pytest.mark.asyncio
-async def test_asyncios_own_cancellation_of_leader_and_waiters():
-    """`Task.cancel()` and `asyncio.timeout` of the leader and of most waiters: the rest are served."""
-    sandbox = slow_sandbox()
-    async with connect(sandbox) as client:
-        tasks = [asyncio.create_task(total(client)) for _ in range(100)]
-        await asyncio.sleep(0.002)
-        for task in tasks[:90]:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert results[90:] == [5] * 10
-        assert all(isinstance(result, asyncio.CancelledError) for result in results[:90])
-    assert sandbox.logins <= 2

@@ -1,4 +1,4 @@
-"""A process of its own that uses a store; the tests say by which arguments."""
+"""A process of its own that saves tokens in files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ import sys
 
 import anyio
 
-from carecloud_async import FileTokenStore, RedisTokenStore, StoredToken
-
-
-def make(kind, where):
-    if kind == "file":
-        return FileTokenStore(where)
-    return RedisTokenStore(where, prefix="child:", lock_life=60)
+from carecloud_async import FileTokenStore, StoredToken
 
 
 def say(word):
@@ -20,17 +14,9 @@ def say(word):
     sys.stdout.flush()
 
 
-async def hold(kind, where):
-    """Hold the lock until killed."""
-    store = make(kind, where)
-    async with store.lock("key"):
-        say("held")
-        await anyio.sleep_forever()
-
-
-async def count(kind, where):
+async def count(path):
     """Save numbers in turns under three keys until killed; say each one that is saved."""
-    store = make(kind, where)
+    store = FileTokenStore(path)
     number = 0
     while True:
         number += 1
@@ -39,5 +25,4 @@ async def count(kind, where):
 
 
 if __name__ == "__main__":
-    backend, command, *arguments = sys.argv[1:]
-    anyio.run({"hold": hold, "count": count}[command], *arguments, backend=backend)
+    anyio.run(count, *sys.argv[1:])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from kit import connect
 
 from carecloud_async import FileTokenStore, StoredToken
+from carecloud_async._calls.auth.file_store import SWEPT_PER_SAVE
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.sandbox import Sandbox
 
@@ -51,28 +52,20 @@ def record_file(path, value):
 @posix
 @pytest.mark.anyio
 async def test_private(store, path):
-    """The folders made, the records and the lock files are for their owner alone, under any umask."""
+    """Folders, records and lock files are for their owner alone under any umask, and one lock file stays."""
     before = os.umask(0)
     try:
-        async with store.lock("key"):
-            await store.save("key", TOKEN)
-            modes = [stat.S_IMODE(file.stat().st_mode) for file in folder_of(path).iterdir()]
+        async with store.lock("secret-key"):
+            await store.save("secret-key", TOKEN)
+            files = list(folder_of(path).iterdir())
+            assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+            assert not [file for file in files if "secret-key" in file.name]
     finally:
         os.umask(before)
-    assert modes == [0o600] * 3
+    assert sorted(folder_of(path).iterdir()) == [*record_files(path), folder_of(path) / "gate.lock"]
+    assert list(path.parent.iterdir()) == [folder_of(path)]
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder_of(path).stat().st_mode) == 0o700
-
-
-@pytest.mark.anyio
-async def test_no_litter(store, path):
-    """After use there is the record and one lock file, and the key is in no file name."""
-    async with store.lock("secret-key"):
-        assert not [file for file in folder_of(path).iterdir() if "secret-key" in file.name]
-        await store.save("secret-key", TOKEN)
-    assert sorted(folder_of(path).iterdir()) == [*record_files(path), folder_of(path) / "gate.lock"]
-    assert len(record_files(path)) == 1
-    assert list(path.parent.iterdir()) == [folder_of(path)]
 
 
 @posix
@@ -86,17 +79,6 @@ async def test_link_is_followed(tmp_path, clock):
     assert (await FileTokenStore(real, clock=clock).load("key")).value == "tok-secret"
     assert (folder_of(real) / "gate.lock").exists()
     assert not folder_of(link).exists()
-
-
-@pytest.mark.anyio
-async def test_a_file_at_the_path_itself(store, path):
-    """A file at the path, beside the folder, is neither read nor changed."""
-    path.parent.mkdir()
-    path.write_bytes(b"mine")
-    assert await store.load("key") is None
-    await store.save("key", TOKEN)
-    assert (await store.load("key")).value == "tok-secret"
-    assert path.read_bytes() == b"mine"
 
 
 @pytest.mark.anyio
@@ -195,15 +177,6 @@ async def test_no_locks_on_this_file_system(store, monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_restart(path, clock, fake_clock):
-    """A life goes on counting between processes of one boot, however wrong and jumping their wall clocks are."""
-    await FileTokenStore(path, clock=clock, boot=lambda: "b").save("key", TOKEN)
-    later = fake_clock(monotonic=clock.now + 30, wall=12.0)
-    loaded = await FileTokenStore(path, clock=later, boot=lambda: "b").load("key")
-    assert loaded.expires_in == pytest.approx(70)
-
-
-@pytest.mark.anyio
 async def test_reboot(path, clock, fake_clock):
     """After a reboot the wall clock counts, and one that went backwards makes no life longer than it was."""
     await FileTokenStore(path, clock=clock, boot=lambda: "before").save("key", TOKEN)
@@ -290,7 +263,7 @@ async def test_cancelled_write_ends_first(store, path, monkeypatch):
 def test_killed_writer_has_lost_nothing_that_was_saved(child, path):
     """Whatever a killed process had saved is there, whole, and nothing older has come back."""
     for number in range(4):
-        writer = child("asyncio", "count", "file", path)
+        writer = child(path)
         for _ in range(5 + number):
             assert writer.stdout.readline()
         writer.kill()
@@ -323,3 +296,142 @@ def test_fork(path):
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+# In places that others can write in.
+
+OTHER_USER = 54321
+
+
+@pytest.fixture
+def folder(path):
+    path.parent.mkdir(mode=0o700)
+    return folder_of(path)
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A file that a planted link points to."""
+    file = tmp_path / "victim"
+    file.write_text("precious")
+    return file
+
+
+def somebody_elses(monkeypatch):
+    """Make all files belong to another user than the one who runs the tests."""
+    owner = os.geteuid() + OTHER_USER
+    monkeypatch.setattr(os, "geteuid", lambda: owner)
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_link_in_a_records_place_is_not_followed(store, folder, victim):
+    """A record that is a symbolic link is neither read nor written through; a save replaces the link itself."""
+    await store.save("key", TOKEN)
+    (record,) = folder.glob("*.json")
+    record.unlink()
+    record.symlink_to(victim)
+    with pytest.raises(TokenStoreError, match="is a link"):
+        await store.load("key")
+    await store.save("key", TOKEN)
+    assert not record.is_symlink()
+    assert victim.read_text() == "precious"
+    assert (await store.load("key")).value == "tok-secret"
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_link_in_a_new_records_place_is_not_followed(store, folder, victim):
+    """The file that a save writes first is created, and replaces what has its name."""
+    await store.save("key", TOKEN)
+    (record,) = folder.glob("*.json")
+    record.with_name(record.name + ".new").symlink_to(victim)
+    await store.save("key", TOKEN)
+    assert victim.read_text() == "precious"
+    assert [file.name for file in folder.iterdir() if file.is_symlink()] == []
+
+
+@posix
+@pytest.mark.anyio
+async def test_what_a_killed_writer_left_is_swept(store, folder):
+    """A new record that never got its name is removed by a later save."""
+    await store.save("key", TOKEN)
+    left = folder / "0123.json.new"
+    left.write_bytes(b"{")
+    for _ in range(2):
+        await store.save("key", TOKEN)
+    assert not left.exists()
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_link_in_the_folders_place_is_refused(store, folder, tmp_path):
+    """Nothing is written into the folder that it points to."""
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(TokenStoreError, match="is a link or a file"):
+        await store.save("key", TOKEN)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_link_of_another_user_at_the_path_is_not_resolved(path, folder, victim, clock, monkeypatch):
+    """The maker of the link does not choose where tokens go."""
+    path.symlink_to(victim)
+    if os.geteuid() == 0:
+        os.chown(path, OTHER_USER, -1, follow_symlinks=False)
+        store = FileTokenStore(path, clock=clock)
+    else:
+        with monkeypatch.context() as patch:
+            somebody_elses(patch)
+            store = FileTokenStore(path, clock=clock)
+    await store.save("key", TOKEN)
+    assert len(list(folder.glob("*.json"))) == 1
+    assert victim.read_text() == "precious"
+    assert not victim.with_name("victim.d").exists()
+
+
+@posix
+@pytest.mark.anyio
+async def test_folder_of_another_user_is_refused(store, folder, monkeypatch):
+    """A folder that belongs to another user is refused: its owner could read every token."""
+    folder.mkdir(0o700)
+    somebody_elses(monkeypatch)
+    with pytest.raises(TokenStoreError, match="belongs to another user"):
+        await store.save("key", TOKEN)
+    assert list(folder.iterdir()) == []
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_folder_that_is_open_to_others_becomes_private(store, folder):
+    """One that was made beforehand with a wide mask is narrowed before anything is written."""
+    folder.mkdir()
+    folder.chmod(0o777)
+    await store.save("key", TOKEN)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_save_writes_one_record_and_looks_at_few(store, folder, clock, monkeypatch):
+    """Among hundreds of records a save opens its own and a handful, and in time all that have ended go."""
+    number = 300
+    for one in range(number):
+        await store.save(f"key{one}", StoredToken(value=f"t{one}", expires_in=50.0))
+    clock.advance(51)
+    opened = []
+    open_file = os.open
+
+    def count(path, *more, **options):
+        opened.append(str(path))
+        return open_file(path, *more, **options)
+
+    monkeypatch.setattr(os, "open", count)
+    await store.save("new", TOKEN)
+    assert len([path for path in opened if path.endswith((".json", ".new"))]) <= SWEPT_PER_SAVE + 2
+    for one in range(number // SWEPT_PER_SAVE + 2):
+        await store.save(f"new{one}", TOKEN)
+    values = [json.loads(file.read_bytes())["value"] for file in folder.glob("*.json")]
+    assert set(values) == {"tok-secret"}
