@@ -74,6 +74,19 @@ def once():
     return RetryPolicy(attempts=1)
 
 
+async def total(client):
+    return await client.customers.list().total()
+
+
+async def me(client):
+    return (await client.customers.me()).customer_id
+
+
+async def touch(client):
+    """Make a call that a device may make with no customer logged in, and that needs its token."""
+    await client.tokens.send_password_setup_email(email="x@example.com")
+
+
 def kept_by(store):
     """How many records a `MemoryTokenStore` keeps, as it says itself."""
     return int(re.fullmatch(r"<MemoryTokenStore: (\d+) records>", repr(store))[1])

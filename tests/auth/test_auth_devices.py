@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from attrs import evolve
-from auth_tools import FakeClock, connect, failures, in_parallel, make_sandbox, slow_sandbox
+from auth_tools import FakeClock, connect, failures, in_parallel, make_sandbox, me, slow_sandbox, touch
 from lying import lie
 
 from carecloud_async import (
@@ -21,15 +21,6 @@ pytestmark = pytest.mark.anyio
 CREATE = "POST /tokens"
 LOGIN = "POST /tokens/{token_id}/actions/login"
 EMAIL = "POST /tokens/{token_id}/actions/send-password-setup-email"
-
-
-async def touch(client):
-    """A call that a device may make with no customer logged in, and that needs its token."""
-    return await client.tokens.send_password_setup_email(email="x@example.com")
-
-
-async def me(client):
-    return (await client.customers.me()).customer_id
 
 
 async def test_a_restart_with_a_shared_store_keeps_the_token(tmp_path):

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 from attrs import evolve
-from auth_tools import LOGIN, connect, credentials, make_sandbox
+from auth_tools import LOGIN, connect, credentials, make_sandbox, me
 
 from carecloud_async import AuthenticationError, CareCloudError, ConfigurationError, CustomerSession, FileTokenStore
 
@@ -18,10 +18,6 @@ CUSTOMER_LOGIN = "POST /tokens/{token_id}/actions/login"
 def random_session(sandbox, number):
     session = sandbox.customer_session(number)
     return evolve(session, device=evolve(session.device, device=evolve(session.device.device, device_id=None)))
-
-
-async def me(client):
-    return (await client.customers.me()).customer_id
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

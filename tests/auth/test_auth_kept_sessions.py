@@ -4,7 +4,7 @@ import json
 
 import pytest
 from attrs import evolve
-from auth_tools import FakeClock, connect, kept_by, make_sandbox
+from auth_tools import FakeClock, connect, kept_by, make_sandbox, me, touch
 
 from carecloud_async import CustomerSession, FileTokenStore, MemoryTokenStore
 from carecloud_async._calls.auth.token_source import DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS
@@ -13,14 +13,6 @@ pytestmark = pytest.mark.anyio
 CREATE = "POST /tokens"
 LOGIN = "POST /tokens/{token_id}/actions/login"
 DAY = 24 * 3600.0
-
-
-async def me(client):
-    return (await client.customers.me()).customer_id
-
-
-async def touch(client):
-    await client.tokens.send_password_setup_email(email="x@example.com")
 
 
 @pytest.mark.parametrize("remember", [None, True])

@@ -7,13 +7,9 @@ import threading
 import anyio
 import pytest
 import trio
-from auth_tools import connect, make_sandbox
+from auth_tools import connect, make_sandbox, total
 
 from carecloud_async import MemoryTokenStore, WrongEventLoopError
-
-
-async def total(client):
-    return await client.customers.list().total()
 
 
 async def in_time(client):

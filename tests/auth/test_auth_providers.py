@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import msgspec
 import pytest
-from auth_tools import HOST, connect, make_sandbox
+from auth_tools import HOST, connect, make_sandbox, total
 
 from carecloud_async import (
     AuthenticationError,
@@ -24,10 +24,6 @@ from carecloud_async import (
 from carecloud_async.sandbox.constants import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
 
 pytestmark = pytest.mark.anyio
-
-
-async def total(client):
-    return await client.customers.list().total()
 
 
 class Vault:

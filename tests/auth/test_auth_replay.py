@@ -7,7 +7,18 @@ import anyio
 import httpx
 import httpx2
 import pytest
-from auth_tools import HOST, LOGIN, FakeClock, OwnProvider, connect, failures, in_parallel, make_sandbox, slow_sandbox
+from auth_tools import (
+    HOST,
+    LOGIN,
+    FakeClock,
+    OwnProvider,
+    connect,
+    failures,
+    in_parallel,
+    make_sandbox,
+    slow_sandbox,
+    total,
+)
 from kit import login_body
 
 from carecloud_async import (
@@ -21,10 +32,6 @@ from carecloud_async import (
 )
 
 pytestmark = pytest.mark.anyio
-
-
-async def total(client):
-    return await client.customers.list().total()
 
 
 async def test_calls_in_flight_with_the_old_token_cost_one_login_and_one_replay_each():

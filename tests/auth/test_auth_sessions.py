@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from attrs import evolve
-from auth_tools import connect, in_parallel, make_sandbox
+from auth_tools import connect, in_parallel, make_sandbox, me, total
 
 from carecloud_async import (
     AuthenticationError,
@@ -26,14 +26,6 @@ CREATE = "POST /tokens"
 LOGOUT = "POST /users/actions/logout"
 AUTH_TOKEN_LOGIN = "POST /tokens/{token_id}/actions/authentication-token-login"
 CUSTOMER_LOGOUT = "POST /tokens/{token_id}/actions/logout"
-
-
-async def total(client):
-    return await client.customers.list().total()
-
-
-async def me(client):
-    return (await client.customers.me()).customer_id
 
 
 async def test_single_sign_on_logs_in_and_out():
@@ -154,20 +146,6 @@ async def test_a_login_with_an_unknown_outcome_says_nothing_of_the_call_that_wai
     assert not caught.value.may_have_happened
     assert sandbox.count("POST /users/actions/sso-login") == 1
     assert sandbox.count("POST /customers") == 0
-
-
-async def test_a_user_is_logged_in_again_after_a_logout():
-    """The logged-out token is never sent again; the next call makes a new one."""
-    sandbox = make_sandbox()
-    async with connect(sandbox) as client:
-        await total(client)
-        await client.logout()
-        await total(client)
-        await client.logout()
-        await client.logout()
-    assert sandbox.logins == 2
-    assert sandbox.count(LOGOUT) == 2
-    assert sandbox.statuses[401] == 0
 
 
 async def test_a_logout_of_a_token_that_is_dead_already_is_fine():

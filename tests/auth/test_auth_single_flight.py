@@ -17,15 +17,12 @@ from auth_tools import (
     make_sandbox,
     once,
     slow_sandbox,
+    total,
 )
 
 from carecloud_async import AuthenticationError, ResponseError, ServerError, Token
 
 CROWD = 300
-
-
-async def total(client):
-    return await client.customers.list().total()
 
 
 @pytest.mark.anyio
