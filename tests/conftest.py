@@ -34,7 +34,6 @@ _SPREAD = (
     "tests/check/test_check_failed_replies.py",
     "tests/export/test_export_end.py",
     "tests/http/test_http_fuzz.py",
-    "tests/rate_limits/test_rate_processes.py",
 )
 #: Skips that CI lets no test take: it has installed everything.
 _FORBIDDEN = ("is not installed", "could not import", "is not here", "is not running")

@@ -33,7 +33,7 @@ async def call(url, kind, where, who):
         await anyio.to_thread.run_sync(sys.stdin.readline)
         outcomes = []
 
-        async def one():
+        async def count():
             try:
                 outcomes.append(await client.customers.list().total())
             except Exception as error:  # noqa: BLE001  (the test gets it)
@@ -41,7 +41,7 @@ async def call(url, kind, where, who):
 
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
-                tasks.start_soon(one)
+                tasks.start_soon(count)
         say(json.dumps(outcomes))
     await store.aclose()
 

@@ -96,7 +96,7 @@ async def in_parallel(number, work):
     """Run `work` that many times at once; return the results, errors among them."""
     results = []
 
-    async def one():
+    async def run():
         try:
             results.append(await work())
         except Exception as error:  # noqa: BLE001  (the tests look at it)
@@ -104,7 +104,7 @@ async def in_parallel(number, work):
 
     async with anyio.create_task_group() as tasks:
         for _ in range(number):
-            tasks.start_soon(one)
+            tasks.start_soon(run)
     return results
 
 

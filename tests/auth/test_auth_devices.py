@@ -122,17 +122,20 @@ async def test_two_holders_of_one_device_end_in_a_conflict():
     clock = FakeClock()
     sandbox = make_sandbox(clock)
     device = sandbox.device("kiosk")
-    async with connect(sandbox, auth=device, clock=clock) as one, connect(sandbox, auth=device, clock=clock) as two:
-        await touch(one)
-        await touch(two)
-        await touch(one)
-        await touch(two)
+    async with (
+        connect(sandbox, auth=device, clock=clock) as first,
+        connect(sandbox, auth=device, clock=clock) as second,
+    ):
+        await touch(first)
+        await touch(second)
+        await touch(first)
+        await touch(second)
         for _ in range(3):
             with pytest.raises(DeviceTokenConflictError, match=r"another program .* logged out .* token store"):
-                await touch(one)
+                await touch(first)
         assert sandbox.count(CREATE) == 4
         clock.passed += 61
-        await touch(one)
+        await touch(first)
     assert sandbox.count(CREATE) == 5
 
 
@@ -142,13 +145,13 @@ async def test_two_clients_with_one_store_never_fight(tmp_path):
     device = sandbox.device("kiosk")
     path = tmp_path / "tokens.json"
     async with (
-        connect(sandbox, auth=device, token_store=FileTokenStore(path)) as one,
-        connect(sandbox, auth=device, token_store=FileTokenStore(path)) as two,
+        connect(sandbox, auth=device, token_store=FileTokenStore(path)) as first,
+        connect(sandbox, auth=device, token_store=FileTokenStore(path)) as second,
     ):
-        for client in (one, two, one, two):
+        for client in (first, second, first, second):
             await touch(client)
         sandbox.revoke_all()
-        for client in (one, two, one, two):
+        for client in (first, second, first, second):
             await touch(client)
     assert sandbox.count(CREATE) == 2
 
@@ -207,17 +210,17 @@ async def test_the_device_rule_holds_through_logout_and_login():
     """After a logout the device is free; its first customer may not log in on it again while another has it."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device()) as portal:
-        one = portal.acting_as(sandbox.customer_session(0, "kiosk"))
-        await one.login()
+        first = portal.acting_as(sandbox.customer_session(0, "kiosk"))
+        await first.login()
         with pytest.raises(ConfigurationError, match="device"):
             portal.acting_as(sandbox.customer_session(1, "kiosk"))
-        await one.logout()
-        two = portal.acting_as(sandbox.customer_session(1, "kiosk"))
-        await two.login()
+        await first.logout()
+        second = portal.acting_as(sandbox.customer_session(1, "kiosk"))
+        await second.login()
         with pytest.raises(ConfigurationError, match="device"):
-            await one.login()
-        await two.logout()
-        await one.login()
+            await first.login()
+        await second.logout()
+        await first.login()
 
 
 async def test_a_dropped_view_frees_its_device():

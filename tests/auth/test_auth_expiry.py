@@ -86,7 +86,11 @@ async def test_unreadable_token_end_is_seven_hours_and_one_warning(wrong, caplog
         await call_for(client, clock, seconds=24 * HOUR, every=600)
     assert sandbox.logins == 4
     assert sandbox.statuses[401] == 0
-    warnings = [one for one in caplog.records if one.levelno >= logging.WARNING and one.name == "carecloud_async.auth"]
+    warnings = [
+        record
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name == "carecloud_async.auth"
+    ]
     assert ["token lifetime unknown" in record.getMessage() for record in warnings] == [True]
 
 

@@ -82,32 +82,32 @@ def everything_of(error):
     """An error, its chain and its arguments, as text."""
     seen, text, queue = set(), [], [error]
     while queue:
-        one = queue.pop()
-        if one is None or id(one) in seen:
+        link = queue.pop()
+        if link is None or id(link) in seen:
             continue
-        seen.add(id(one))
-        text += [str(one), repr(one), repr(one.args), "".join(traceback.format_exception(one))]
-        queue += [one.__cause__, one.__context__]
-        for value in vars(one).values():
-            if value not in (getattr(one, "detail", None), getattr(one, "title", None)):
+        seen.add(id(link))
+        text += [str(link), repr(link), repr(link.args), "".join(traceback.format_exception(link))]
+        queue += [link.__cause__, link.__context__]
+        for value in vars(link).values():
+            if value not in (getattr(link, "detail", None), getattr(link, "title", None)):
                 text.append(repr(value))
     return text
 
 
-async def attempt(found, work):
+async def attempt(collected, work):
     """Run `work`; keep what its error tells."""
     try:
         await work
     except CareCloudError as error:
-        found += everything_of(error)
+        collected += everything_of(error)
         if isinstance(error, ApiError):
             error.detail = error.title = None  # the server's prose is there to be read, and pickles with the rest
-        found.append(pickle.dumps(error).decode("latin-1"))
+        collected.append(pickle.dumps(error).decode("latin-1"))
     except Exception as error:
         raise AssertionError(f"{type(error)} came out") from error
 
 
-async def live(sandbox, make, found):
+async def live(sandbox, make, collected):
     """Successes and every kind of failure, for a user and for a customer."""
     faults = sandbox.faults
     sandbox.set_password(PASSWORD)
@@ -119,11 +119,11 @@ async def live(sandbox, make, found):
     body = json.dumps({"error": refusal})
 
     async with make(credentials(PASSWORD)) as client:
-        found.append(repr(client) + repr(client.http) + repr(await client.login()))
+        collected.append(repr(client) + repr(client.http) + repr(await client.login()))
         search = lambda: client.customers.list(email=EMAIL, last_name=NAME).total()  # noqa: E731
         create = lambda: client.customers.create(new, customer_source=source, password=PASSWORD)  # noqa: E731
         for work in (search, create):
-            await attempt(found, work())
+            await attempt(collected, work())
             for fault in (
                 {"status": 400, "body": body},
                 {"status": 401, "times": 2, "body": body},
@@ -143,40 +143,40 @@ async def live(sandbox, make, found):
             ):
                 faults.clear()
                 faults.add("* /customers", **fault)
-                await attempt(found, work())
+                await attempt(collected, work())
             faults.clear()
-        await attempt(found, client.with_options(timeout=0.05).customers.get(EMAIL))
+        await attempt(collected, client.with_options(timeout=0.05).customers.get(EMAIL))
         sandbox.settings.latency = 0.3
-        await attempt(found, client.with_options(timeout=0.05).customers.list(email=EMAIL).total())
+        await attempt(collected, client.with_options(timeout=0.05).customers.list(email=EMAIL).total())
         sandbox.settings.latency = 0.0
-        await attempt(found, client.logout())
+        await attempt(collected, client.logout())
 
     for fault in ({"status": 400, "body": body}, {"status": 500, "body": body}, {"cut": True}, {"garbage": True}):
         faults.clear()
         faults.add("POST /users/actions/login", times=None, **fault)
         async with make(credentials(PASSWORD)) as client:
-            await attempt(found, client.ping())
+            await attempt(collected, client.ping())
     faults.clear()
     async with make(credentials(WRONG)) as client:
-        await attempt(found, client.ping())
+        await attempt(collected, client.ping())
 
     async with make(sandbox.device()) as portal:
         session = sandbox.customer_session(0)
         mine = portal.acting_as(session)
         state = await mine.login()
         again = CustomerSession.resume(token_id=state.token_id, customer_id=state.customer_id)
-        found.append(repr(state) + repr(session) + repr(again) + repr(mine))
-        await attempt(found, mine.customers.me())
-        await attempt(found, portal.acting_as(again).customers.me())
-        await attempt(found, mine.tokens.auth_token(external_application_id=EMAIL))
-        await attempt(found, portal.acting_as(evolve(session, password=WRONG)).customers.me())
+        collected.append(repr(state) + repr(session) + repr(again) + repr(mine))
+        await attempt(collected, mine.customers.me())
+        await attempt(collected, portal.acting_as(again).customers.me())
+        await attempt(collected, mine.tokens.auth_token(external_application_id=EMAIL))
+        await attempt(collected, portal.acting_as(evolve(session, password=WRONG)).customers.me())
         for fault in ({"status": 401, "body": body}, {"cut": "after"}, {"status": 500, "body": body}):
             faults.add("* /tokens/{token_id}/actions/*", **fault)
-            await attempt(found, mine.login())
+            await attempt(collected, mine.login())
             faults.clear()
         sandbox.revoke_all()
-        await attempt(found, portal.acting_as(again).customers.me())
-        await attempt(found, mine.logout())
+        await attempt(collected, portal.acting_as(again).customers.me())
+        await attempt(collected, mine.logout())
 
 
 def assert_nothing_leaked(sandbox, *texts):
@@ -226,16 +226,16 @@ MORE_WAYS = [
 def test_nothing_leaks(way, backend, heard, spans):
     """Through successes and every kind of failure, on every way out, a search for what was planted finds nothing."""
     sandbox = make_sandbox(keep_requests=5000)
-    found = []
+    collected = []
     with sandbox.running() as url:
         options = {"debug": True} if backend == "asyncio" else {}
-        anyio.run(live, sandbox, maker(way, url, sandbox, spans), found, backend=backend, backend_options=options)
+        anyio.run(live, sandbox, maker(way, url, sandbox, spans), collected, backend=backend, backend_options=options)
     told = [
         f"{span.name} {dict(span.attributes)} {span.status.description} {[dict(e.attributes) for e in span.events]}"
         for span in spans[1].get_finished_spans()
     ]
     assert bool(told) == (way in {"default", "transport", "httpx"})
-    assert_nothing_leaked(sandbox, heard, found, told)
+    assert_nothing_leaked(sandbox, heard, collected, told)
 
 
 @pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])

@@ -164,8 +164,8 @@ async def test_a_stored_token_that_hardly_lasts_is_not_used(life, logins):
 
     class Lasting(Recording):
         async def load(self, key):
-            found = await super().load(key)
-            return found and attrs.evolve(found, expires_in=life)
+            loaded = await super().load(key)
+            return loaded and attrs.evolve(loaded, expires_in=life)
 
     sandbox, store = make_sandbox(), Lasting(MemoryTokenStore())
     for _ in range(2):

@@ -89,7 +89,7 @@ def simulate_fleet(
         configured: calls per second, if they are configured.
         round_trip: seconds from asking Redis to its answer.
         seconds: the simulation ends after this time at the latest.
-        events: what happens, by the time at which: functions of the Redis and the limiters.
+        events: what happens, by the time at which: functions of the Redis, the limiters, and those that are gone.
         later: what Redis's clock shows at the start, in seconds after `EPOCH`.
     """
     loop = VirtualLoop()
@@ -117,14 +117,16 @@ def simulate_fleet(
         await clock.sleep(wait or 0.0)
         return 0 if wait is None else attempts + 1
 
-    async def work(limiter, clock, random):
+    async def work(limiter, clock, random, gone):
         attempts = 0
         while len(outcome.served) < requests and loop.now - start < seconds:
             attempts = await call(limiter, clock, random, attempts)
+            if limiter in gone:
+                return
         done.set()
 
     async def main(redis):
-        limiters, tasks = [], []
+        limiters, tasks, gone = [], [], []
         for number, size in enumerate(callers):
             random = Random(100 * seed + number)
             clock = LateClock(loop, random)
@@ -133,9 +135,9 @@ def simulate_fleet(
             )
             pace.step = later
             limiters.append(RateLimiter(pace, clock=clock, origin="https://x.example"))
-            tasks += [asyncio.ensure_future(work(limiters[-1], clock, random)) for _ in range(size)]
+            tasks += [asyncio.ensure_future(work(limiters[-1], clock, random, gone)) for _ in range(size)]
         for moment, event in (events or {}).items():
-            loop.call_at(start + moment, event, redis, limiters)
+            loop.call_at(start + moment, event, redis, limiters, gone)
         loop.call_at(start + seconds, done.set)
         await done.wait()
         for task in tasks:

@@ -22,10 +22,10 @@ FOUND = [name for name in SERVERS if name != SPACED]
 @pytest.mark.parametrize("server", FOUND)
 def test_from_the_tenth_second_on_the_limit_is_used(server, state):
     """From whatever state 0.85 of the limit is served then, and a twentieth refused; no call is given up."""
-    for found in map(find, cases(states=[state], servers=[server], limits=[40], latencies=[0.03], callers=[20])):
-        assert found.served[-1] >= 0.85
-        assert found.refused[-1] <= 0.05
-        assert found.lost == 0
+    for finding in map(find, cases(states=[state], servers=[server], limits=[40], latencies=[0.03], callers=[20])):
+        assert finding.served[-1] >= 0.85
+        assert finding.refused[-1] <= 0.05
+        assert finding.lost == 0
 
 
 @pytest.mark.parametrize("server", [Bucket, *variants(FixedWindow, SlidingWindow)])
@@ -51,18 +51,18 @@ def test_a_limit_that_fell_from_200_to_40_is_found_within_ten_seconds(server):
 )
 def test_whatever_the_limit_and_the_callers_are_it_is_found(case):
     """From the tenth second on 0.8 of the limit is served and a tenth refused at worst, nearly always 0.9 and 3 %."""
-    found = find(case)
-    assert found.served[-1] >= 0.8
-    assert found.refused[-1] <= (0.2 if case.limit <= 10 else 0.1)
-    assert found.lost == 0
+    finding = find(case)
+    assert finding.served[-1] >= 0.8
+    assert finding.refused[-1] <= (0.2 if case.limit <= 10 else 0.1)
+    assert finding.lost == 0
 
 
 @pytest.mark.parametrize("limit", [10, 40])
 def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
     """On a bucket of one, which refuses every early call, half of the limit is served, and few calls are refused."""
-    for found in map(find, cases(states=["cold"], servers=[SPACED], limits=[limit], latencies=[0.03], callers=[20])):
-        assert found.served[-1] >= 0.5
-        assert found.refused[-1] <= 0.07
+    for finding in map(find, cases(states=["cold"], servers=[SPACED], limits=[limit], latencies=[0.03], callers=[20])):
+        assert finding.served[-1] >= 0.5
+        assert finding.refused[-1] <= 0.07
 
 
 @pytest.mark.parametrize("retry_after", [None, *variants(1.0)])

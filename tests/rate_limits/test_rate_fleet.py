@@ -97,28 +97,33 @@ def test_first_calls_belong_to_the_fleet(fleet, size):
 
 
 def step(seconds):
-    def change(_, limiters):
+    def change(_redis, limiters, _gone):
         for limiter in limiters:
             limiter.pace.step += seconds
 
     return change
 
 
-def flush(redis, _):
+def flush(redis, _limiters, _gone):
     redis.flushdb()
+
+
+def end_half(_redis, limiters, gone):
+    gone += limiters[::2]
 
 
 EVENTS = {
     "an hour back": step(-HOUR),
     "an hour ahead": step(HOUR),
     "flushed": flush,
+    "half of the processes gone": end_half,
 }
 
 
 @pytest.mark.parametrize("configured", [None, *variants(40)])
-@pytest.mark.parametrize("event", [*variants("an hour back", "an hour ahead"), "flushed"])
+@pytest.mark.parametrize("event", [*variants("an hour back", "an hour ahead"), "flushed", "half of the processes gone"])
 def test_clock_steps_and_flushes_stop_nothing(fleet, event, configured):
-    """Calls go on at once, and the rate is back within ten seconds."""
+    """Whatever happens to Redis or to a process, calls go on at once, and the rate is back within ten seconds."""
     outcome = fleet(
         Bucket(40, 10), callers=(5,) * 4, requests=1e9, seconds=18, configured=configured, events={5: EVENTS[event]}
     )
@@ -130,7 +135,7 @@ def test_clock_steps_and_flushes_stop_nothing(fleet, event, configured):
 def test_without_redis_the_parts_of_all_processes_are_the_limit(fleet, size):
     """Redis goes away: each process goes on with its part, not all at the same moment, and hardly a call is refused."""
 
-    def leave(_, limiters):
+    def leave(_redis, limiters, _gone):
         for limiter in limiters:
             limiter.pace.away = True
 
@@ -143,7 +148,7 @@ def test_without_redis_the_parts_of_all_processes_are_the_limit(fleet, size):
 def test_a_key_of_another_kind_is_replaced(fleet, kind):
     """Another program wrote under the same name."""
 
-    def overwrite(redis, _):
+    def overwrite(redis, _limiters, _gone):
         redis.delete(fleet.numbers)
         redis.set(fleet.numbers, "x") if kind == "string" else redis.rpush(fleet.numbers, "x")
 

@@ -74,10 +74,10 @@ async def test_all_members_share_a_configured_rate(redis_server, prefix):
 @pytest.mark.anyio
 async def test_a_429_pauses_every_member(redis_server, prefix):
     """A 429 of one process stops that process, another one that still holds slots, and a new one."""
-    async with Fleet(redis_server.url, prefix, size=2, told=100) as (one, other):
+    async with Fleet(redis_server.url, prefix, size=2, told=100) as (first, other):
         await enter(other)
-        one.on_throttled(await enter(one), retry_after=MAX_IMPOSED)
-        assert await one.acquire(seconds=1.0) is None
+        first.on_throttled(await enter(first), retry_after=MAX_IMPOSED)
+        assert await first.acquire(seconds=1.0) is None
         with anyio.fail_after(20):  # it reports the pause, and the other uses up its slots
             while await other.acquire(seconds=1.0) is not None:
                 pass
@@ -90,16 +90,16 @@ async def test_a_429_pauses_every_member(redis_server, prefix):
 @pytest.mark.anyio
 async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
     """All processes use the estimate after a 429, and refusals of calls that left before it change nothing."""
-    async with Fleet(redis_server.url, prefix, size=2) as (one, other):
+    async with Fleet(redis_server.url, prefix, size=2) as (first, other):
         tickets = []
         for _ in range(12):
-            tickets.append(await enter(one))
-            one.on_success(tickets[-1])
+            tickets.append(await enter(first))
+            first.on_success(tickets[-1])
         for ticket in tickets[-3:]:
-            one.on_throttled(ticket, retry_after=None)
+            first.on_throttled(ticket, retry_after=None)
         with anyio.fail_after(60):
-            while one.rate is None or other.rate is None:
-                for member in (one, other):
+            while first.rate is None or other.rate is None:
+                for member in (first, other):
                     member.on_success(await enter(member))
         assert other.rate > 0
 
@@ -108,9 +108,9 @@ async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
 @pytest.mark.anyio
 async def test_projects_do_not_share(redis_server, prefix):
     """A pause of one project does not stop the calls of another project."""
-    one = Fleet(redis_server.url, prefix, size=1, told=100)
-    two = Fleet(redis_server.url, prefix, size=1, told=100, origin="https://two.example")
-    async with one as (paused,), two as (free,):
+    first = Fleet(redis_server.url, prefix, size=1, told=100)
+    second = Fleet(redis_server.url, prefix, size=1, told=100, origin="https://two.example")
+    async with first as (paused,), second as (free,):
         paused.on_throttled(await enter(paused), retry_after=MAX_IMPOSED)
         assert await paused.acquire(seconds=1.0) is None
         assert await free.acquire(seconds=MAX_IMPOSED / 2) is not None

@@ -10,13 +10,14 @@ from abc import abstractmethod
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
+from attrs.converters import optional
 
 from carecloud_async._base.codec import Malformed
 from carecloud_async._base.codec.answers import list_of
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import conceal_body, secret_text
 from carecloud_async._calls.auth.provider import AuthProvider, Send, digest, require_instance, session_over
-from carecloud_async._calls.auth.secret import masked, optional_secret_text, require_text
+from carecloud_async._calls.auth.secret import masked, require_text
 from carecloud_async._calls.auth.token import Token, read_text, read_token_value
 from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError
 
@@ -95,7 +96,7 @@ class DeviceToken(AuthProvider):
     external_application_id: str = field(validator=require_text)
     device: Device = field(validator=require_instance(Device, example=DEVICE_EXAMPLE))
     setup: DeviceSetup = field(validator=require_instance(DeviceSetup, example=SETUP_EXAMPLE))
-    push_token: str | None = field(default=None, converter=optional_secret_text, repr=masked)
+    push_token: str | None = field(default=None, converter=optional(secret_text), repr=masked)
     remember: bool | None = None
 
     @property

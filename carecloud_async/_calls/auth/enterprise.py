@@ -19,7 +19,6 @@ from carecloud_async._calls.auth.secret import (
     require_text,
     resolve_secret,
     secret_setting,
-    static_secret,
 )
 from carecloud_async._calls.auth.token import Token, read_token_value
 
@@ -115,7 +114,7 @@ class SsoCredentials(_EnterpriseUser):
     @property
     def identity_key(self) -> str:
         """See `AuthProvider.identity_key`: the digest of a fixed token; for a callable `subject`, or this object."""
-        user = static_secret(self.sso_token) or self._unknown_user
+        user = self.sso_token if isinstance(self.sso_token, str) else self._unknown_user
         return digest("sso", self.external_application_id, self.subject, user)
 
     @property

@@ -111,8 +111,7 @@ class IdentityRegistry:
 def _is_over(tokens: Tokens) -> bool:
     """Return whether a resumed session has ended for the views that have it.
 
-    A device keeps its token at a logout, so that the customer's next login is on the same one: a session that is
-    resumed after that is another.
+    The customer may log in again on the same token: a session that is resumed after that is another.
     """
     return tokens.ended and not tokens.provider.renewable
 

@@ -36,11 +36,6 @@ def masked(_: object) -> str:
     return "'***'"
 
 
-def optional_secret_text(value: str | None) -> str | None:
-    """Convert text to `SecretText`; return `None` unchanged."""
-    return None if value is None else secret_text(value)
-
-
 def secret_setting(value: Secret) -> Secret:
     """Convert text to `SecretText`; return a callable unchanged."""
     return value if callable(value) else secret_text(value)
@@ -59,11 +54,6 @@ def require_secret(instance: Any, attribute: Any, value: Any) -> None:
     """Raise unless a secret is non-empty text or a callable that returns it."""
     if not callable(value):
         require_text(instance, attribute, value)
-
-
-def static_secret(secret: Secret) -> str | None:
-    """Return a secret that was given as text; `None` if it is fetched."""
-    return secret if isinstance(secret, str) else None
 
 
 async def resolve_secret(secret: Secret) -> str:

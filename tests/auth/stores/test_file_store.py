@@ -270,9 +270,9 @@ def test_killed_writer_has_lost_nothing_that_was_saved(child, path):
         said = max(5 + number, *(int(line) for line in writer.stdout.read().split("\n")[:-1]), 0)
         writer.wait()
         store = FileTokenStore(path)
-        found = [anyio.run(store.load, f"key{key}").value.partition(":") for key in range(3)]
-        assert [rest for _, _, rest in found] == ["x" * 5000] * 3
-        newest = sorted(int(first) for first, _, _ in found)
+        loaded = [anyio.run(store.load, f"key{key}").value.partition(":") for key in range(3)]
+        assert [rest for _, _, rest in loaded] == ["x" * 5000] * 3
+        newest = sorted(int(first) for first, _, _ in loaded)
         assert newest == list(range(newest[-1] - 2, newest[-1] + 1))
         assert newest[-1] in {said, said + 1}
 
@@ -418,8 +418,8 @@ async def test_a_folder_that_is_open_to_others_becomes_private(store, folder):
 async def test_a_save_writes_one_record_and_looks_at_few(store, folder, clock, monkeypatch):
     """Among hundreds of records a save opens its own and a handful, and in time all that have ended go."""
     number = 300
-    for one in range(number):
-        await store.save(f"key{one}", StoredToken(value=f"t{one}", expires_in=50.0))
+    for index in range(number):
+        await store.save(f"key{index}", StoredToken(value=f"t{index}", expires_in=50.0))
     clock.advance(51)
     opened = []
     open_file = os.open
@@ -431,7 +431,7 @@ async def test_a_save_writes_one_record_and_looks_at_few(store, folder, clock, m
     monkeypatch.setattr(os, "open", count)
     await store.save("new", TOKEN)
     assert len([path for path in opened if path.endswith((".json", ".new"))]) <= SWEPT_PER_SAVE + 2
-    for one in range(number // SWEPT_PER_SAVE + 2):
-        await store.save(f"new{one}", TOKEN)
+    for index in range(number // SWEPT_PER_SAVE + 2):
+        await store.save(f"new{index}", TOKEN)
     values = [json.loads(file.read_bytes())["value"] for file in folder.glob("*.json")]
     assert set(values) == {"tok-secret"}

@@ -333,13 +333,13 @@ async def test_a_record_that_ended_on_its_way_is_no_token(redis_server, prefix, 
     """The time that the answer took counts: what is left of the record's life is less, and may be nothing."""
     store = RedisTokenStore(redis_server.url, prefix=prefix, clock=SlowClock(step))
     await store.save("key", TOKEN)
-    found = await store.load("key")
+    loaded = await store.load("key")
     await store.aclose()
     if left is None:
-        assert found is None
+        assert loaded is None
     else:
-        assert found.value == TOKEN.value
-        assert left - 60 < found.expires_in <= left
+        assert loaded.value == TOKEN.value
+        assert left - 60 < loaded.expires_in <= left
 
 
 class Sleeps(SystemClock):
