@@ -130,7 +130,7 @@ class OwnProvider(AuthProvider):
     """A provider of a user's own: a plain class that returns the answers it was given."""
 
     interface = "enterprise"
-    identity_key = "someone"
+    identity_key = "someone@example.com"
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -86,10 +86,6 @@ class EnterpriseCredentials(_EnterpriseUser):
     async def _login_request(self) -> tuple[str, dict[str, Any]]:
         return "login", {"login": self.login, "password": await resolve_secret(self.password)}
 
-    async def credentials_fingerprint(self) -> str | None:
-        """Return a digest of the password that the callable returns now."""
-        return digest(await resolve_secret(self.password)) if callable(self.password) else None
-
 
 @frozen(kw_only=True)
 class SsoCredentials(_EnterpriseUser):

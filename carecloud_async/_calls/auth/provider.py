@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from carecloud_async._base.project import Interface
-from carecloud_async._calls.auth.secret import Secret
+from carecloud_async._calls.auth.secret import Secret, resolve_secret
 from carecloud_async._calls.auth.secret import digest as digest
 from carecloud_async._calls.auth.token import Token
 from carecloud_async.errors import ApiError, ConfigurationError, SessionExpiredError
@@ -163,9 +163,11 @@ class AuthProvider(ABC):
         """Return a value that changes when the credentials do, for identities that fetch theirs at each login.
 
         It is called while a refused login is remembered: credentials other than the refused ones are tried at once.
-        `None` for credentials that do not change by themselves.
+        `None` for credentials that do not change by themselves. By default it is a digest of `secret`, if that is
+        fetched.
         """
-        return None
+        secret = self.secret
+        return digest(await resolve_secret(secret)) if callable(secret) else None
 
 
 def require_instance(kind: type, *, example: str) -> Callable[[Any, Any, Any], None]:
