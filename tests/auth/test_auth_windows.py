@@ -16,9 +16,9 @@ async def warm(sandbox, client):
 
 
 async def test_in_the_advisory_window_one_call_renews_and_none_waits():
-    """While a login hangs, all calls but the one that logs in are served with the old token."""
+    """While a login hangs, all calls but the one that logs in are served with the old token, without a pause."""
     clock = FakeClock()
-    sandbox = slow_sandbox(clock, token_lifetime=LIFE)
+    sandbox = make_sandbox(clock, token_lifetime=LIFE)
     gate = anyio.Event()
 
     async def hold(request):
@@ -32,8 +32,10 @@ async def test_in_the_advisory_window_one_call_renews_and_none_waits():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(total, client)
             await anyio.wait_all_tasks_blocked()
-            with anyio.fail_after(60):
-                assert not failures(await in_parallel(30, lambda: total(client)))
+            for _ in range(30):
+                tasks.start_soon(total, client)
+            await anyio.wait_all_tasks_blocked()
+            assert sandbox.count("GET /customers") == 30
             gate.set()
     assert sandbox.logins == 1
     assert sandbox.statuses[401] == 0
