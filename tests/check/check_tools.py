@@ -12,7 +12,7 @@ OWN_TRANSPORT = {"tls", "proxy"}
 
 
 def make(**more):
-    return Sandbox(**{"customers": 300, "records": 20, "untidy": False, **more})
+    return Sandbox(**{"customers": 60, "records": 12, "users": 9, "untidy": False, **more})
 
 
 async def check(sandbox, **more):

@@ -44,7 +44,7 @@ async def check_of(lie=None, *, prepare=None, ignored=(), **settings):
         ignored: parameters of queries that the server ignores.
         **settings: settings of the sandbox.
     """
-    sandbox = make(**{"customers": 60, "records": 12, "users": 9, **settings})
+    sandbox = make(**settings)
     if prepare is not None:
         prepare(sandbox)
 

@@ -83,7 +83,7 @@ PROJECTS = {
         "may not read cards, purchases (403)",
     ),
     "customers are forbidden": (
-        {"max_count": 20},
+        {"max_count": 7},
         fails("GET /customers", status=403),
         "warning families, warning page_cap",
         "",
