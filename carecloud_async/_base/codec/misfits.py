@@ -226,7 +226,7 @@ def _mend_named(value: dict[str, Any], into: Any, problem: str) -> bool:
     place = _place(into, problem)
     if place is None:
         return False
-    names, (name, _, _, read, warning, has_default) = place
+    names, (name, _, _, read, warning, _) = place
     for step in names:
         value = value.get(step, {})
     given = value.get(name)
@@ -234,8 +234,6 @@ def _mend_named(value: dict[str, Any], into: Any, problem: str) -> bool:
     if plain is given:
         return False
     value[name] = plain
-    if plain is None and has_default:
-        del value[name]
     return True
 
 

@@ -155,7 +155,9 @@ def open_private(path: Path) -> BufferedRandom:
         OSError: it cannot be opened.
     """
     file = os.fdopen(_open_own(path, os.O_RDWR), "r+b")
-    _require_one_name(file, path)
+    if os.fstat(file.fileno()).st_nlink > 1:
+        file.close()
+        raise PermissionError(errno.EMLINK, f"{path} has a second name: remove the other one, which is a hard link")
     return file
 
 
@@ -199,12 +201,6 @@ def replace_file(path: Path, data: bytes) -> None:
 def temporary_path(path: Path) -> Path:
     """Return the temporary path of a file's new content, until `replace_file` renames it."""
     return path.with_name(f"{path.name}.new")
-
-
-def _require_one_name(file: BufferedReader | BufferedRandom, path: Path) -> None:
-    if os.fstat(file.fileno()).st_nlink > 1:
-        file.close()
-        raise PermissionError(errno.EMLINK, f"{path} has a second name: remove the other one, which is a hard link")
 
 
 def _open_own(path: str | os.PathLike[str], flags: int) -> int:
