@@ -1,8 +1,9 @@
 """`python -m benchmarks.bulk`: bulk writes against a hand-written script of look-up and POST, in turns on one machine.
 
 The script is what one writes today: asyncio, httpx, twenty workers, a GET by e-mail and a POST for each row; it keeps
-no journal and makes doubles when an answer is lost. Printed are the seconds of each run, the ratio of the medians, the
-requests, the calls of each second where the server limits them, and the peak of the SDK's memory.
+no journal and makes doubles when an answer is lost. Printed are the seconds of each run, those of its processor, the
+ratios of the medians, the requests, the calls of each second where the server limits them, and the peak of the SDK's
+memory.
 """
 
 import argparse
@@ -28,9 +29,10 @@ WORKERS = 20
 
 
 @contextmanager
-def serving(*, customers: int = 0, rate: float = 0.0) -> Iterator[str]:
+def serving(*, customers: int = 0, rate: float = 0.0, latency: float = 0.0) -> Iterator[str]:
     """Run a server; the value is its URL."""
-    command = [sys.executable, "-m", "benchmarks.bulk_server", "--customers", str(customers), "--rate", str(rate)]
+    options = ["--customers", str(customers), "--rate", str(rate), "--latency", str(latency)]
+    command = [sys.executable, "-m", "benchmarks.bulk_server", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -123,9 +125,10 @@ def run_child(who: str, url: str, number: int, kind: str, configured: float) -> 
     began = time.monotonic()
     if who == "script":
         asyncio.run(by_script(url, number))
-        print(json.dumps({"seconds": time.monotonic() - began}))
+        figures: dict[str, object] = {"seconds": time.monotonic() - began}
     else:
-        print(json.dumps(asyncio.run(by_sdk(url, number, kind, configured=configured))))
+        figures = asyncio.run(by_sdk(url, number, kind, configured=configured))
+    print(json.dumps({**figures, "cpu": round(time.process_time(), 2)}))
 
 
 def in_memory(number: int) -> None:
@@ -142,7 +145,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--limited", type=int, default=1200, help="rows at a limit of 40 calls a second")
-    parser.add_argument("--only", choices=("limit", "memory"), help="only this part")
+    parser.add_argument("--only", choices=("customers", "limit", "memory"), help="only this part")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds until each answer leaves")
     parser.add_argument("--memory", type=int, default=0, help="rows of a run that shows the memory alone")
     parser.add_argument("--child", nargs=5)
     options = parser.parse_args()
@@ -159,13 +163,17 @@ def main() -> None:
     number = str(options.rows)
     ours, theirs = [], []
     for _ in range(options.pairs):
-        with serving() as url:
-            theirs.append(child(["script", url, number, "customers", "0"])["seconds"])
-        with serving() as url:
-            figures = child(["sdk", url, number, "customers", "0"])
-            ours.append(figures["seconds"])
-    print(f"{number} new customers by e-mail: script {theirs}, SDK {ours}")
-    print(f"  {statistics.median(theirs) / statistics.median(ours):.2f} times as fast; last: {figures}")
+        with serving(latency=options.latency) as url:
+            theirs.append(child(["script", url, number, "customers", "0"]))
+        with serving(latency=options.latency) as url:
+            ours.append(child(["sdk", url, number, "customers", "0"]))
+    print(f"{number} new customers by e-mail, answers after {options.latency} s; last: {ours[-1]}")
+    for what in ("seconds", "cpu"):
+        script, sdk = [figures[what] for figures in theirs], [figures[what] for figures in ours]
+        ratio = statistics.median(script) / statistics.median(sdk)
+        print(f"  {what}: script {script}, SDK {sdk}: {ratio:.2f} times as fast")
+    if options.only == "customers":
+        return
     with serving() as url:
         print(f"100,000 cards by batch: {child(['sdk', url, '100000', 'cards', '0'])}")
         print(f"  the same rows again: {child(['sdk', url, '100000', 'cards', '0'])}")

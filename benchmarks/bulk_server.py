@@ -5,7 +5,7 @@ memory.
 
 It runs in its own process (`python -m benchmarks.bulk_server`), prints its port, and ends when its standard input
 closes. `GET /requests` counts the requests by verb and path, `GET /served` counts those that were served by second;
-`--rate` limits them in a bucket of ten.
+`--rate` limits them in a bucket of ten, and `--latency` holds each answer back for some seconds.
 """
 
 import argparse
@@ -128,10 +128,12 @@ class Connection(asyncio.Protocol):
 
     Args:
         project: the records.
+        latency: seconds until an answer leaves.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, latency: float = 0.0) -> None:
         self._project = project
+        self._latency = latency
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -153,15 +155,19 @@ class Connection(asyncio.Protocol):
             status, data_ = self._project.answer(verb, target, self._received[begin : begin + length])
             self._received = self._received[begin + length :]
             body = b"" if status == 204 else json.dumps({"data": data_}, separators=(",", ":")).encode()
-            self._transport.write(
-                b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-                % (status, len(body), body)
+            head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+                status,
+                len(body),
             )
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, head + body)
+            else:
+                self._transport.write(head + body)
 
 
-async def _serve(project: Project) -> None:
+async def _serve(project: Project, *, latency: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(project), "127.0.0.1", 0, backlog=2048)
+    server = await loop.create_server(lambda: Connection(project, latency=latency), "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
@@ -170,5 +176,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--latency", type=float, default=0.0)
     options = parser.parse_args()
-    asyncio.run(_serve(Project(customers=options.customers, rate=options.rate)))
+    asyncio.run(_serve(Project(customers=options.customers, rate=options.rate), latency=options.latency))

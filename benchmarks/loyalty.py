@@ -104,17 +104,17 @@ class Loyalty:
         return 201, {"point_id": f"{len(self._points):026x}"}
 
 
-async def _serve() -> None:
+async def _serve(latency: float) -> None:
     loop, project = asyncio.get_running_loop(), Loyalty()
-    server = await loop.create_server(lambda: Connection(project), "127.0.0.1", 0, backlog=2048)  # type: ignore[arg-type]
+    server = await loop.create_server(lambda: Connection(project, latency=latency), "127.0.0.1", 0, backlog=2048)  # type: ignore[arg-type]
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(latency: float = 0.0) -> Iterator[str]:
     """Run a server; the value is its URL."""
-    command = [sys.executable, "-m", "benchmarks.loyalty", "--serve"]
+    command = [sys.executable, "-m", "benchmarks.loyalty", "--serve", "--latency", str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -224,18 +224,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--records", type=int, default=1_000_000, help="records of the comparison; 0 for none")
     parser.add_argument("--serve", action="store_true")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds until each answer leaves")
     parser.add_argument("--child", nargs=4)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(_serve())
+        asyncio.run(_serve(options.latency))
         return
     if options.child:
         who, url, number, kind = options.child
-        print(json.dumps(asyncio.run(CONTESTANTS[who](url, int(number), kind))))
+        figures = asyncio.run(CONTESTANTS[who](url, int(number), kind))
+        print(json.dumps({**figures, "cpu": round(time.process_time(), 2)}))
         return
     for kind in ("bills", "points"):
         for who in ("script", "sdk"):
-            with serving() as url:
+            with serving(options.latency) as url:
                 print(f"{options.rows:,} {kind}, {who}: {child(who, url, options.rows, kind)}", flush=True)
                 if who == "sdk":
                     print(f"  the same rows again: {child(who, url, options.rows, kind)}", flush=True)
