@@ -34,6 +34,8 @@ def long(email):
 
 
 SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
+#: The first type of cards of each sandbox.
+CARD_TYPE = "8ae51e48dfe94b6575f2f7d9df"
 
 
 def properties_of_texts(sandbox):
@@ -121,3 +123,12 @@ class UptimeClock(FakeClock):
 
     def monotonic(self):
         return super().monotonic() + self.uptime
+
+
+async def customer_with_cards(client, *numbers, **more):
+    """Make a customer with some cards; return the row that made it."""
+    (row,) = people(1, **more)
+    for number in numbers:
+        card = {"card_number": number, "card_type_id": CARD_TYPE}
+        await client.customers.bulk_write([{**row, **card}], match="email", defaults=SOURCE)
+    return row

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import attrs
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, ConfigurationError, models
 from carecloud_async.bulk.spellings import ENUMERATIONS
@@ -80,8 +80,7 @@ async def test_enumerations_by_name(sandbox, tmp_path):
     """A number of an enumeration may stand as the name of its member, whatever the field is called."""
     results = tmp_path / "r.jsonl"
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [{"card_number": f"3330{one}", "card_type_id": card_type, "state": one} for one in ("active", "sold")]
+        rows = [{"card_number": f"3330{one}", "card_type_id": CARD_TYPE, "state": one} for one in ("active", "sold")]
         report = await client.cards.bulk_write(rows, match="card_number", results=results)
         assert counts(report) == {"created": 1, "refused": 1}
         assert read(results)[1]["reasons"][0].startswith("state: neither a whole number nor one of ")

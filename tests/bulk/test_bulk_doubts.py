@@ -8,6 +8,7 @@ import anyio
 import httpx
 import pytest
 from bulk_tools import (
+    CARD_TYPE,
     SOURCE,
     connect,
     counts,
@@ -69,8 +70,7 @@ async def test_a_lost_answer_of_an_update(sandbox, fault):
 async def test_a_lost_answer_of_a_batch(sandbox, fault):
     """A batch that lost its answer is looked up, and sent again only if it did not happen."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [{"card_number": f"88{one:06}", "card_type_id": card_type, "state": 1} for one in range(50)]
+        rows = [{"card_number": f"88{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(50)]
         sandbox.faults.add("POST /cards/batch", **fault)
         report = await client.cards.bulk_write(rows, match="card_number")
         assert counts(report) == {"created": 50}
@@ -91,9 +91,8 @@ async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox):
 async def test_a_lost_create_is_not_sent_again_if_its_key_is_written_later(sandbox):
     """The card that names a customer is made after the customer: a lost create is unknown, in the next run too."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
         rows = [{**row, "card_number": f"77{number:06}"} for number, row in enumerate(people(5))]
-        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 1}
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
         sandbox.faults.add("POST /customers", status=504, worked=True, after=1, times=2)
         report = await client.customers.bulk_write(rows, **options)
         assert counts(report) == {"created": 3, "unknown": 2}
@@ -107,9 +106,8 @@ async def test_a_lost_create_is_not_sent_again_if_its_key_is_written_later(sandb
 async def test_a_run_that_is_stopped_between_customer_and_card(sandbox, tmp_path):
     """Another run makes no second customer for the card that a stopped run had not written; the first one goes on."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
         rows = [{**row, "card_number": f"78{number:06}"} for number, row in enumerate(people(3))]
-        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 1}
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
         fault = sandbox.faults.add("POST /cards", status=403, times=None)
         with pytest.raises(CareCloudError):
             await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db")
@@ -127,9 +125,8 @@ async def test_a_resumed_run_keeps_the_cards_of_the_customers_that_it_has_made(s
     """Until a resumed run has written the card of a customer that it made, no other run makes one for this card."""
     clock, busy = FakeClock(), set()
     async with connect(sandbox, clock=clock) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
         rows = [{**row, "card_number": f"79{number:06}"} for number, row in enumerate(people(2))]
-        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 1}
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
         options["journal"] = tmp_path / "first.db"
         fault = sandbox.faults.add("POST /cards", status=403, times=None)
         with pytest.raises(CareCloudError):

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, read
 
 from carecloud_async.models import CardInput
 from carecloud_async.sandbox import Sandbox
@@ -91,8 +91,7 @@ async def test_a_free_card_without_its_id(sandbox, clock, tmp_path):
     """A free card that is shown without its id is not given away, and the row says so."""
     results = tmp_path / "r.jsonl"
     async with connect(sandbox, clock=clock) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        await client.cards.create(CardInput(card_type_id=card_type, card_number="5", state=1))
+        await client.cards.create(CardInput(card_type_id=CARD_TYPE, card_number="5", state=1))
     async with connect(sandbox, clock=clock, transport=WithoutIds(sandbox.transport(), "card_id")) as client:
         report = await client.customers.bulk_write(people(1, card_number="5"), results=results, **BY_EMAIL)
     assert counts(report) == {"refused": 1}

@@ -3,7 +3,7 @@
 import anyio
 import httpx
 import pytest
-from bulk_tools import SOURCE, StopError, connect, counts, people, read, stop_while_it_waits, write_csv
+from bulk_tools import CARD_TYPE, SOURCE, StopError, connect, counts, people, read, stop_while_it_waits, write_csv
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.models import CardInput
@@ -34,8 +34,7 @@ class Seen(httpx.AsyncBaseTransport):
 
 async def free_card(client):
     """A card without a customer, with the number 5."""
-    card_type = (await client.card_types.list().first()).card_type_id
-    return await client.cards.create(CardInput(card_type_id=card_type, card_number="5", state=1))
+    return await client.cards.create(CardInput(card_type_id=CARD_TYPE, card_number="5", state=1))
 
 
 async def shown(client, card_id):

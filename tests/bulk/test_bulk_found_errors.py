@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, long, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, long, people, read
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BadSourceError, BulkWriteError
@@ -122,9 +122,8 @@ async def test_changed_fields_of_parts_that_were_written_before_a_stop(sandbox, 
     results = tmp_path / "r.jsonl"
     async with connect(sandbox) as client:
         await client.customers.bulk_write(people(1), **BY_EMAIL)
-        card_type = (await client.card_types.list().first()).card_type_id
         property_id = (await client.customer_properties.list().first()).property_id
-        rows = [{**people(1)[0], "card_number": "771", "card_type_id": card_type, f"property.{property_id}": "5"}]
+        rows = [{**people(1)[0], "card_number": "771", "card_type_id": CARD_TYPE, f"property.{property_id}": "5"}]
         fault = sandbox.faults.add("POST /customers/{customer_id}/property-records", status=403, times=None)
         arguments = {"results": results, "resume": True, **BY_EMAIL}
         with pytest.raises(CareCloudError):

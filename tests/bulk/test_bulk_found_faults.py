@@ -8,7 +8,17 @@ import anyio.lowlevel
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, StopError, connect, counts, people, read, stop_while_it_waits
+from bulk_tools import (
+    CARD_TYPE,
+    SOURCE,
+    StopError,
+    connect,
+    counts,
+    customer_with_cards,
+    people,
+    read,
+    stop_while_it_waits,
+)
 
 from carecloud_async import CareCloudError
 from carecloud_async.sandbox import Sandbox
@@ -69,9 +79,8 @@ async def test_parts_of_known_customers_in_two_runs_at_once(sandbox, what):
     reports = []
     async with connect(sandbox) as client:
         await client.customers.bulk_write(people(12), **BY_EMAIL)
-        card_type = (await client.card_types.list().first()).card_type_id
         property_id = (await client.customer_properties.list().first()).property_id
-        more = {"card_type_id": card_type} if what == "card" else {f"property.{property_id}": "5"}
+        more = {"card_type_id": CARD_TYPE} if what == "card" else {f"property.{property_id}": "5"}
         rows = [
             {**row, **more, **({"card_number": f"77{one}"} if what == "card" else {})}
             for one, row in enumerate(people(12))
@@ -110,8 +119,7 @@ async def test_a_row_on_which_the_server_fails_alone(sandbox, tmp_path):
     """A batch that is lost is halved: all rows but the one at fault are made, and that one is refused."""
     server, results = FailingBatch(sandbox, "88000123"), tmp_path / "r.jsonl"
     async with connect(sandbox, transport=server) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [{"card_number": f"88{one:06}", "card_type_id": card_type, "state": 1} for one in range(300)]
+        rows = [{"card_number": f"88{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(300)]
         report = await client.cards.bulk_write(rows, match="card_number", results=results)
     assert counts(report) == {"created": 299, "refused": 1}
     assert read(results)[123]["reasons"] == ["the server failed on it 3 times: 500"]
@@ -135,10 +143,7 @@ async def test_a_product_that_is_known_by_its_code(sandbox):
 async def test_two_cards_of_one_customer(sandbox):
     """Two rows whose cards lead to one customer are written one after another: the values of both are there."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        (row,) = people(1)
-        for number in ("771", "772"):
-            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        row = await customer_with_cards(client, "771", "772")
         rows = [
             {"card_number": "771", "first_name": "First", "last_name": "First"},
             {"card_number": "772", "last_name": "Second"},
@@ -153,10 +158,7 @@ async def test_two_cards_of_one_customer(sandbox):
 async def test_a_later_row_of_a_record_does_not_overtake_an_earlier_one(sandbox):
     """A row whose PUT has to be sent again is still written before the next row of its record, whose values stay."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        row = {**people(1)[0], "last_name": "Second"}
-        for number in ("771", "772"):
-            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        row = await customer_with_cards(client, "771", "772", last_name="Second")
         sandbox.faults.add("PUT /customers/{customer_id}", status=429, retry_after=1, times=2)
         rows = [{"card_number": "771", "last_name": "First"}, {"card_number": "772", "last_name": "Second"}]
         report = await client.customers.bulk_write(rows, match="card_number")
@@ -171,10 +173,7 @@ async def test_a_later_row_waits_for_a_record_that_a_stopped_run_may_still_write
     rows = [{"card_number": "771", "last_name": "First"}, {"card_number": "772", "first_name": "Second"}]
     options = {"match": "card_number", "journal": tmp_path / "j.db", "resume": True}
     async with connect(sandbox, clock=clock) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        (row,) = people(1)
-        for number in ("771", "772"):
-            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        row = await customer_with_cards(client, "771", "772")
         sandbox.faults.add("PUT /customers/{customer_id}", status=504, late=20.0)
         with pytest.raises(StopError):
             await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **options)
@@ -229,11 +228,7 @@ async def test_a_row_that_a_queue_delivers_again(clock):
 async def test_rows_of_a_writer_that_lead_to_one_record(sandbox):
     """Two rows with two cards of one customer that a writer has at once lose no value of either."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        (row,) = people(1)
-        row["last_name"] = "Old"
-        for number in ("771", "772"):
-            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        row = await customer_with_cards(client, "771", "772", last_name="Old")
         sent = anyio.Event()
 
         async def on_request(request):
@@ -264,8 +259,7 @@ async def test_a_card_that_the_server_refuses(sandbox, tmp_path, status):
     refusal = json.dumps({"error": {"type": "x", "exception": "CardRefused", "title": "t"}})
     results = tmp_path / "r.jsonl"
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [{**row, "card_number": f"77{one}", "card_type_id": card_type} for one, row in enumerate(people(4))]
+        rows = [{**row, "card_number": f"77{one}", "card_type_id": CARD_TYPE} for one, row in enumerate(people(4))]
         sandbox.faults.add("POST /cards", status=status, body=refusal, after=1)
         report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
     assert counts(report) == {"created": 3, "refused": 1}

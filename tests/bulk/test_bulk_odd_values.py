@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from bulk_tools import SOURCE, counts, people, properties_of_texts, read, write_csv
+from bulk_tools import CARD_TYPE, SOURCE, counts, people, properties_of_texts, read, write_csv
 
 pytestmark = pytest.mark.anyio
 
@@ -79,8 +79,7 @@ async def test_times_beyond_the_calendar(client, tmp_path):
         {"card_number": "2", "valid_to": "0001-01-01T00:00:00+14:00"},
         {"card_number": "3", "valid_to": "9999-12-31 23:59:59", "valid_from": datetime(985, 2, 12)},  # noqa: DTZ001
     ]
-    card_type = (await client.card_types.list().first()).card_type_id
-    defaults = {"card_type_id": card_type, "state": 1}
+    defaults = {"card_type_id": CARD_TYPE, "state": 1}
     report = await client.cards.bulk_write(rows, match="card_number", defaults=defaults, results=results)
     reason = "valid_to: not a time of the calendar in the project's time zone"
     assert [row["reasons"] for row in read(results)] == [[reason], [reason], []]

@@ -5,7 +5,7 @@ import json
 import anyio
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.models import CardInput, CustomerSourceInput, PersonalInformationInput
@@ -16,20 +16,15 @@ pytestmark = pytest.mark.anyio
 LOST = {"504 after": {"status": 504, "worked": True}, "504 before": {"status": 504}, "cut": {"cut": "after"}}
 
 
-async def card_type_of(client):
-    return (await client.card_types.list().first()).card_type_id
-
-
 async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
     """A new customer gets the row's card and values; the same rows are unchanged, an edited value is an update."""
     async with connect(sandbox) as client:
-        card_type = await card_type_of(client)
         properties = properties_of_texts(sandbox)
         rows = [
             {**row, "card_number": f"5550{one}", f"property.{properties[0]}": f"value {one}"}
             for one, row in enumerate(people(4))
         ]
-        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": card_type}}
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
         assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 4}
         assert counts(await client.customers.bulk_write(rows, **arguments)) == {"unchanged": 4}
         rows[2][f"property.{properties[0]}"] = "another"
@@ -48,7 +43,7 @@ async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
 async def test_two_rows_with_one_card(sandbox, tmp_path, match):
     """A card that an earlier row has refuses its row before anything is sent."""
     async with connect(sandbox) as client:
-        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        defaults = {**SOURCE, "card_type_id": CARD_TYPE}
         rows, results = [{**row, "card_number": "7777"} for row in people(2)], tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(rows, match=match, defaults=defaults, results=results)
         assert counts(report) == {"created": 1, "refused": 1}
@@ -60,7 +55,7 @@ async def test_two_rows_with_one_card(sandbox, tmp_path, match):
 async def test_two_rows_of_a_writer_with_one_card(sandbox):
     """Rows with one card that a writer has at once are written one after another: the second is a conflict."""
     async with connect(sandbox) as client:
-        defaults, done = {**SOURCE, "card_type_id": await card_type_of(client)}, []
+        defaults, done = {**SOURCE, "card_type_id": CARD_TYPE}, []
 
         async def write(writer, row):
             done.append((await writer.write({**row, "card_number": "7777"})).outcome)
@@ -79,13 +74,12 @@ async def test_two_rows_of_a_writer_with_one_card(sandbox):
 async def test_cards_are_looked_up_before_customers_are_created(sandbox, tmp_path, dry_run):
     """A taken card is a conflict and a new one without a type is refused, in a dry run too: no customer is created."""
     async with connect(sandbox) as client:
-        card_type = await card_type_of(client)
         taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
         first, second, third = people(3)
         rows = [
-            {**first, "card_number": taken, "card_type_id": card_type},
+            {**first, "card_number": taken, "card_type_id": CARD_TYPE},
             {**second, "card_number": "7777"},
-            {**third, "card_number": "8888", "card_type_id": card_type},
+            {**third, "card_number": "8888", "card_type_id": CARD_TYPE},
         ]
         results = tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(
@@ -107,12 +101,11 @@ async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path):
     async def take(request):
         if request.name == "POST /customers":
             other = sandbox.customers.id_at(3)
-            sandbox.records("cards").insert({"card_number": "7771", "customer_id": other, "card_type_id": card_type})
+            sandbox.records("cards").insert({"card_number": "7771", "customer_id": other, "card_type_id": CARD_TYPE})
 
     async with connect(sandbox) as client:
-        card_type = await card_type_of(client)
         sandbox.on_request = take
-        rows, results = [{**people(1)[0], "card_number": "7771", "card_type_id": card_type}], tmp_path / "r.jsonl"
+        rows, results = [{**people(1)[0], "card_number": "7771", "card_type_id": CARD_TYPE}], tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"conflict": 1}
     (row,) = read(results)
@@ -131,7 +124,7 @@ async def test_parts_are_written_in_their_order(sandbox):
     )
     writes = ("POST /cards", "POST /customers/{customer_id}/property-records")
     async with connect(sandbox) as client:
-        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        defaults = {**SOURCE, "card_type_id": CARD_TYPE}
         sandbox.faults.add(writes[0], status=400)
         report = await client.customers.bulk_write([refused], match="email", defaults=defaults)
         assert (counts(report), sandbox.count(writes[1])) == ({"refused": 1}, 0)
@@ -144,7 +137,7 @@ async def test_parts_are_written_in_their_order(sandbox):
 async def test_requests_for_cards_are_counted(sandbox):
     """The report counts the requests for cards; many cards share a look-up, and rows that have theirs need no other."""
     async with connect(sandbox) as client:
-        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        defaults = {**SOURCE, "card_type_id": CARD_TYPE}
         rows = [{**row, "card_number": f"5550{one}"} for one, row in enumerate(people(10))]
         sandbox.forget_requests()
         report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
@@ -216,11 +209,10 @@ async def test_a_customer_who_is_deleted_between_two_requests_of_a_look_up(sandb
 async def test_a_lost_answer_of_a_part_makes_no_double(sandbox, fault):
     """A card whose answer was lost is looked up before it is sent again."""
     async with connect(sandbox) as client:
-        card_type = await card_type_of(client)
         sandbox.faults.add("POST /cards", **fault, times=2)
         rows = [{**row, "card_number": f"6660{one}"} for one, row in enumerate(people(3))]
         report = await client.customers.bulk_write(
-            rows, match="email", defaults={**SOURCE, "card_type_id": card_type}, concurrency=1
+            rows, match="email", defaults={**SOURCE, "card_type_id": CARD_TYPE}, concurrency=1
         )
         assert counts(report) == {"created": 3}
         numbers = [one.card_number async for one in client.cards.list(count=500)]
@@ -230,7 +222,7 @@ async def test_a_lost_answer_of_a_part_makes_no_double(sandbox, fault):
 async def test_customers_by_their_cards(sandbox):
     """`match="card_number"` finds customers by their cards, and gives new ones the card of their row."""
     async with connect(sandbox) as client:
-        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        defaults = {**SOURCE, "card_type_id": CARD_TYPE}
         rows = [{**row, "card_number": f"4440{one}"} for one, row in enumerate(people(3))]
         assert counts(await client.customers.bulk_write(rows, match="card_number", defaults=defaults)) == {"created": 3}
         rows[1]["last_name"] = "Changed"
@@ -245,7 +237,7 @@ async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, tmp_path):
         "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(5))
     )
     async with connect(sandbox) as client:
-        arguments = {"match": None, "defaults": {**SOURCE, "card_type_id": await card_type_of(client)}}
+        arguments = {"match": None, "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
         fault = sandbox.faults.add("POST /cards", status=403, times=None, after=2)
         with pytest.raises(CareCloudError):
             await client.customers.bulk_write(source, results=results, concurrency=1, **arguments)
@@ -261,7 +253,7 @@ async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, tmp_path):
 async def test_a_keyless_row_of_a_writer_whose_card_fails(sandbox):
     """A keyless row of a writer whose card fails is unknown and names its record: again it would be a double."""
     async with connect(sandbox) as client:
-        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        defaults = {**SOURCE, "card_type_id": CARD_TYPE}
         sandbox.faults.add("POST /cards", status=403, times=None)
         async with client.customers.bulk_writer(match=None, defaults=defaults) as writer:
             result = await writer.write({**people(1)[0], "card_number": "66601"})
@@ -297,7 +289,7 @@ async def test_a_part_that_is_written_late(slow_sandbox, clock, path, part):
     property_id = properties_of_texts(slow_sandbox)[0]
     part = {f"property.{property_id}" if name == "property" else name: value for name, value in part.items()}
     async with connect(slow_sandbox, clock=clock) as client:
-        options = {"match": "email", "defaults": {**SOURCE, "card_type_id": await card_type_of(client)}}
+        options = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
         await client.customers.bulk_write(people(1), **options)
         slow_sandbox.faults.add(f"POST {path}", status=504, late=20.0)
         with client.record_calls() as calls:
@@ -318,7 +310,7 @@ async def test_a_card_that_was_sent_right_before_a_kill(slow_sandbox, clock, tmp
     source.write_text('{"email":"k@example.com","language_id":"en","card_number":"66601"}\n')
 
     async with connect(slow_sandbox, clock=clock) as client:
-        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": await card_type_of(client)}}
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
         late_card(slow_sandbox)
         sleep = clock.sleep
 
@@ -345,10 +337,9 @@ async def test_a_property_that_two_rows_of_a_resumed_run_have(slow_sandbox, cloc
         customer_id = await client.customers.create(
             CustomerInput(personal_information=person), customer_source=CustomerSourceInput(**SOURCE)
         )
-        card_type_id = await card_type_of(client)
         for number in ("7701", "7702"):
             await client.cards.create(
-                CardInput(customer_id=customer_id, card_type_id=card_type_id, card_number=number, state=1)
+                CardInput(customer_id=customer_id, card_type_id=CARD_TYPE, card_number=number, state=1)
             )
         rows = [{"card_number": f"770{one}", f"property.{property_id}": f"value {one}"} for one in (1, 2)]
         source.write_text("".join(json.dumps(row) + "\n" for row in rows))

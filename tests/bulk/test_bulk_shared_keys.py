@@ -4,6 +4,7 @@ import anyio
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import (
+    CARD_TYPE,
     SOURCE,
     StopError,
     claims_of,
@@ -24,7 +25,6 @@ from carecloud_async.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 SPOILED = "7.7E+12"
-TYPE = "8ae51e48dfe94b6575f2f7d9df"
 
 
 class NoSleep(FakeClock):
@@ -53,7 +53,7 @@ async def test_rows_with_one_spoiled_card_number_wait_for_nothing(sandbox, tmp_p
         report = await client.customers.bulk_write(
             tmp_path / "c.csv",
             match=match,
-            defaults={**SOURCE, "card_type_id": TYPE},
+            defaults={**SOURCE, "card_type_id": CARD_TYPE},
             results=tmp_path / "r.csv",
         )
     written = {"created": 1} if between == {"card_number": "7771"} else {}
@@ -95,7 +95,7 @@ async def test_a_row_that_is_put_back_leaves_the_doubt_about_its_key(sandbox, cl
         clock.advance(60)
         with claims_of(clock, client.project.origin) as other:
             other.claim([first])
-            options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": TYPE}}
+            options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
 
             def on_progress(_):
                 if clock.monotonic() > 1065:
@@ -152,7 +152,7 @@ async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox,
     had = {had.get(record)["property_id"] for record in had.ids()}
     property_id = next(one for one in properties_of_texts(sandbox) if one not in had)
     for number in ("7771", "7772"):
-        sandbox.records("cards").insert({"card_number": number, "customer_id": owner, "card_type_id": TYPE})
+        sandbox.records("cards").insert({"card_number": number, "customer_id": owner, "card_type_id": CARD_TYPE})
     begun, looked_up, done = anyio.Event(), anyio.Event(), []
 
     async def hold(request):

@@ -1,7 +1,7 @@
 """Texts that a spreadsheet has shortened, and card numbers with decimals: refused, unless they are said to be right."""
 
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, write_csv
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, write_csv
 
 from carecloud_async.bulk import BadSourceError, TooManyRefusedError
 
@@ -23,11 +23,10 @@ DECIMALS = "card_number: a number with decimals, as a table of numbers writes it
 async def test_card_numbers_that_a_spreadsheet_spoiled(sandbox, tmp_path, bad, problem):
     """A shortened number, or one with decimals, is refused before anything is sent; others are taken as they are."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
         path = write_csv(
             tmp_path / "c.csv",
             [
-                {"card_number": one, "card_type_id": card_type, "state": "ACTIVE"}
+                {"card_number": one, "card_type_id": CARD_TYPE, "state": "ACTIVE"}
                 for one in (bad, "7700000000031", "031", "7700123456780010", "A-1.0")
             ],
         )
@@ -42,8 +41,7 @@ async def test_card_numbers_that_a_spreadsheet_spoiled(sandbox, tmp_path, bad, p
 async def test_numbers_that_are_right(sandbox, tmp_path):
     """`as_written=` takes the numbers of a column as they are, by its own name or its field's; it must be there."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [{"Card": one, "card_type_id": card_type, "state": "ACTIVE"} for one in ("7.7E+12", "7700000000031.0")]
+        rows = [{"Card": one, "card_type_id": CARD_TYPE, "state": "ACTIVE"} for one in ("7.7E+12", "7700000000031.0")]
         path = write_csv(tmp_path / "c.csv", rows)
         arguments = {"match": "card_number", "columns": {"Card": "card_number"}, "dry_run": True}
         for name in ("Card", "card_number"):

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
+from bulk_tools import CARD_TYPE, SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
 from disks import file_of, watch_databases
 
 from carecloud_async import CareCloudError
@@ -47,8 +47,7 @@ async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restar
     source.write_text('{"email":"k@example.com","language_id":"en","card_number":"6660"}\n')
     clock = UptimeClock(0.0)
     async with connect(sandbox, clock=UptimeClock(500_000.0)) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": card_type}}
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
         fault = sandbox.faults.add("POST /cards", status=403, times=None)
         with pytest.raises(CareCloudError):
             await client.customers.bulk_write(source, **arguments)
@@ -216,8 +215,7 @@ async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):
         "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(6))
     )
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 2}
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 2}
         scope = anyio.CancelScope()
         made = 0
 

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
@@ -104,7 +104,6 @@ async def test_results_that_do_not_fit_leave_no_part_of_them(sandbox, tmp_path, 
 async def test_a_body_that_is_too_large(sandbox):
     """A batch that the server finds too large goes in parts."""
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [{"card_number": f"55{one:06}", "card_type_id": card_type, "state": 1} for one in range(40)]
+        rows = [{"card_number": f"55{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(40)]
         sandbox.faults.add("POST /cards/batch", status=413, times=2)
         assert counts(await client.cards.bulk_write(rows, match="card_number")) == {"created": 40}
