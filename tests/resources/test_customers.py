@@ -1,7 +1,6 @@
 """`client.customers`: what is written arrives, and nothing else changes."""
 
 import pytest
-from kit import connect
 
 from carecloud_async import (
     AgreementInput,
@@ -14,23 +13,12 @@ from carecloud_async import (
     PersonalInformationInput,
     PropertyRecord,
 )
-from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 pytestmark = pytest.mark.anyio
 
 CONSENT = {"consent_id": "c", "consent_value": 1}
 READ_ONLY = {"customer_id", "doi_email", "doi_phone", "last_change", "state"}
-
-
-@pytest.fixture
-def sandbox():
-    return Sandbox(customers=60, seed=5)
-
-
-@pytest.fixture
-async def client(sandbox):
-    async with connect(sandbox) as client:
-        yield client
 
 
 def new_customer(**more):

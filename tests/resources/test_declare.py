@@ -24,17 +24,6 @@ ADDRESS = AdditionalAddressInput(address=AddressInput(city="Brno"), address_type
 SOURCE = CustomerSourceInput(customer_source_id="s", external_id="e")
 
 
-@pytest.fixture
-def sandbox():
-    return Sandbox(customers=5, seed=5)
-
-
-@pytest.fixture
-async def client(sandbox):
-    async with connect(sandbox) as client:
-        yield client
-
-
 #: A call, the answer to it, its verb and path, its query, its body, and what it returns.
 CALLS = {
     "the query of a GET": (

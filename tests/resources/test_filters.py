@@ -46,17 +46,6 @@ WRONG = [
 ]
 
 
-@pytest.fixture
-def sandbox():
-    return Sandbox(customers=30, seed=5)
-
-
-@pytest.fixture
-async def client(sandbox):
-    async with connect(sandbox) as client:
-        yield client
-
-
 @every("name, value", WRONG, ids=repr)
 async def test_a_filter_of_the_wrong_kind_is_refused(client, sandbox, name, value):
     """`list` and `request` name the filter, send nothing and never quote the value."""

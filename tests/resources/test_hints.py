@@ -6,21 +6,14 @@ import pickle
 from datetime import datetime
 
 import pytest
-from kit import connect
 from resource_wire import method_of
 
 from carecloud_async import ConfigurationError
 from carecloud_async.models import CardInput, CustomerInput, PersonalInformationInput, VoucherBatchInput
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def client():
-    sandbox = Sandbox(customers=3)
-    return connect(sandbox)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +124,7 @@ async def test_help_names_the_arguments_of_paging(client):
     assert "    payment_time_from: a datetime, or text like 2026-11-01 18:30:00" in client.purchases.list.__doc__
 
 
-def test_every_list_names_the_arguments_of_paging(client):
+async def test_every_list_names_the_arguments_of_paging(client):
     """Editors show the docstring as it is written: it names what `**paging` stands for."""
     methods = [method_of(client, operation) for operation in OPERATIONS.values() if operation.paged]
     paged = [method for method in methods if "paging" in inspect.signature(method).parameters]
@@ -141,7 +134,7 @@ def test_every_list_names_the_arguments_of_paging(client):
         assert ("`sort_field`" in written, "`count`" in written) == ("sort_field" in added, True), method
 
 
-def test_names_after_the_dot_are_those_of_the_api(client):
+async def test_names_after_the_dot_are_those_of_the_api(client):
     """A family shows its operations and sub-families, and nothing of how it is built."""
     built = {"as_family", "bulk", "merge_rules", "module", "name", "operations", "path_ids"}
     assert not [one for one in OPERATIONS.values() if built & {*dir(method_of(client, one).__self__)}]
