@@ -7,7 +7,6 @@ import typing
 from datetime import date, datetime, time
 
 import attrs
-import kit
 import pytest
 from every import every
 from resource_wire import Wire, answer
@@ -16,7 +15,6 @@ from carecloud_async import models
 from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.models import Input, Model
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -180,19 +178,6 @@ async def test_a_record_that_changed_meanwhile_is_left_alone(family):
             with pytest.raises(ConflictError):
                 await case.on(wire.client).update("old", changes, if_unchanged=before)
         assert [call[0] for call in wire.calls] == ["GET", *["PUT"][:is_same]]
-
-
-WRONG = [("gender", {"gender": "male"}), ("agreement", {"agreement": {"agreement_gtc": "yes"}})]
-
-
-@every("name, changes", WRONG)
-async def test_a_value_of_another_type_is_not_sent(name, changes):
-    """The error names the field and what it takes, and nothing is sent."""
-    sandbox = Sandbox(customers=1)
-    async with kit.connect(sandbox) as client:
-        with pytest.raises(ConfigurationError, match=rf"{name}\w* takes a whole number, not a string"):
-            await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": changes})
-    assert not sandbox.requests
 
 
 @every("family", FAMILIES)
