@@ -146,7 +146,7 @@ async def test_a_total_that_does_not_count_by_the_filter_is_believed_at_last(cli
 
 async def test_more_than_a_page_is_read_to_its_end(client, server):
     """A filter that finds more than one page is read page by page."""
-    records = [record("others", external_id=str(number + 10)) for number in range(120)] + [record("jane")]
+    records = [record(f"other {number}", external_id=str(number + 10)) for number in range(120)] + [record("jane")]
 
     def listed(sent):
         begin = int(sent["offset"])
