@@ -4,14 +4,22 @@ Each request has a number, and each good answer tells it: a wrong answer is one 
 """
 
 import asyncio
+import contextlib
 import gc
 import gzip
 import os
 import random
+import socket
+import struct
 import zlib
 from collections import Counter
 from typing import NamedTuple
 
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import sniffio
+import trio
 from kit import KnownUser
 
 from carecloud_async import CareCloud, CareCloudError, RetryPolicy, Timeout
@@ -130,10 +138,16 @@ class Answer(NamedTuple):
 
 
 class Answers:
-    """The server. What it answers to a number depends on the seed and the number alone."""
+    """The server. What it answers to a number depends on the seed and the number alone.
 
-    def __init__(self, seed):
+    Args:
+        seed: the seed.
+        strays: whether bytes may follow an answer that belong to none.
+    """
+
+    def __init__(self, seed, *, strays):
         self.seed = seed
+        self.strays = strays
 
     def draw(self, number):
         chance = random.Random(f"{self.seed} {number}")
@@ -155,33 +169,39 @@ class Answers:
             answer, ends, expected = bad_answer(chance, body), True, {"error"}
         else:
             answer, ends, expected = None, True, {"error"}
+        if not self.strays:
+            answer, stray = (NO_CONTENT + b"\r\n" if expected == {"none"} else answer), b""
         # Stray bytes come together with the end of the answer: later they could not be told from the next one.
         cut = None if answer is None else [*pieces(chance, answer)]
         if stray:
             cut[-1] += stray
         return Answer(cut, ends, expected, chance)
 
-    async def serve(self, reader, writer):
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                answer = self.draw(int(head.split(b" ", 2)[1].rpartition(b"/")[2]))
-                if answer.pieces is None:
-                    await reader.read()  # it never answers
-                    return
-                for piece in answer.pieces:
-                    writer.write(piece)
-                    for _ in range(answer.chance.choice((0, 0, 1, 3))):
-                        await asyncio.sleep(0)
-                await writer.drain()
-                if answer.ends:
-                    if answer.expected == {"error"} and answer.chance.random() < 0.2:
-                        writer.transport.abort()
-                    return
-        except (ConnectionError, asyncio.IncompleteReadError, RuntimeError):  # uvloop's
-            pass
-        finally:
-            writer.close()
+    async def serve(self, stream):
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
+            async with stream:
+                raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+                while True:
+                    head = b""
+                    while not head.endswith(b"\r\n\r\n"):
+                        head += await stream.receive()
+                    answer = self.draw(int(head.split(b" ", 2)[1].rpartition(b"/")[2]))
+                    while answer.pieces is None:
+                        await stream.receive()  # it never answers
+                    for piece in answer.pieces:
+                        await stream.send(piece)
+                        for _ in range(answer.chance.choice((0, 0, 1, 3))):
+                            await anyio.lowlevel.checkpoint()
+                    if answer.ends:
+                        if answer.expected == {"error"} and answer.chance.random() < 0.2:
+                            reset(raw)
+                        return
+
+
+def reset(raw):
+    """Let the end of a connection be a reset."""
+    with contextlib.suppress(OSError, ValueError):  # the client has closed it; uvloop raises the latter
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def pieces(chance, answer):
@@ -204,12 +224,19 @@ def descriptors():
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
+def tasks():
+    """The number of tasks in the running loop."""
+    if sniffio.current_async_library() == "trio":
+        return trio.lowlevel.current_statistics().tasks_living
+    return len(asyncio.all_tasks())
+
+
 async def still(count):
     """Return what is left when it is nothing, or does not change any more; the server closes its ends later."""
     for _ in range(2000):
         if (left := count()) <= 0:
             return 0
-        await asyncio.sleep(0.001)
+        await anyio.sleep(0.001)
     return left
 
 
@@ -222,28 +249,37 @@ class Fuzzer:
         objects: how many objects were alive after a third of the calls, and at the end.
     """
 
-    def __init__(self, seed, calls, *, cancels=0.1):
+    def __init__(self, seed, calls, *, cancels=0.1, strays=True):
         self.calls, self.cancels = calls, cancels
         self.chance = random.Random(seed)
-        self.answers = Answers(seed)
+        self.answers = Answers(seed, strays=strays)
         self.outcomes, self.wrong, self.leaks, self.objects = Counter(), [], {}, []
         self._numbers = iter(range(calls))
 
     async def run(self):
         """Run all calls; to be run in a loop of its own."""
-        server = await asyncio.start_server(self.answers.serve, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        before = descriptors()
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with await anyio.connect_tcp("127.0.0.1", port):
+            pass  # uvloop keeps a descriptor from its first connection on
+        before, tasks_before = descriptors(), tasks()
+        url = f"http://127.0.0.1:{port}"
         client = CareCloud(
             url, auth=KnownUser(), rate_limit=None, retry=RetryPolicy(attempts=1), max_connections=CONNECTIONS,
             max_response_bytes=LIMIT,
         )  # fmt: skip
-        async with client:
-            await asyncio.gather(*[self._work(client) for _ in range(WORKERS)])
-            self.leaks["connections beyond the pool"] = await still(lambda: descriptors() - before - 2 * CONNECTIONS)
-        server.close()
-        self.leaks["tasks"] = await still(lambda: len(asyncio.all_tasks()) - 1)
-        self.leaks["descriptors"] = await still(lambda: descriptors() - before + 1)  # the server had one
+        async with listener, anyio.create_task_group() as serving:
+            serving.start_soon(listener.serve, self.answers.serve)
+            async with client:
+                async with anyio.create_task_group() as group:
+                    for _ in range(WORKERS):
+                        group.start_soon(self._work, client)
+                self.leaks["connections beyond the pool"] = await still(
+                    lambda: descriptors() - before - 2 * CONNECTIONS
+                )
+            self.leaks["descriptors"] = await still(lambda: descriptors() - before)
+            serving.cancel_scope.cancel()
+        self.leaks["tasks"] = await still(lambda: tasks() - tasks_before)
         return self
 
     async def _work(self, client):
@@ -251,29 +287,27 @@ class Fuzzer:
         for number in self._numbers:
             answer = self.answers.draw(number)
             view = hasty if answer.pieces is None else client
-            call = asyncio.ensure_future(view.request("GET", f"fuzz/{number}"))
-            if self.chance.random() < self.cancels:
-                for _ in range(self.chance.randrange(30)):
-                    await asyncio.sleep(0)
-                call.cancel()
-            self._note(number, answer, await asyncio.gather(call, return_exceptions=True))
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._call, number, answer, view)
+                if self.chance.random() < self.cancels:
+                    for _ in range(self.chance.randrange(30)):
+                        await anyio.lowlevel.checkpoint()
+                    group.cancel_scope.cancel()
             if number in (self.calls // 3, self.calls - 1):
                 gc.collect()
                 self.objects.append(len(gc.get_objects()))
 
-    def _note(self, number, answer, results):
-        [result] = results
-        if isinstance(result, asyncio.CancelledError):
+    async def _call(self, number, answer, view):
+        result = None
+        try:
+            result = await view.request("GET", f"fuzz/{number}")
+        except anyio.get_cancelled_exc_class():
             self.outcomes["cancelled"] += 1
-            return
-        if isinstance(result, dict) and result.get("number") == number:
-            outcome = "right"
-        elif result == {}:
-            outcome = "none"
-        elif isinstance(result, CareCloudError):
+            raise
+        except CareCloudError:
             outcome = "error"
         else:
-            outcome = f"wrong: {result!r}"
-        self.outcomes[outcome.partition(":")[0]] += 1
+            outcome = "none" if result == {} else "right" if result.get("number") == number else "wrong"
+        self.outcomes[outcome] += 1
         if outcome not in answer.expected:
             self.wrong.append((number, outcome, result))
