@@ -65,7 +65,7 @@ async def test_an_error_that_repeats_the_identitys_secrets_shows_none(secret, st
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 async def test_a_page_that_repeats_the_identitys_secrets_shows_none(status):
-    """Login name and password in a page's title or the `Server` header stay out, though another call sent them."""
+    """Login name and password in a page or the `Server` header stay out, though another call sent them."""
     page = f"<title>Hello {LOGIN} {PASSWORD} there</title>".encode()
     headers = {"Server": f"{LOGIN}/1.0 {TOKEN} nginx", "X-Request-Id": TOKEN}
 

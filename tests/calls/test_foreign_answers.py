@@ -41,14 +41,14 @@ class Script:
 
 
 async def test_the_error_says_who_answered():
-    """The text has the status, the server and the title of the page, and the fix names proxy and project."""
+    """The text has the status, the server and the kind of the answer, and the fix names proxy and project."""
     page = b"<html><TITLE lang=en>\n Attention Required! | Cloudflare </TITLE>"
     async with connect(Script((404, page), headers={"Server": "cloudflare"})) as client:
         with pytest.raises(ResponseError) as caught:
             await client.customers.get("x")
     assert str(caught.value).startswith(
         "GET /customers/{customer_id}: something in front of CareCloud answered with 404 "
-        '(server cloudflare, a page titled "Attention Required! | Cloudflare"): check proxy= and that project_url'
+        "(server cloudflare, a page): check proxy= and that project_url"
     )
     assert caught.value.status == 404
     assert caught.value.fix.settings == ("proxy", "project_url")
@@ -59,56 +59,29 @@ async def test_a_plain_web_server_is_named_as_no_carecloud(status):
     """A status that no CareCloud has points to `project_url`, also where it is a 5xx."""
     page = b"<html><title>Error response</title></html>"
     async with connect(Script((status, page), headers={"Server": "SimpleHTTP/0.6 Python/3.13.1"})) as client:
-        with pytest.raises((ResponseError, ServerError), match=r"server SimpleHTTP/0\.6 Python/3\.13\.1") as caught:
+        with pytest.raises((ResponseError, ServerError), match=r"server SimpleHTTP/0\.6, a page") as caught:
             await client.customers.get("x")
     assert "project_url" in caught.value.fix.settings
-
-
-async def test_a_page_that_repeats_the_request_shows_none_of_it():
-    """Ids, names, e-mails, passwords, tokens and phone numbers in the page stay out of the error."""
-    title = "Blocked Smith jan@example.com 8ea6abece4cd0a4d hunter secretpassword +420 777 123 456 token"
-    page = f"<title>{title}</title>".encode()
-    with_name = {"Server": "nginx/1.18.0 (Smith) 8ea6abece4cd0a4d"}
-    async with connect(Script((403, page), headers=with_name)) as client:
-        errors = []
-        with pytest.raises(ResponseError) as caught:
-            await client.customers.list(last_name="Smith").page()
-        errors.append(caught.value)
-        with pytest.raises(ResponseError) as caught:
-            await client.customers.verify_credentials(
-                login_type="email", login_value="jan@example.com", password="secretpassword"
-            )
-        errors.append(caught.value)
-    for error, hidden in zip(errors, ["Smith", "secretpassword"], strict=True):
-        text = f"{error} {error!r}"
-        assert "Blocked" in text
-        assert all(one not in text for one in (hidden, "jan", "8ea6", "777", "token"))
 
 
 @pytest.mark.parametrize(
     ("body", "header", "shown"),
     [
-        (b"<title>404 Not Found</title>", None, 'a page titled "404 Not Found"'),
-        (b"<title>502 Bad Gateway</title>", None, 'a page titled "… Bad Gateway"'),
-        ("<title>Stránka nenalezena - Účet</title>".encode(), None, 'a page titled "Stránka nenalezena - Účet"'),
-        (b"<title>" + b"long words " * 99 + b"</title>", None, "a page"),
-        (b"<title>a&lt;b</title>", None, "a page"),
-        (b"<html>", None, "a page"),
+        (b"<title>Blocked: Smith jan@example.com 8ea6</title>", "nginx/1.18.0 (Smith)", "server nginx/1.18.0, a page"),
         (b"upstream connect error", None, "a text"),
         (b" \r\n", None, "no body"),
         (b"[1]", None, "JSON that is not the API's"),
-        (b"", "nginx/1.18.0 (Ubuntu)", "server nginx/1.18.0 (Ubuntu), no body"),
-        (b"", "SimpleHTTP/0.6", "server SimpleHTTP/0.6, no body"),
+        (b"", "SimpleHTTP/0.6 Python/3.13.1", "server SimpleHTTP/0.6, no body"),
         (b"", "nginx/420777123456 jan@example.com 8ea6abece4 Smith", "no body"),
         (b"", "a" * 100, "no body"),
     ],
 )
-async def test_an_answer_is_described_by_its_kind_its_title_and_its_server(body, header, shown):
-    """A page is named by the plain words of its title, a server by its product; no word of the request is shown."""
+async def test_an_answer_is_described_by_its_kind_and_its_server(body, header, shown):
+    """A server is named by its product; nothing of the answer's text is shown, which may repeat the request."""
     headers = {} if header is None else {"Server": header}
     async with connect(Script((404, body), headers=headers), retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(ResponseError) as caught:
-            await client.customers.list(last_name="Smith 0 6").page()
+            await client.customers.list(last_name="Smith").page()
     assert f"answered with 404 ({shown})" in str(caught.value)
 
 

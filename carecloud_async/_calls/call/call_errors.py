@@ -1,14 +1,13 @@
 """Errors of a call, without its secrets: a refusal, no usable answer, a wait that is too long, an unknown outcome.
 
-An answer that CareCloud did not write (a proxy, a firewall, a login page or another server answered in its place) is
-described without secrets and personal data: words of the request, and whatever is not a plain word, are left out.
+Of an answer that CareCloud did not write (a proxy, a firewall, a login page or another server answered in its place)
+they show the kind and the server's product, and nothing of its text, which may repeat the request.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -58,18 +57,8 @@ _MAX_TEXT = 4000
 #: The longest wait that is reported (seconds): finite, so that callers can compute with it.
 _MAX_RETRY_AFTER = 1e300
 
-
-_TITLE = re.compile(rb"<title[^>]{0,200}>(.{0,400}?)</title", re.IGNORECASE | re.DOTALL)
-#: How far into a page to search for its title.
-_HEAD = 16 * 1024
-_PRODUCT = re.compile(r"\(?([A-Za-z][A-Za-z._-]{0,30})(?:/[0-9]{1,3}(?:\.[0-9]{1,3}){0,3})?\)?")
-_WORD = re.compile(r"\W{0,3}[^\W\d_]{1,20}(?:[-'\u2019][^\W\d_]{1,20})?\W{0,3}")
-_PARTS = re.compile(r"\w+")
-_LEFT_OUT = "…"
-_MOST_WORDS = 12
-#: Longer texts of a request are notes and files, and not searched for words.
-_LONG_TEXT = 2000
-
+#: The first product that a `Server` header names (RFC 9110, 10.2.4), with a short version or none.
+_PRODUCT = re.compile(r"[A-Za-z][A-Za-z._-]{0,30}(/[0-9]{1,3}(\.[0-9]{1,3}){0,3})?(?=\s|$)")
 
 _STARS = "***"
 #: Names of fields and placeholders whose values are secret: `password`, `push_token`, `login`, `login_value`.
@@ -280,65 +269,17 @@ def _param_name(name: Any, *, depth: int = _MAX_NAME_DEPTH) -> str:
     return "unknown"
 
 
-def describe_foreign(status: int, headers: Mapping[str, str], body: bytes, *, hidden: frozenset[str]) -> str:
-    """Return what can be said of such an answer: `server nginx, a page titled "404 Not Found"`.
-
-    Args:
-        status: the HTTP status of the answer.
-        headers: the headers of the answer.
-        body: the bytes of the answer, unpacked.
-        hidden: words that must not be shown, in lower case; see `words_of`.
-    """
-    server = " ".join(_products(headers.get("server") or "", hidden))
-    return f"server {server}, {_kind(status, body, hidden)}" if server else _kind(status, body, hidden)
+def describe_foreign(headers: Mapping[str, str], body: bytes) -> str:
+    """Return what can be said of an answer that CareCloud did not write: `server nginx, a page`."""
+    product = _PRODUCT.match(headers.get("server") or "")
+    return f"server {product[0]}, {_kind(body)}" if product else _kind(body)
 
 
-def _products(text: str, hidden: frozenset[str]) -> Iterator[str]:
-    for word in text.split()[:4]:
-        product = _PRODUCT.fullmatch(word)
-        if product and hidden.isdisjoint(_PARTS.findall(product[1].casefold())):
-            yield word
-
-
-def _kind(status: int, body: bytes, hidden: frozenset[str]) -> str:
-    """Name the kind of a body, and the title of a page."""
+def _kind(body: bytes) -> str:
     try:
         load(body)
     except BrokenJson:
         return "a text" if body.strip() else "no body"
     except Malformed:
-        title = _title(status, body, hidden)
-        return f'a page titled "{title}"' if title else "a page"
+        return "a page"
     return "JSON that is not the API's"
-
-
-def _title(status: int, body: bytes, hidden: frozenset[str]) -> str:
-    match = _TITLE.search(body[:_HEAD])
-    text = "" if match is None else html.unescape(match[1].decode("utf-8", "replace"))
-    shown: list[str] = []
-    for word in text.split()[:_MOST_WORDS]:
-        keeps = word == str(status) or _is_plain(word, hidden)
-        if keeps or shown[-1:] != [_LEFT_OUT]:
-            shown.append(word if keeps else _LEFT_OUT)
-    return " ".join(shown) if any(map(str.isalnum, "".join(shown))) else ""
-
-
-def _is_plain(word: str, hidden: frozenset[str]) -> bool:
-    if len(word) == 1 and not word.isalnum():  # a dash or a bar between two words
-        return True
-    return _WORD.fullmatch(word) is not None and hidden.isdisjoint(_PARTS.findall(word.casefold()))
-
-
-def words_of(*values: Any) -> frozenset[str]:
-    """Return the words of all texts and numbers in plain values, in lower case."""
-    return frozenset(_words(values))
-
-
-def _words(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, Sequence | frozenset | set) and not isinstance(value, str | bytes):
-        for member in value:
-            yield from _words(member)
-    elif value is not None and len(text := str(value)) <= _LONG_TEXT:
-        yield from _PARTS.findall(text.casefold())

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from carecloud_async import fixes
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import has_data, refusal, success_refusal
-from carecloud_async._base.codec.json_text import BrokenJson, load
+from carecloud_async._base.codec.json_text import BrokenJson
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, refuses_login
 from carecloud_async._calls.call.call_errors import (
     Hiding,
@@ -31,7 +31,6 @@ from carecloud_async._calls.call.call_errors import (
     parse_error,
     retry_after,
     transport_error,
-    words_of,
 )
 from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
@@ -252,9 +251,7 @@ def _foreign(call: Call[Any], response: Any, body: bytes) -> Failure:
 
 
 def _described(call: Call[Any], response: Any, body: bytes) -> str:
-    request, sent = call.request, load(call.body) if call.body else None
-    hidden = words_of(request.path_params, request.params, sent, call.secrets())
-    return describe_foreign(response.status_code, response.headers, body, hidden=hidden)
+    return Hiding(call.secrets())(describe_foreign(response.headers, body))
 
 
 def _refused_token(call: Call[Any]) -> str:

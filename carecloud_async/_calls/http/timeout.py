@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from attrs import field, frozen
@@ -202,26 +202,33 @@ class Permits:
             return
         loop = self._loop = self._loop or asyncio_loop()
         if loop is None:
+            event = anyio.Event()
             with Waiting(running, seconds):
-                await self._wait(_Waiter(_Signal(), math.inf), running)
+                await self._wait(_Waiter(event.set, math.inf), event.wait(), running)
             return
-        waiter = _Waiter(loop.create_future(), loop.time() + seconds)
-        self._end_in_time(loop, waiter.deadline)
-        await self._wait(waiter, running)
+        future: asyncio.Future[None] = loop.create_future()
 
-    async def _wait(self, waiter: _Waiter, running: RunningCalls) -> None:
+        def wake() -> None:
+            if not future.done():  # it is done where the task was cancelled
+                future.set_result(None)
+
+        waiter = _Waiter(wake, loop.time() + seconds)
+        self._end_in_time(loop, waiter.deadline)
+        await self._wait(waiter, future, running)
+
+    async def _wait(self, waiter: _Waiter, ended: Awaitable[object], running: RunningCalls) -> None:
         self._waiters.append(waiter)
         running.add(waiter)
         try:
-            granted = await waiter.future
+            await ended
         except BaseException:
             waiter.cancel()
-            if not waiter.future.cancelled() and waiter.future.result():
+            if waiter.granted:
                 self.release()  # it came in the moment of the cancellation
             raise
         finally:
             running.remove(waiter)
-        if not granted:
+        if not waiter.granted:
             raise OutOfTimeError
 
     def _end_in_time(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
@@ -238,7 +245,7 @@ class Permits:
         for waiter in self._waiters:
             if waiter.deadline <= loop.time():
                 waiter.cancel()
-        self._waiters = deque(waiter for waiter in self._waiters if not waiter.future.done())
+        self._waiters = deque(waiter for waiter in self._waiters if waiter.granted is None)
         if self._waiters:
             self._end_in_time(loop, min(waiter.deadline for waiter in self._waiters))
 
@@ -247,47 +254,27 @@ class _Waiter:
     """A call that waits for a permit.
 
     Args:
-        future: is done when the wait has ended: `True` if the call has a permit.
-        deadline: when it is ended by the timer.
+        wake: lets it go on.
+        deadline: when the timer ends its wait.
+
+    Attributes:
+        granted: whether it has a permit; `None` while it waits.
     """
 
-    __slots__ = ("deadline", "future")
+    __slots__ = ("_wake", "deadline", "granted")
 
-    def __init__(self, future: asyncio.Future[bool] | _Signal, deadline: float) -> None:
-        self.future = future
+    def __init__(self, wake: Callable[[], object], deadline: float) -> None:
+        self._wake = wake
         self.deadline = deadline
+        self.granted: bool | None = None
 
     def end(self, *, granted: bool) -> bool:
         """End the wait; return whether it had not ended before."""
-        if self.future.done():
+        if self.granted is not None:
             return False
-        self.future.set_result(granted)
+        self.granted = granted
+        self._wake()
         return True
 
     def cancel(self) -> None:
         self.end(granted=False)
-
-
-class _Signal:
-    """A future, as far as it is needed here, for trio."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-        self._result = False
-
-    def __await__(self) -> Generator[Any, Any, bool]:
-        yield from self._event.wait().__await__()
-        return self._result
-
-    def done(self) -> bool:
-        return self._event.is_set()
-
-    def cancelled(self) -> bool:
-        return False
-
-    def result(self) -> bool:
-        return self._result
-
-    def set_result(self, result: bool) -> None:
-        self._result = result
-        self._event.set()
