@@ -166,7 +166,7 @@ class Claims:
 
     def held(self, keys: Iterable[str]) -> frozenset[str]:
         """Return those of some keys that this run has."""
-        find = "SELECT 1 FROM claims WHERE key = ? AND owner = ? AND left_at IS NULL"
+        find = "SELECT 1 FROM claims WHERE key = ? AND owner = ? AND settle > 0"
         return frozenset(key for key in keys if self._db.execute(find, (self._digest(key), self.owner)))
 
     def release(self, keys: Iterable[str], *, records: Iterable[str] = (), made: Iterable[str] = ()) -> None:

@@ -28,12 +28,16 @@ async def test_look_ups_pass_by_caches_in_front_of_the_api(client, server, path)
     assert headers == ["no-cache", "no-cache"]
 
 
-def hold(server, clock, *, seconds):
-    """Let the server hold each write until a time: its answer is lost, and it acts then. Reads are answered."""
+def hold(server, clock, *, seconds, away=()):
+    """Let the server hold each write until a time: its answer is lost, and it acts then. Reads are answered.
+
+    At some times nothing is answered.
+    """
     began = clock.monotonic()
 
     async def arrived(request):
         left = began + seconds - clock.monotonic()
+        server.away = any(begin < clock.monotonic() - began < end for begin, end in away)
         if request.method != "GET" and "/users/" not in request.url.path:
             server.faults = [left] if left > 0 else []
 
@@ -58,9 +62,10 @@ async def put_one_of_each(client, outbox):
     )
 
 
-async def test_what_a_lock_makes_twice_is_a_failed_entry(client, server, clock, path):
-    """Writes are held for 210 s: an entry alone that was sent twice is there twice, and fails with the ids."""
-    hold(server, clock, seconds=210.0)
+@pytest.mark.parametrize("away", [(), [(50, 60)], [(120, 140)]], ids=["reads are answered", "away", "away later"])
+async def test_what_a_lock_makes_twice_is_a_failed_entry(client, server, clock, path, away):
+    """Writes are held for 210 s, also with no network now and then: what is there twice fails, and is named."""
+    hold(server, clock, seconds=210.0, away=away)
     async with client.outbox(path) as outbox:
         await put_one_of_each(client, outbox)
         assert not await outbox.flush()
