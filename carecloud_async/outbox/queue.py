@@ -313,7 +313,8 @@ class OutboxQueue:
             settle = longest if db.execute(unsettled) else settle_seconds
             self._file.set("settle", settle)
             self._file.set("problems", None)
-            db.execute("UPDATE entries SET lost_at = ? WHERE lost_at > ? OR ?", (now, now, self._is_of_another(boot)))
+            if self._is_of_another(boot):
+                db.execute("UPDATE entries SET lost_at = ? WHERE lost_at NOTNULL", (now,))
             self._file.set("boot", boot)
             past.forget(db, now=self._clock.time())
             return earlier, settle
@@ -489,13 +490,14 @@ class OutboxQueue:
             limit: the most of them.
             boot: the boot that the time of the clock is of; `None` if it is not known.
         """
-        now, settle = self._clock.monotonic(), None if self._is_of_another(boot) else self.settle_seconds
-        problems = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
-        before = f"lane = entries.lane AND state < {State.ENDED} AND ready = 1"
-        first = f"SELECT id FROM entries AS first WHERE {before} LIMIT 1"
+        settle = None if self._is_of_another(boot) else self.settle_seconds
+        words = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
+        problems = {kind: _problem_of(*of_kind) for kind, of_kind in words.items()}
+        is_waiting = f"state < {State.ENDED}"
+        after = f"SELECT id FROM entries AS other WHERE lane = entries.lane AND {is_waiting} AND ready = 1"
         rows = self._file.db.execute(
-            "SELECT id, label, put_at, kind, state, tries, fault, lost_at, "
-            f"CASE ready WHEN 0 THEN ({first}) END FROM entries WHERE state < {State.ENDED} ORDER BY id LIMIT ?",
+            f"SELECT id, kind, label, put_at, CASE ready WHEN 0 THEN ({after}) END, state, tries, fault, lost_at "
+            f"FROM entries WHERE {is_waiting} ORDER BY id LIMIT ?",
             (limit,),
         )
         return [
@@ -506,14 +508,18 @@ class OutboxQueue:
                 after=after,
                 is_lost=state == State.INTENDED or tries > 0,
                 fault=fault,
-                # A time ahead of the clock is from before the machine started.
-                due_in=None
-                if settle is None or lost_at is None or lost_at > now
-                else max(lost_at + wait_after(tries, settle) - now, 0.0),
-                problem=_problem_of(*problems[kind]) if kind in problems else None,
+                due_in=self._due_in(lost_at, tries, settle),
+                problem=problems.get(kind),
             )
-            for number, label, put_at, kind, state, tries, fault, lost_at, after in rows
+            for number, kind, label, put_at, after, state, tries, fault, lost_at in rows
         ]
+
+    def _due_in(self, lost_at: float | None, tries: int, settle: float | None) -> float | None:
+        """Return after how many seconds a lost entry is sent again; `None` if its time is of another boot."""
+        now = self._clock.monotonic()
+        if settle is None or lost_at is None or lost_at > now:
+            return None
+        return max(lost_at + wait_after(tries, settle) - now, 0.0)
 
     def retry(self, numbers: Collection[int] | None) -> int:
         """Let failed entries wait again, all of them if none is named; return how many."""
