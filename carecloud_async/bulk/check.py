@@ -21,8 +21,6 @@ from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
 from carecloud_async.bulk.spellings import YEARS_AHEAD, ZERO_DATE, lacks_prefix
 
-__all__ = ["RowChecker"]
-
 #: Most bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
 #: A whole number as tables of numbers write it.

@@ -36,8 +36,6 @@ from carecloud_async._base.runtime.durable_files import claim_folder, state_fold
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import SETTLE_SECONDS
 
-__all__ = ["Claimed", "Claims"]
-
 #: The number is the version of the layout: releases of this package with another layout use another file.
 _FILE: Final = "claims-2.db"
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.

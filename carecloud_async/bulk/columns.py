@@ -28,8 +28,6 @@ from carecloud_async.fixes import COLUMNS, COLUMNS_OF_LIST, DEFAULTS, Fix
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
 
-__all__ = ["Columns", "Place"]
-
 #: The most columns without a field that one error names.
 _MOST_NAMED: Final = 10
 

@@ -22,22 +22,6 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 from carecloud_async.bulk.spellings import ZERO_DATE, day_of
 
-__all__ = [
-    "as_decimal",
-    "as_text",
-    "changed_fields",
-    "digest",
-    "digests",
-    "drop_if_equal",
-    "has_value",
-    "is_same_amount",
-    "is_same_value",
-    "kinds_of",
-    "known_elements",
-    "only_fields",
-    "value_at",
-]
-
 #: Amounts that differ by less are equal: servers keep two decimals, rounded or cut off.
 _CENT: Final = Decimal("0.01")
 #: A number of JSON as text.

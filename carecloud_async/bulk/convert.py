@@ -39,8 +39,6 @@ from carecloud_async.bulk.spellings import (
 from carecloud_async.fixes import ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["Converter"]
-
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
 #: How spreadsheets show large numbers, with a point or a comma.
 _SHORTENED: Final = re.compile(r"\d([.,]\d+)?[Ee]\+\d{1,3}", re.ASCII)

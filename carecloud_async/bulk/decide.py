@@ -17,8 +17,6 @@ from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import CheckedRow, Plan
 from carecloud_async.bulk.spellings import lacks_only_prefix, phone_paths
 
-__all__ = ["decide", "drop_same_phones", "missing_fields"]
-
 _UNKNOWN = "a field that the SDK does not know cannot be changed"
 
 

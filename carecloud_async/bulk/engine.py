@@ -42,8 +42,6 @@ from carecloud_async.bulk.sending import Answer, Failures, LookUpTries, Lost, Pl
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
 
-__all__ = ["Engine"]
-
 T = TypeVar("T")
 Decided: TypeAlias = Sequence[tuple[Write, RowResult | Plan]]
 

@@ -24,21 +24,6 @@ if TYPE_CHECKING:
     from carecloud_async.bulk.parts import Parts
     from carecloud_async.bulk.rows import CheckedRow
 
-__all__ = [
-    "MAX_BATCH",
-    "BulkWrites",
-    "Family",
-    "FamilyFacts",
-    "FoundRecords",
-    "Items",
-    "Key",
-    "Merged",
-    "field_paths",
-    "normal_email",
-    "normal_phone",
-    "normal_text",
-    "settle_times",
-]
 
 #: Most rows of one request to a batch endpoint, as the API has it.
 MAX_BATCH: Final = 1000

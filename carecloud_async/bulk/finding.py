@@ -30,8 +30,6 @@ from carecloud_async.errors import (
     TransportError,
 )
 
-__all__ = ["NO_SUCH_KEY", "Finder", "FoundByKey", "Witness"]
-
 #: Most bytes of the values in a URL: servers take lines of 8 kB by default, with the path and other parameters.
 URL_BYTES: Final = 7000
 #: Most values of one filter; the schema's 1,000, less the paging, since PHP drops the variables after the thousandth.

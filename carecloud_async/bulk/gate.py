@@ -12,8 +12,6 @@ from carecloud_async._base.runtime.clock import Clock, doubled
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.sending import Answer, Lost, Plans, requests_of
 
-__all__ = ["Gate"]
-
 #: The longest wait between two writes that are tried (seconds).
 _LONGEST: Final = 30.0
 #: For how long writes that may not leave are left alone (seconds).

@@ -20,8 +20,6 @@ from carecloud_async.bulk.claims import Claimed, Claims
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 
-__all__ = ["HeldKeys"]
-
 #: How many records are remembered after a row has let go of them: more than the turns under way hold.
 _REMEMBERED: Final = 10_000
 

@@ -27,8 +27,6 @@ from carecloud_async.bulk.sending import Lost
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OTHER_JOURNAL, REMOVE_JOURNAL, RESUME
 
-__all__ = ["KIND", "PROGRESS", "Journal", "RowJournal"]
-
 T = TypeVar("T")
 
 #: The columns of a table of writes that say how far each has come; see `Write`. `due` is 0 for a write whose turn comes

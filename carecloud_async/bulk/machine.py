@@ -76,23 +76,6 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.errors import ConfigurationError
 
-__all__ = [
-    "SETTLE_SECONDS",
-    "Later",
-    "SettleTimes",
-    "State",
-    "TryLimits",
-    "after_a_loss",
-    "after_an_answer",
-    "before_sending",
-    "check_settle",
-    "has_ended",
-    "is_to_be_confirmed",
-    "may_act",
-    "wait_after",
-    "when_settled",
-]
-
 #: For how long a server may still work on a request after the client stopped waiting, nearly always (seconds).
 _WORKS_LONGER: Final = 5.0
 #: How long a request may act after its answer was lost, unless writes are held (seconds).

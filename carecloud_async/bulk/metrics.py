@@ -19,8 +19,6 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
 from carecloud_async.fixes import ALLOW_REFUSED, PHONE_PREFIX
 
-__all__ = ["RunMetrics"]
-
 _log = logging.getLogger("carecloud_async.bulk")
 
 #: Seconds between two reports of the progress.

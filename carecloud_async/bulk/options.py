@@ -30,8 +30,6 @@ from carecloud_async.bulk.spellings import day_pattern, phone_prefix
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fixes import NAME_DATES, NAME_PREFIX
 
-__all__ = ["BulkWriteOptions", "RowOptions", "Target", "column_map"]
-
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {".toml": tomllib.loads, ".json": json.loads}
 _KEYS: Final = {"field", "words"}
 #: From this row on a part of the rows can be too many refused ones.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.listings.look_ups import read_page
 
-__all__ = ["PAGE", "TakenError", "TooManyError", "lines_of", "read_all", "read_records", "read_some", "sample"]
-
 #: Records of a page.
 PAGE: Final = 1000
 

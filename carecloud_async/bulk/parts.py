@@ -19,8 +19,6 @@ from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.errors import CareCloudError
 
-__all__ = ["Decided", "FailedLookUps", "NamedPart", "PartKind", "PartWrites", "Parts"]
-
 #: Writes, each with what it does.
 Decided: TypeAlias = list[tuple[Write, RowResult | Plan]]
 #: Writes on whose look-up the server fails although it answers others.

@@ -21,8 +21,6 @@ from carecloud_async.bulk.parts import Decided, FailedLookUps, PartWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
 
-__all__ = ["RecordWrites"]
-
 #: The key for claims of records in families whose rows cannot name a record by its id.
 _BY_ID: Final = Key(name="id", by_id=True)
 _NOT_SHOWN: Final = "the record may have been written, and the key cannot show it, since it is written after the record"

@@ -20,7 +20,6 @@ from carecloud_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
 
-__all__ = ["find_by_reference", "is_taken", "note_with_reference", "reference_in", "search_text"]
 
 #: Characters that no server escapes, shortens or splits.
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9._:/#+@-]{1,64}")

@@ -28,19 +28,6 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.fixes import OTHER_PLACE, RESUME
 
-__all__ = [
-    "ResultFile",
-    "Rows",
-    "RunFiles",
-    "find_files",
-    "outcome_row",
-    "require_place",
-    "require_writable",
-    "with_outcome",
-    "write_results",
-    "write_rows",
-]
-
 #: The columns that follow those of the source in the rejects. `Columns` ignores all of them in a source.
 _REJECT_COLUMNS: Final = (LINE, "reasons")
 #: Rows with what is added to them.

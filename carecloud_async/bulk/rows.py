@@ -12,8 +12,6 @@ from attrs import field, frozen
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.sources.source import to_json
 
-__all__ = ["RECORD", "CheckedRow", "Intent", "LoadedRow", "Plan", "Write", "pack", "unpack"]
-
 #: The kind of the write that makes or changes a row's record; other kinds are those of its parts.
 RECORD: Final = ""
 

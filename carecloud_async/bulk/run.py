@@ -35,8 +35,6 @@ from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.fixes import GO_ON
 
-__all__ = ["claims_of", "columns_of", "find_key", "run"]
-
 #: What is said where the results of a finished run are wanted afterwards.
 _WRITTEN = "an earlier run has written these rows, and left no such file: without resume they are written once more"
 #: Most columns that the results of rows with names of their own have.

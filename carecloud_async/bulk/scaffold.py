@@ -15,8 +15,6 @@ from carecloud_async.bulk.family import Family
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.spellings import members_of
 
-__all__ = ["Scaffold", "make_scaffold"]
-
 
 @frozen(kw_only=True)
 class Scaffold:

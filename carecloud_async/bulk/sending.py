@@ -35,20 +35,6 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = [
-    "STALE_SECONDS",
-    "Answer",
-    "Failures",
-    "LookUpTries",
-    "Lost",
-    "Plans",
-    "Sender",
-    "Stale",
-    "pause_after",
-    "requests_of",
-    "send_batch",
-]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

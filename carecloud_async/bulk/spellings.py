@@ -13,26 +13,6 @@ from typing import Any, Final
 from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
 from carecloud_async.bulk.errors import ConversionError
 
-__all__ = [
-    "ENUMERATIONS",
-    "PHONES",
-    "YEARS_AHEAD",
-    "ZERO_DATE",
-    "day_of",
-    "day_pattern",
-    "lacks_only_prefix",
-    "lacks_prefix",
-    "member_of",
-    "members_of",
-    "phone_number",
-    "phone_paths",
-    "phone_prefix",
-    "read_day",
-    "read_moment",
-    "truth_of",
-    "valid_number",
-]
-
 # days and times
 
 _ISO: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})")

@@ -12,8 +12,6 @@ from attrs import frozen
 
 from carecloud_async.comparisons.temporary import TemporaryDatabase, database_errors
 
-__all__ = ["Groups", "Member"]
-
 _SCHEMA: Final = """
 CREATE TABLE records (number INTEGER PRIMARY KEY, record_id TEXT NOT NULL, shown TEXT NOT NULL);
 CREATE TABLE keys (key BLOB NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL);

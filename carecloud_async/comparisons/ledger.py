@@ -19,8 +19,6 @@ from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources.source import to_json
 from carecloud_async.comparisons.temporary import TemporaryDatabase, database_errors
 
-__all__ = ["Compare", "Ledger", "Listed"]
-
 #: A record of the list: its id, its key in the form in which keys are compared (`None` if it has none), the store in
 #: which the key names it (empty for any), and itself.
 Listed = tuple[str | None, str | None, str, Any]

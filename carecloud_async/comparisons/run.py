@@ -36,8 +36,6 @@ from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger, Listed
 from carecloud_async.comparisons.temporary import read_list
 
-__all__ = ["Alike", "compare"]
-
 #: Whether a field of a record has the value of a row in another spelling: its dotted name, and both values.
 Alike = Callable[[str, Any, Any], bool]
 

@@ -14,8 +14,6 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import RESUME, ROOM
 
-__all__ = ["TemporaryDatabase", "database_errors", "read_list"]
-
 
 @contextlib.contextmanager
 def database_errors() -> Iterator[None]:

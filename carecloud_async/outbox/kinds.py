@@ -120,9 +120,9 @@ class _Amounts(CallKind):
         """See `CallKind.of_call`: a server may note one operation in parts."""
         return self._amounts.joined(found) or found[0]
 
-    def copies(self, found: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:
+    def copies(self, records: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:
         """See `CallKind.copies`."""
-        return self._amounts.copies(found, self._sign * body["amount"])
+        return self._amounts.copies(records, self._sign * body["amount"])
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """See `CallKind.differences`."""

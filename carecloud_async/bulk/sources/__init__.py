@@ -14,8 +14,6 @@ from carecloud_async.bulk.sources.encodings import require_encoding
 from carecloud_async.bulk.sources.files import file_identity, open_file, split_suffix
 from carecloud_async.bulk.sources.source import JsonlSource, MappingSource, RowSource
 
-__all__ = ["open_source", "path_of"]
-
 
 def path_of(source: Any) -> str | None:
     """Return the path or URL that a source is, or `None` for rows."""

@@ -11,8 +11,6 @@ from carecloud_async._lists.export.errors import missing_extra
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
 
-__all__ = ["ArrowSource"]
-
 
 class ArrowSource(RowSource):
     """Record batches.

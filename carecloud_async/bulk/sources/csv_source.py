@@ -16,8 +16,6 @@ from carecloud_async.bulk.sources.files import TOO_LONG, is_workbook, read_error
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, Dialect, RowSource, SourceRow
 from carecloud_async.fixes import Fix
 
-__all__ = ["CsvSource"]
-
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = Fix("save it as CSV UTF-8, or name {encoding}, here probably utf-16-le")
 #: Bytes of the beginning, in which its encoding is checked.

@@ -11,8 +11,6 @@ from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.fixes import Fix
 
-__all__ = ["encoding_of", "likely_encoding", "name_encoding", "require_encoding"]
-
 #: Encodings that shops' programs write. Among those that fit a text equally the first is taken.
 _ENCODINGS: Final = ("cp1250", "iso8859-2", "cp852", "cp1252", "cp1251", "iso8859-1")
 #: The letters of languages beyond ASCII; `a` stands for all letters of ASCII.

@@ -14,17 +14,6 @@ from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
 
-__all__ = [
-    "TOO_LONG",
-    "file_identity",
-    "is_workbook",
-    "open_file",
-    "read_error",
-    "read_lines",
-    "split_suffix",
-    "workbook",
-]
-
 #: Most bytes of one line.
 MAX_LINE: Final = 16 * 1024 * 1024
 #: Takes the place of a line that is longer.

@@ -12,8 +12,6 @@ from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Items
 from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
 
-__all__ = ["with_items"]
-
 _STRAY: Final = "line {}: it cannot be read or has no key, and may be one of these items"
 
 

@@ -18,19 +18,6 @@ from carecloud_async.bulk.outcome import LINE, UNREADABLE
 from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
 from carecloud_async.models.base import Input, Model
 
-__all__ = [
-    "BATCH",
-    "MAX_TEXT",
-    "Dialect",
-    "JsonlSource",
-    "MappingSource",
-    "RowSource",
-    "SourceRow",
-    "row_json",
-    "row_of",
-    "to_json",
-]
-
 #: Most characters of a row that cannot be read: as many as a cell of a spreadsheet holds.
 MAX_TEXT: Final = 32_000
 #: Rows that are read and checked before other tasks run: some milliseconds.
