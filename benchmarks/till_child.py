@@ -72,7 +72,7 @@ async def sell(port: int, path: str, till: str, rate: float) -> None:
 
 
 async def measure_backlog(port: int, path: str, backlog: int, puts: int) -> None:
-    """Fill the outbox, and measure `put` while that waits, and while it is sent."""
+    """Fill the outbox, and measure `put` while the server is away, while it hangs, and while entries are sent."""
     dice = Random(1)
     async with client_of(port) as client, client.outbox(path, settle=8) as outbox:
 
@@ -87,11 +87,10 @@ async def measure_backlog(port: int, path: str, backlog: int, puts: int) -> None
         began = time.perf_counter()
         await asyncio.gather(*(fill() for _ in range(30)))
         say(filled=outbox.waiting, seconds=round(time.perf_counter() - began, 1), rss=rss())
-        for stage in ("away", "sending"):
-            if stage == "sending":
-                say(wants="back")
-                await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-                await outbox.flush(timeout=0.1)
+        for stage, order in {"away": "away", "hanging": "hang", "sending": "back"}.items():
+            say(wants=order)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+            await outbox.flush(timeout=0.1)
             before = outbox.waiting
             times = []
             for _ in range(puts):

@@ -1,7 +1,8 @@
 """The server of `benchmarks.till`: bills and points in memory, a ledger of what was done, and a network that goes away.
 
-`python -m benchmarks.till_server SEED`; orders come on its standard input, one a line: `away`, `back`, `calm`,
-`ledger FILE`, `stop`. It refuses nothing that is there already: a double would show in the ledger.
+`python -m benchmarks.till_server SEED`; orders come on its standard input, one a line: `away`, `hang` (no request is
+answered), `back`, `calm`, `ledger FILE`, `stop`. It refuses nothing that is there already: a double would show in the
+ledger.
 """
 
 import asyncio
@@ -35,9 +36,12 @@ class TillServer:
         self._dice = Random(seed)
         self.part = _PART
         self.is_away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, or not."""
+        await self.answers.wait()
         if self.is_away:
             return self._cut(request)
         path = request.path.partition("/v1.0")[2]
@@ -117,8 +121,9 @@ async def serve(seed: int) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while (line := (await reader.readline()).decode().split()) and line[0] != "stop":
-        if line[0] in {"away", "back"}:
+        if line[0] in {"away", "hang", "back"}:
             server.is_away = line[0] == "away"
+            (server.answers.clear if line[0] == "hang" else server.answers.set)()
         elif line[0] == "calm":
             server.is_away, server.part = False, 0.0
         elif line[0] == "ledger":
