@@ -113,6 +113,27 @@ def served(answer, **options):
     return CareCloud(HOST, **{"auth": CREDENTIALS, "transport": serving(answer), **options})
 
 
+class InTurn:
+    """Gives its answers in turn, and the last one from then on.
+
+    Args:
+        *answers: responses, pairs of a status and a body, and exceptions, which are raised.
+        headers: those of the pairs.
+    """
+
+    def __init__(self, *answers, headers=None):
+        self.answers, self.headers, self.requests = list(answers), headers, []
+
+    def __call__(self, request):
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, tuple):
+            answer = httpx.Response(answer[0], content=answer[1], headers=self.headers)
+        return httpx.Response(answer.status_code, content=answer.content, headers=answer.headers)
+
+
 class LostAnswerError(Exception):
     """Raised by a handler that did its work: the caller never hears of it."""
 

@@ -152,6 +152,6 @@ async def test_a_fresh_view_asks_caches_in_front_of_the_api():
         await client.login()
         seen.clear()
         listing = client.customers.list()
-        for one in (listing, listing.fresh(), client.fresh().customers.list()):
-            await one.page()
+        for reader in (listing, listing.fresh(), client.fresh().customers.list()):
+            await reader.page()
     assert seen == [None, "no-cache", "no-cache"]

@@ -119,7 +119,7 @@ async def test_the_bound_of_the_limiter_is_its_own():
                     group.start_soon(call, view)
     assert sorted(outcomes, key=str) == [(429, True)] * 6 + ["passed"] * 4
     assert sandbox.count("GET /customers") == 4
-    assert sorted(one.attempts for one in calls) == [0] * 6 + [1] * 4
+    assert sorted(call.attempts for call in calls) == [0] * 6 + [1] * 4
 
 
 async def test_a_pause_that_is_too_long_is_reported_at_once():

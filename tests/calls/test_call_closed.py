@@ -32,16 +32,16 @@ def slow(chance):
     return behave
 
 
-async def outcome(call, found):
+async def outcome(call, outcomes):
     try:
         await call()
     except ClientClosedError:
-        found.append("closed")
+        outcomes.append("closed")
     except BaseException as error:
-        found.append(repr(error))
+        outcomes.append(repr(error))
         raise
     else:
-        found.append("answered")
+        outcomes.append("answered")
 
 
 @pytest.mark.parametrize("kind", ["default", "httpx", "httpx2", "httpx-aiohttp"])
@@ -53,18 +53,18 @@ async def test_closing_at_any_moment_ends_every_call_with_an_error(kind, seed, a
     if kind == "httpx" and anyio_backend == "trio":
         pytest.skip("httpx's pool does not close its own generator here")
     chance = random.Random(seed)
-    found = []
+    outcomes = []
     async with serving(slow(chance)) as server:
         server.answer = slow(chance)
         async with DOORS[kind](server.url, retry=RetryPolicy(base=0.001)) as client:
             with anyio.fail_after(60):
                 async with anyio.create_task_group() as group:
                     for _ in range(40):
-                        group.start_soon(outcome, client.ping, found)
+                        group.start_soon(outcome, client.ping, outcomes)
                     await anyio.sleep(chance.uniform(0, 0.15))
                     await client.aclose()
-    assert len(found) == 40
-    assert set(found) <= {"closed", "answered"}
+    assert len(outcomes) == 40
+    assert set(outcomes) <= {"closed", "answered"}
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])
@@ -74,7 +74,7 @@ async def test_closing_the_users_own_client_is_reported_without_repeats(name, se
     if name == "httpx" and anyio_backend == "trio":
         pytest.skip("httpx's pool does not close its own generator here")
     chance = random.Random(seed)
-    found = []
+    outcomes = []
     async with (
         serving(slow(chance)) as server,
         closing_what_the_pool_forgets(importlib.import_module(name).AsyncClient()) as http,
@@ -84,11 +84,11 @@ async def test_closing_the_users_own_client_is_reported_without_repeats(name, se
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for _ in range(20):
-                    group.start_soon(outcome, client.ping, found)
+                    group.start_soon(outcome, client.ping, outcomes)
                 await anyio.sleep(chance.uniform(0.01, 0.1))
                 await http.aclose()
-    assert len(found) == 20
-    assert set(found) <= {"closed", "answered"}
+    assert len(outcomes) == 20
+    assert set(outcomes) <= {"closed", "answered"}
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -99,7 +99,7 @@ async def test_closing_a_client_on_aiohttp_cancels_no_task():
     transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport(
         client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2))
     )
-    found = []
+    outcomes = []
 
     async def silent(stream, head):
         await anyio.sleep(30)
@@ -111,17 +111,17 @@ async def test_closing_a_client_on_aiohttp_cancels_no_task():
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for _ in range(10):
-                    group.start_soon(outcome, client.ping, found)
+                    group.start_soon(outcome, client.ping, outcomes)
                 while sum(b"GET" in head for head in server.requests) < 2:  # noqa: ASYNC110  (a count, no event)
                     await anyio.sleep(0.001)
                 await http.aclose()
-    assert found == ["closed"] * 10
+    assert outcomes == ["closed"] * 10
 
 
 async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
     """Calls that queue, or sleep before the next attempt, fail at once: no clock has to move."""
     sandbox = Sandbox(5)
-    found = []
+    outcomes = []
     client = CareCloud(
         "x.example.com",
         auth=sandbox.credentials(),
@@ -133,11 +133,11 @@ async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
         async with anyio.create_task_group() as group:
             sandbox.faults.add("POST /users/actions/login", status=503, times=None)
             for _ in range(5):
-                group.start_soon(outcome, client.ping, found)
-            group.start_soon(outcome, client.login, found)
+                group.start_soon(outcome, client.ping, outcomes)
+            group.start_soon(outcome, client.login, outcomes)
             await anyio.wait_all_tasks_blocked()
             await client.aclose()
-    assert found == ["closed"] * 6
+    assert outcomes == ["closed"] * 6
 
 
 async def test_a_write_that_was_sent_says_that_it_may_have_happened():

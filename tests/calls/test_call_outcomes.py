@@ -204,8 +204,8 @@ async def test_an_answer_without_data_is_empty_or_json_without_an_error(operatio
 
 def test_posts_that_are_repeated():
     """A POST is repeated after a lost answer only if a second one does no harm; a list by POST always is."""
-    posts = [one for one in OPERATIONS.values() if one.method == "POST" and one.safe_to_repeat]
-    assert {one.operation_id for one in posts if one.result_key is None} == REPEATED
+    posts = [operation for operation in OPERATIONS.values() if operation.method == "POST" and operation.safe_to_repeat]
+    assert {operation.operation_id for operation in posts if operation.result_key is None} == REPEATED
 
 
 @every("operation_id", READS)

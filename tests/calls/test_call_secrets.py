@@ -28,8 +28,8 @@ ONCE = RetryPolicy(attempts=1)
 def error_with(text, reason=None):
     """An error of the API with a text at every place that is kept of it."""
     params = [{"name": text, "reason": reason or text}, {"name": [text, {text: 1}], "reason": f"{text}:{text}"}]
-    one = {"type": text, "exception": text, "title": text, "detail": f"it is {text}"}
-    return json.dumps({"error": {**one, "error_data": {"invalid_params": params}}}).encode()
+    texts = {"type": text, "exception": text, "title": text, "detail": f"it is {text}"}
+    return json.dumps({"error": {**texts, "error_data": {"invalid_params": params}}}).encode()
 
 
 async def told(answer, call, *, auth=USER):

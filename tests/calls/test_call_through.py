@@ -223,8 +223,8 @@ async def test_an_answer_that_breaks_http_is_not_reported_as_a_cut_connection(do
             pytest.raises(OutcomeUnknownError, match="look before sending it again") as written,
         ):
             await create(client)
-    assert [one.attempts for one in (*calls, *writes)] == [2, 1]
-    told = [str(one.value) for one in (read, written)]
+    assert [item.attempts for item in (*calls, *writes)] == [2, 1]
+    told = [str(item.value) for item in (read, written)]
     if what in BROKEN_HTTP:
         assert all("not valid HTTP" in text for text in told)
     else:

@@ -27,8 +27,8 @@ def connect(answers, **options):
 
     def answer(request):
         sent.append(request.url.path)
-        found = answers.pop(0) if len(answers) > 1 else answers[0]
-        return httpx.Response(200, content=found, headers={"Cache-Control": "max-age=60"})
+        content = answers.pop(0) if len(answers) > 1 else answers[0]
+        return httpx.Response(200, content=content, headers={"Cache-Control": "max-age=60"})
 
     return served(answer, **{"retry": RetryPolicy(base=0.001), "rate_limit": None, **options}), sent
 
@@ -119,10 +119,10 @@ async def test_decoding_is_not_cut_off_by_the_calls_deadline(size):
 async def test_a_cached_large_answer_is_decoded_for_each_caller(people):
     """Reads that share one request, and later ones from the cache, have records of their own."""
     client, sent = connect([body(people)], cache=ResponseCache())
-    found = []
+    pages_read = []
 
     async def read():
-        found.append(await client.customers.list(count=people).page())
+        pages_read.append(await client.customers.list(count=people).page())
 
     async with client:
         await client.login()  # reads are shared by those with the same token
@@ -131,9 +131,9 @@ async def test_a_cached_large_answer_is_decoded_for_each_caller(people):
                 group.start_soon(read)
         await read()
     assert len(sent) == 1
-    assert [len(page.items) for page in found] == [people] * 4
-    assert found[0].items == found[3].items
-    assert found[0].items is not found[3].items
+    assert [len(page.items) for page in pages_read] == [people] * 4
+    assert pages_read[0].items == pages_read[3].items
+    assert pages_read[0].items is not pages_read[3].items
 
 
 async def test_a_call_cancelled_in_its_turns_leaves_the_next_one_its_turn():

@@ -198,7 +198,7 @@ async def test_httpx_logs_no_ids(sandbox, caplog):
 
 def executions() -> list[Call]:
     """The calls that are in memory."""
-    return [one for one in gc.get_objects() if isinstance(one, Call)]
+    return [item for item in gc.get_objects() if isinstance(item, Call)]
 
 
 async def test_an_observed_call_and_its_answer_are_freed_at_once(sandbox):

@@ -12,8 +12,8 @@ from tests.sandbox.contract_shapes import body_of
 
 pytestmark = pytest.mark.anyio
 FACTS = manifest.load().operations
-OPEN = [name for name, one in OPERATIONS.items() if not one.authorized and not one.takes_credentials]
-LOGINS = [name for name, one in OPERATIONS.items() if one.takes_credentials]
+OPEN = [name for name, operation in OPERATIONS.items() if not operation.authorized and not operation.takes_credentials]
+LOGINS = [name for name, operation in OPERATIONS.items() if operation.takes_credentials]
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ def strict(sent, *accepted):
 
     def respond(request):
         sent.append(request.headers.get("authorization"))
-        if sent[-1] not in {f"Bearer {one}" for one in accepted}:
+        if sent[-1] not in {f"Bearer {token}" for token in accepted}:
             return httpx.Response(401, json={"error": {"exception": "unauthorized_exception"}})
         name = request.url.path.rpartition("/")[2].replace("-", "_")
         data = {name: [], "total_items": 0, "token_id": "t", "is_valid": True, "test_string": "x"}
@@ -55,8 +55,8 @@ def connect(operation_id, respond, user_client=False):
 
 async def call(client, operation_id):
     facts = FACTS[operation_id]
-    found = call_of(client, operation_id, ids=dict.fromkeys(facts.path_names, "x"), values=body_of(facts))
-    result = found.method(**found.arguments)
+    prepared = call_of(client, operation_id, ids=dict.fromkeys(facts.path_names, "x"), values=body_of(facts))
+    result = prepared.method(**prepared.arguments)
     return await (result.page() if hasattr(result, "page") else result)
 
 

@@ -4,7 +4,7 @@ import socket
 
 import httpx
 import pytest
-from kit import KnownUser
+from kit import InTurn, KnownUser
 from verdict_families import connect
 from write_calls import HTML
 
@@ -21,19 +21,6 @@ from carecloud_async.pytest_plugin.clock import FakeClock
 pytestmark = pytest.mark.anyio
 
 CUSTOMER = httpx.Response(200, content=b'{"data": {"customer_id": "x"}}')
-
-
-class Server:
-    """Answers with `now`, a response or an exception, and counts the requests."""
-
-    def __init__(self, now):
-        self.now, self.requests = now, 0
-
-    def __call__(self, request):
-        self.requests += 1
-        if isinstance(self.now, Exception):
-            raise self.now
-        return httpx.Response(self.now.status_code, content=self.now.content)
 
 
 async def seconds_to_fail(client, clock, error):
@@ -55,17 +42,18 @@ async def seconds_to_fail(client, clock, error):
 )
 async def test_a_wrong_address_shows_after_three_seconds(failure, error):
     """Until CareCloud has answered, each call is repeated for three seconds; afterwards as often as the policy says."""
-    clock, server = FakeClock(), Server(failure)
+    clock, server = FakeClock(), InTurn(failure)
     async with connect(server, clock=clock) as client:
         for _ in range(3):
-            server.requests = 0
+            server.requests.clear()
             assert await seconds_to_fail(client, clock, error) == pytest.approx(3)
-            assert 3 <= server.requests <= 8
-        server.now = CUSTOMER
+            assert 3 <= len(server.requests) <= 8
+        server.answers = [CUSTOMER]
         await client.customers.get("x")
-        server.now, server.requests = failure, 0
+        server.answers = [failure]
+        server.requests.clear()
         await seconds_to_fail(client, clock, error)
-    assert server.requests == 8
+    assert len(server.requests) == 8
 
 
 @pytest.mark.parametrize(
@@ -78,10 +66,10 @@ async def test_a_wrong_address_shows_after_three_seconds(failure, error):
 )
 async def test_a_server_that_is_only_away_is_asked_as_often_as_the_policy_says(failure, error):
     """At the first call too, a gateway's 502, a slow connection and one that breaks are repeated as the policy says."""
-    clock, server = FakeClock(), Server(failure)
+    clock, server = FakeClock(), InTurn(failure)
     async with connect(server, clock=clock) as client:
         await seconds_to_fail(client, clock, error)
-    assert server.requests == 8
+    assert len(server.requests) == 8
 
 
 async def test_an_answer_to_any_view_or_login_counts(sandbox):

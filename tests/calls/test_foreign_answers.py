@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from kit import KnownUser
+from kit import InTurn, KnownUser
 from verdict_families import connect, password_session
 from write_calls import HTML
 
@@ -22,28 +22,10 @@ NOT_FOUND = b'{"error": {"type": "about:blank", "exception": "not_found_exceptio
 CUSTOMER = b'{"data": {"customer_id": "x"}}'
 
 
-class Script:
-    """A server that gives its answers in turn, and the last one from then on.
-
-    Args:
-        *answers: each a status and a body.
-    """
-
-    def __init__(self, *answers, headers=None):
-        self._answers = list(answers)
-        self._headers = headers
-        self.requests = []
-
-    def __call__(self, request):
-        self.requests.append(request)
-        status, body = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return httpx.Response(status, content=body, headers=self._headers)
-
-
 async def test_the_error_says_who_answered():
     """The text has the status, the server and the kind of the answer, and the fix names proxy and project."""
     page = b"<html><TITLE lang=en>\n Attention Required! | Cloudflare </TITLE>"
-    async with connect(Script((404, page), headers={"Server": "cloudflare"})) as client:
+    async with connect(InTurn((404, page), headers={"Server": "cloudflare"})) as client:
         with pytest.raises(ResponseError) as caught:
             await client.customers.get("x")
     assert str(caught.value).startswith(
@@ -58,7 +40,7 @@ async def test_the_error_says_who_answered():
 async def test_a_plain_web_server_is_named_as_no_carecloud(status):
     """A status that no CareCloud has points to `project_url`, also where it is a 5xx."""
     page = b"<html><title>Error response</title></html>"
-    async with connect(Script((status, page), headers={"Server": "SimpleHTTP/0.6 Python/3.13.1"})) as client:
+    async with connect(InTurn((status, page), headers={"Server": "SimpleHTTP/0.6 Python/3.13.1"})) as client:
         with pytest.raises((ResponseError, ServerError), match=r"server SimpleHTTP/0\.6, a page") as caught:
             await client.customers.get("x")
     assert "project_url" in caught.value.fix.settings
@@ -79,7 +61,7 @@ async def test_a_plain_web_server_is_named_as_no_carecloud(status):
 async def test_an_answer_is_described_by_its_kind_and_its_server(body, header, shown):
     """A server is named by its product; nothing of the answer's text is shown, which may repeat the request."""
     headers = {} if header is None else {"Server": header}
-    async with connect(Script((404, body), headers=headers), retry=RetryPolicy(attempts=1)) as client:
+    async with connect(InTurn((404, body), headers=headers), retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(ResponseError) as caught:
             await client.customers.list(last_name="Smith").page()
     assert f"answered with 404 ({shown})" in str(caught.value)
@@ -88,7 +70,7 @@ async def test_an_answer_is_described_by_its_kind_and_its_server(body, header, s
 async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
     """A read that gets a firewall's page, of any status, is repeated once and succeeds when the page is gone."""
     for status in (400, 401, 403, 404, 405, 410, 451):
-        server = Script((status, HTML), (200, CUSTOMER))
+        server = InTurn((status, HTML), (200, CUSTOMER))
         async with connect(server) as client:
             assert (await client.customers.get("x")).customer_id == "x"
         assert len(server.requests) == 2
@@ -97,7 +79,7 @@ async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
 @pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}', b"[1]"])
 async def test_a_read_is_repeated_after_a_success_that_is_not_the_apis(body):
     """Once CareCloud has answered the client, a page or JSON without data, with status 200, is repeated like a 404."""
-    server = Script((200, CUSTOMER), (200, body), (200, CUSTOMER))
+    server = InTurn((200, CUSTOMER), (200, body), (200, CUSTOMER))
     async with connect(server) as client:
         for _ in range(2):
             assert (await client.customers.get("x")).customer_id == "x"
@@ -107,7 +89,7 @@ async def test_a_read_is_repeated_after_a_success_that_is_not_the_apis(body):
 @pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}'])
 async def test_a_first_answer_that_is_not_the_apis_is_not_repeated(body):
     """Before CareCloud has answered, a success without data shows a wrong address at once."""
-    server = Script((200, body))
+    server = InTurn((200, body))
     async with connect(server) as client:
         with pytest.raises(ResponseError):
             await client.customers.get("x")
@@ -117,7 +99,7 @@ async def test_a_first_answer_that_is_not_the_apis_is_not_repeated(body):
 @pytest.mark.parametrize("data", [b"[]", b"null"])
 async def test_an_answer_with_other_data_than_expected_is_not_repeated(data):
     """Data that does not fit the caller's type is the API's own answer: asking again would give the same."""
-    server = Script((200, CUSTOMER), (200, b'{"data": %s}' % data))
+    server = InTurn((200, CUSTOMER), (200, b'{"data": %s}' % data))
     async with connect(server) as client:
         await client.customers.get("x")
         with pytest.raises(ResponseError):
@@ -127,7 +109,7 @@ async def test_an_answer_with_other_data_than_expected_is_not_repeated(data):
 
 async def test_a_proxy_that_wants_a_password_is_asked_once():
     """A 407 comes from a proxy by its meaning: nothing was passed on, and asking again gives the same."""
-    server = Script((407, HTML))
+    server = InTurn((407, HTML))
     async with connect(server) as client:
         with pytest.raises(ResponseError) as caught:
             await client.cards.assign_free_card(card_type_id="t", customer_id="c")
@@ -138,7 +120,7 @@ async def test_a_proxy_that_wants_a_password_is_asked_once():
 
 async def test_the_first_answer_of_the_api_counts():
     """After a proxy's page, CareCloud's own 404 is a verdict."""
-    server = Script((404, HTML), (404, NOT_FOUND))
+    server = InTurn((404, HTML), (404, NOT_FOUND))
     async with connect(server) as client:
         with pytest.raises(NotFoundError):
             await client.customers.get("x")
@@ -147,9 +129,9 @@ async def test_the_first_answer_of_the_api_counts():
 
 async def test_a_delete_is_done_by_the_apis_own_404_alone():
     """A repeated DELETE that finds nothing is done; a proxy's 404 says nothing of the record."""
-    async with connect(Script((503, b""), (404, NOT_FOUND))) as client:
+    async with connect(InTurn((503, b""), (404, NOT_FOUND))) as client:
         await client.bookings.delete("x")
-    async with connect(Script((503, b""), (404, HTML)), retry=RetryPolicy(attempts=3)) as client:
+    async with connect(InTurn((503, b""), (404, HTML)), retry=RetryPolicy(attempts=3)) as client:
         with pytest.raises(ResponseError, match="it may have happened") as caught:
             await client.bookings.delete("x")
     assert caught.value.may_have_happened
@@ -158,7 +140,7 @@ async def test_a_delete_is_done_by_the_apis_own_404_alone():
 @pytest.mark.parametrize("status", [413, 414, 431])
 async def test_a_status_of_a_request_that_is_too_long_speaks_for_itself(status):
     """Web servers give 413, 414 and 431 by themselves: they are about the size of a request, with any body."""
-    async with connect(Script((status, HTML))) as client:
+    async with connect(InTurn((status, HTML))) as client:
         with pytest.raises(ApiError) as caught:
             await client.customers.get("x")
     assert caught.value.status == status
@@ -195,7 +177,7 @@ async def test_an_error_that_a_hook_closed_unread_is_judged_by_its_content_type(
 async def test_a_page_at_a_customers_login_is_not_remembered_as_a_refusal():
     """The next call logs in again at once, and the login that works is used."""
     tokens = b'{"data": {"token_id": "t"}}'
-    server = Script((403, HTML), (200, tokens), (401, HTML), (200, tokens), (200, CUSTOMER), (200, CUSTOMER))
+    server = InTurn((403, HTML), (200, tokens), (401, HTML), (200, tokens), (200, CUSTOMER), (200, CUSTOMER))
     async with connect(server, auth=password_session(), retry=RetryPolicy(attempts=1)) as client:
         for _ in range(2):
             with pytest.raises(ResponseError) as caught:

@@ -28,26 +28,20 @@ async def refusal(sandbox, auth):
     return caught.value
 
 
-async def test_a_wrong_password_of_a_customer(sandbox):
-    """The refused password of a customer, and an unknown e-mail, are a refused login."""
+async def test_whose_credentials_were_refused(sandbox):
+    """A customer's refused password or e-mail is a refused login, and no other refusal is."""
     known = sandbox.customer_session()
-    assert (await refusal(sandbox, evolve(known, password="wrong"))).login_refused
-    assert (await refusal(sandbox, evolve(known, login_value=f"x{FIRST_CUSTOMER_EMAIL}"))).login_refused
-
-
-async def test_refused_credentials_of_the_application(sandbox):
-    """The refused id of an application and the refused password of an API user are no customer's refused login."""
     device = evolve(sandbox.device(), external_application_id="0" * 26)
-    wrong = CustomerSession(device, login_type="email", login_value="a@example.com", password="x")
-    assert not (await refusal(sandbox, wrong)).login_refused
-    assert not (await refusal(sandbox, evolve(sandbox.credentials(), password="wrong"))).login_refused
-
-
-async def test_a_session_that_ended(sandbox):
-    """A session that ended is no refused login."""
-    error = await refusal(sandbox, CustomerSession.resume(token_id="ended"))
+    for auth, refused in (
+        (evolve(known, password="wrong"), True),
+        (evolve(known, login_value=f"x{FIRST_CUSTOMER_EMAIL}"), True),
+        (CustomerSession(device, login_type="email", login_value="a@example.com", password="x"), False),
+        (evolve(sandbox.credentials(), password="wrong"), False),
+        (CustomerSession.resume(token_id="ended"), False),
+    ):
+        error = await refusal(sandbox, auth)
+        assert error.login_refused is refused
     assert isinstance(error, SessionExpiredError)
-    assert not error.login_refused
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])

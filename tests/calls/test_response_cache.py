@@ -31,7 +31,7 @@ async def test_twenty_reads_of_a_list_with_max_age_are_one_request():
     server = Server()
     async with connect(server) as client:
         pages = [await client.customers.list(last_name="Smith").page() for _ in range(10)]
-        pages += [[one async for one in client.customers.list(last_name="Smith")] for _ in range(10)]
+        pages += [[customer async for customer in client.customers.list(last_name="Smith")] for _ in range(10)]
     assert server.sent == ["GET /customers"]
     assert len({page[0] if isinstance(page, list) else page.items[0] for page in pages}) == 1
 
@@ -98,16 +98,16 @@ async def test_no_store_is_respected_for_reference_data_too():
 async def test_thirty_customers_on_one_pool_see_each_only_itself():
     """Views of one client read the same path at once and again: each gets its own record, from one request."""
     server = Server()
-    found = {}
+    customers = {}
 
     async def read(name):
         view = client.acting_as(CustomerSession.resume(token_id=name, customer_id=name))
-        found[name] = [(await view.customers.list().page()).items[0].customer_id for _ in range(5)]
+        customers[name] = [(await view.customers.list().page()).items[0].customer_id for _ in range(5)]
 
     async with connect(server) as client, anyio.create_task_group() as group:
         for number in range(30):
             group.start_soon(read, f"customer-{number}")
-    assert found == {f"customer-{number}": [f"customer-{number}"] * 5 for number in range(30)}
+    assert customers == {f"customer-{number}": [f"customer-{number}"] * 5 for number in range(30)}
     assert len(server.sent) == 30
 
 
@@ -256,8 +256,8 @@ async def test_prefetch_exports_and_ping_are_always_sent(tmp_path):
     async with connect(server) as client:
         await client.customers.list().page()
         await client.ping()
-        async with client.customers.list().prefetch(2) as found:
-            async for _ in found:
+        async with client.customers.list().prefetch(2) as customers:
+            async for _ in customers:
                 break
         before = len(server.sent)
         assert before >= 3
@@ -277,10 +277,16 @@ async def test_calls_that_are_more_than_a_plain_read_are_always_sent():
 
 async def test_no_operation_that_issues_or_writes_is_kept():
     """Of the table's operations those alone are cacheable that are GETs and safe; no reference list names a person."""
-    reference = [one for one in OPERATIONS.values() if one.method == "GET" and is_reference(one.path)]
-    assert {one.path.split("/")[1] for one in reference} >= REFERENCE
-    assert [one.path for one in reference if "customer_id" in one.path or "customer_id" in one.parameters] == []
-    assert not any(is_reference(one.path) for one in OPERATIONS.values() if "token" in one.path)
+    reference = [
+        operation for operation in OPERATIONS.values() if operation.method == "GET" and is_reference(operation.path)
+    ]
+    assert {operation.path.split("/")[1] for operation in reference} >= REFERENCE
+    assert [
+        operation.path
+        for operation in reference
+        if "customer_id" in operation.path or "customer_id" in operation.parameters
+    ] == []
+    assert not any(is_reference(operation.path) for operation in OPERATIONS.values() if "token" in operation.path)
 
 
 async def test_logged_out_identity_gets_nothing_from_the_cache():

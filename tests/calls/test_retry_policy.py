@@ -59,7 +59,7 @@ async def test_waits_double_up_to_the_longest_with_full_jitter():
     """Half a second, one, two … and never more than `max_wait`: a wait is anything from zero to its bound."""
     bounds = [0.5, 1, 2, 4, 8, 10, 10, 10, 10, 10, 10]
     assert await waits(httpx.Response(503), attempts=12, max_wait=10) == bounds
-    assert await waits(httpx.Response(503), attempts=12, max_wait=10, value=0.25) == [one / 4 for one in bounds]
+    assert await waits(httpx.Response(503), attempts=12, max_wait=10, value=0.25) == [bound / 4 for bound in bounds]
     assert await waits(httpx.Response(503), attempts=1) == []
     assert max(await waits(httpx.Response(503), attempts=1100, budget_reserve=2000)) == 30
 

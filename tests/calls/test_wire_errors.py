@@ -129,8 +129,8 @@ async def test_what_is_shown_and_what_is_not():
 @pytest.mark.parametrize("header", ["X-Request-Id", "x-correlation-ID", "request-id", "x-other"])
 async def test_the_servers_request_id(header):
     """Under any of its usual names; what is no id is left out."""
-    found = await error_of({"error": {}}, headers=[(header.encode(), b"r-1"), (b"X-Odd", "ř".encode())])
-    assert found.request_id == (None if header == "x-other" else "r-1")
+    error = await error_of({"error": {}}, headers=[(header.encode(), b"r-1"), (b"X-Odd", "ř".encode())])
+    assert error.request_id == (None if header == "x-other" else "r-1")
     assert (await error_of({"error": {}}, headers={header: "John Smith <x>"})).request_id is None
 
 
@@ -193,9 +193,9 @@ def test_which_errors_may_be_tried_again():
 )
 async def test_retry_after(headers, seconds):
     """Seconds or a date against the answer's own clock; the past is now, nonsense is nothing, huge is huge."""
-    found = (await error_of({"error": {}}, 429, headers)).retry_after
-    assert found == (None if seconds is None else pytest.approx(seconds))
-    assert found is None or round(found) >= 0
+    asked = (await error_of({"error": {}}, 429, headers)).retry_after
+    assert asked == (None if seconds is None else pytest.approx(seconds))
+    assert asked is None or round(asked) >= 0
 
 
 anything = st.recursive(

@@ -11,9 +11,9 @@ from tests.contract.arguments import call_of
 from tests.sandbox.contract_shapes import body_of, query_of, sample
 
 FACTS = manifest.load().operations
-WRITES = [one.operation_id for one in OPERATIONS.values() if one.outcome_matters]
+WRITES = [operation.operation_id for operation in OPERATIONS.values() if operation.outcome_matters]
 #: Three of four, which differ from the others in their paths and bodies.
-MORE_WRITES = [one for index, one in enumerate(WRITES) if index % 4]
+MORE_WRITES = [operation for index, operation in enumerate(WRITES) if index % 4]
 #: Bodies that need more than the values of required fields.
 BODIES = {
     "postBulkDeleteProductReservationPrices": {"product_reservation_prices": [{"product_reservation_price_id": "id"}]}

@@ -86,15 +86,15 @@ async def test_answer_that_fits_the_target_is_decoded(sandbox, into):
     """Each kind of target takes a record, and the one list under data."""
     wanted = sandbox.customers.id_at(0)
     async with connect(sandbox) as client:
-        one = await client.request("GET", f"customers/{wanted}", into=into)
-        assert isinstance(one, dict if into is TypedRecord else into)
-        assert id_of(one) == wanted
+        customer = await client.request("GET", f"customers/{wanted}", into=into)
+        assert isinstance(customer, dict if into is TypedRecord else into)
+        assert id_of(customer) == wanted
         some = await client.request("GET", "customers", params={"count": 5}, into=list[into])
         assert len(some) == 5
-        assert {type(record) for record in some} == {type(one)}
+        assert {type(record) for record in some} == {type(customer)}
         listed = await client.listing("customers", into=into).collect(limit=10)
         assert len(listed) == 7
-        assert {type(record) for record in listed} == {type(one)}
+        assert {type(record) for record in listed} == {type(customer)}
 
 
 @pytest.mark.parametrize("into", [Demanding, PydanticDemanding, list[Demanding], list[PydanticDemanding]], ids=str)
@@ -330,4 +330,4 @@ async def test_a_known_operation_that_is_called_unsafe_is_sent_once(sandbox, exp
         with pytest.raises(CareCloudError) as caught:
             await client.request("PUT", path, json={}, safe_to_repeat=explicit)
     assert caught.value.may_have_happened
-    assert sum(one.method == "PUT" for one in sandbox.requests) == sent
+    assert sum(request.method == "PUT" for request in sandbox.requests) == sent

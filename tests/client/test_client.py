@@ -40,8 +40,8 @@ async def test_any_call_can_be_made_by_verb_and_path(sandbox):
         data = await client.request("GET", "customers", params={"count": 1})
         customer_id = data["customers"][0]["customer_id"]
         path = "customers/{customer_id}"
-        one = await client.request("GET", path, path_params={"customer_id": customer_id}, into=Customer)
-        assert one.customer_id == customer_id
+        customer = await client.request("GET", path, path_params={"customer_id": customer_id}, into=Customer)
+        assert customer.customer_id == customer_id
         assert (await client.request("get", f"/customers/{customer_id}"))["customer_id"] == customer_id
 
 
@@ -241,7 +241,9 @@ async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, faul
 def test_the_signature_has_the_settings_and_their_defaults():
     """The address is the one positional argument; `help()` shows the settings with their defaults."""
     parameters = inspect.signature(CareCloud).parameters
-    assert [name for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY] == ["project_url"]
+    assert [name for name, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY] == [
+        "project_url"
+    ]
     promised = "auth timezone language retry rate_limit transport http_client allow_http"
     assert {*promised.split()} <= parameters.keys()
     shown = {

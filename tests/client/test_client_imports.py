@@ -61,14 +61,14 @@ asyncio.run(main())
 
 def loaded(program):
     """The modules that a program has loaded at its end."""
-    found = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-c", program + "\nimport sys\nprint(*sys.modules)"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.returncode == 0, found.stderr
-    return set(found.stdout.split())
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
 
 
 @pytest.mark.parametrize(("program", "absent"), [(NAMES, NOT_WITH_THE_NAMES), (NAMES + CALL, NOT_WITH_A_CALL)])

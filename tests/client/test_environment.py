@@ -33,8 +33,8 @@ def test_a_credential_may_stand_in_a_file(tmp_path, name):
     secret.write_text("from a file\r\n")
     variables = {key: value for key, value in BASE.items() if not key.endswith(name)}
     auth = settings_of(variables | {f"CARECLOUD_{name}_FILE": str(secret)})["auth"]
-    found = getattr(auth, name.lower())
-    assert (found() if callable(found) else found) == "from a file"
+    settings = getattr(auth, name.lower())
+    assert (settings() if callable(settings) else settings) == "from a file"
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ async def test_a_password_in_a_file_is_read_at_each_login(tmp_path):
 def test_a_profile_wins_over_the_variables(tmp_path):
     """Variables may be those of another project; what the profile lacks comes from them."""
     variables = config(tmp_path, '[profiles.shop]\nproject_url = "shop.crmcarecloud.com"\nlogin = "shop_user"\n')
-    found = settings_of(BASE | variables | {"CARECLOUD_PROFILE": "shop"})
-    assert found["project_url"] == "shop.crmcarecloud.com"
-    assert (found["auth"].login, found["auth"].password) == ("shop_user", "word")
+    settings = settings_of(BASE | variables | {"CARECLOUD_PROFILE": "shop"})
+    assert settings["project_url"] == "shop.crmcarecloud.com"
+    assert (settings["auth"].login, settings["auth"].password) == ("shop_user", "word")
 
 
 def test_a_file_of_a_profile_stands_beside_the_configuration(tmp_path, monkeypatch):
@@ -89,8 +89,8 @@ def test_a_file_of_a_profile_stands_beside_the_configuration(tmp_path, monkeypat
     (tmp_path / "secret").write_text("kept")
     variables = config(tmp_path, '[profiles.shop]\npassword_file = "secret"\n')
     monkeypatch.chdir("/")
-    found = settings_of(BASE | variables | {"CARECLOUD_PROFILE": "shop"})
-    assert found["auth"].password() == "kept"
+    settings = settings_of(BASE | variables | {"CARECLOUD_PROFILE": "shop"})
+    assert settings["auth"].password() == "kept"
 
 
 def test_the_configuration_is_in_the_users_folder(tmp_path):

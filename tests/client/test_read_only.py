@@ -112,7 +112,9 @@ async def test_a_read_only_view_stays_read_only(sandbox):
 
 def test_no_operation_that_may_change_something_is_allowed():
     """What a read-only client sends is a GET, a POST that may be repeated since it only reads, or a login or logout."""
-    allowed = {name for name, one in OPERATIONS.items() if one.takes_credentials or not one.outcome_matters}
+    allowed = {
+        name for name, operation in OPERATIONS.items() if operation.takes_credentials or not operation.outcome_matters
+    }
     assert {OPERATIONS[name].method for name in allowed} == {"GET", "POST"}
     assert {name for name in allowed if OPERATIONS[name].method == "POST"} == READING_POSTS
 

@@ -73,7 +73,7 @@ async def test_the_reason_behind_a_status_is_in_no_log(family, caplog):
     if http is not None:
         await http.aclose()
     assert '"HTTP/1.1 400 Bad Request"' in caplog.text
-    assert "planted" not in caplog.text + str([vars(one) for one in caplog.records])
+    assert "planted" not in caplog.text + str([vars(record) for record in caplog.records])
 
 
 @pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -90,4 +90,4 @@ async def test_a_piece_of_a_broken_body_is_in_no_log(family, caplog):
         with pytest.raises(ConnectionFailedError):
             await client.customers.get("8ea6")
     assert "receive_response_body.failed" in caplog.text
-    assert "planted" not in caplog.text + str([vars(one) for one in caplog.records])
+    assert "planted" not in caplog.text + str([vars(record) for record in caplog.records])

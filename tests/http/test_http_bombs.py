@@ -34,12 +34,12 @@ def zeros(megabytes):
     """Pack that many megabytes of zeros: one megabyte that stands for itself, again and again."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = gzip.compress(b"", 9)[:10]
-    one = packer.compress(ZEROS) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(ZEROS) + packer.flush(zlib.Z_FULL_FLUSH)
     checksum = 0
     for _ in range(megabytes):
         checksum = zlib.crc32(ZEROS, checksum)
     tail = checksum.to_bytes(4, "little") + (megabytes * MEGABYTE).to_bytes(4, "little")
-    return head + one * megabytes + packer.flush() + tail
+    return head + block * megabytes + packer.flush() + tail
 
 
 BOMB = zeros(1024)

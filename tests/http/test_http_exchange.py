@@ -127,12 +127,12 @@ async def test_outcome_of_each_answer(sent, error, connections, hooked):
         watch(client, hooked)
         await client.login()
         for _ in range(2):
-            found = await outcome(client.with_options(timeout=timeout).customers.get("8ea6"))
+            result = await outcome(client.with_options(timeout=timeout).customers.get("8ea6"))
             if error is None:
-                assert found.customer_id == "8ea6"
+                assert result.customer_id == "8ea6"
             else:
-                assert (found[0], found[3]) == (error[0], [])
-                assert error[1] in found[1].replace("GET /customers/{customer_id}", "…")
+                assert (result[0], result[3]) == (error[0], [])
+                assert error[1] in result[1].replace("GET /customers/{customer_id}", "…")
         assert (len(server.requests), server.connections) == (2, connections)
 
 
@@ -224,7 +224,7 @@ async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_tok
     while caught:
         link = caught.pop()
         shown += f"{link} {link!r} {link.args!r}"
-        caught += [one for one in (link.__cause__, link.__context__) if one is not None]
+        caught += [cause for cause in (link.__cause__, link.__context__) if cause is not None]
     assert "jane" not in shown
     assert "Bearer" not in shown
 

@@ -234,16 +234,16 @@ async def test_thirty_customers_on_one_pool_never_meet(kind):
         async with CareCloud(url, auth=sandbox.device("portal"), rate_limit=None, **options) as portal:
             views = [portal.acting_as(sandbox.customer_session(index)) for index in range(30)]
             wanted = [sandbox.customers.id_at(index) for index in range(30)]
-            found = []
+            matches = []
 
             async def ask(index):
-                found.append((await views[index].customers.me()).customer_id == wanted[index])
+                matches.append((await views[index].customers.me()).customer_id == wanted[index])
 
             for _ in range(8):
                 async with anyio.create_task_group() as group:
                     for index in range(30):
                         group.start_soon(ask, index)
-            assert found == [True] * 240
+            assert matches == [True] * 240
             jar = portal.http.cookies.jar
             assert [cookie.name for cookie in jar] == ([] if http is None else ["theirs"])
         if http is not None:

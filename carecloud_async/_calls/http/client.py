@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
@@ -191,31 +191,23 @@ def http_library_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
     raise ConfigurationError(f"{need}, not {got}: only async httpx and httpx2 clients are supported")
 
 
-class _SendingFunctions:
-    """The functions of a client's class that send a request. Notices if a tracer or a test tool has patched one.
+def _watched_functions(owner: type[Any]) -> Callable[[], bool]:
+    """Return a function that tells whether a tracer or a test tool has patched a function of a class that sends.
 
-    With fewer than two, the library's release is an unknown one, and they count as patched.
-
-    Args:
-        owner: the class.
+    With fewer than two such functions, the library's release is an unknown one, and they count as patched.
     """
-
-    def __init__(self, owner: type[Any]) -> None:
-        own = vars(owner)
-        names = [name for name in own if callable(own[name]) and any(part in name for part in _IN_THEIR_NAMES)]
-        self._owner = owner
-        self._read = attrgetter(*names)
-        # A wrapper may copy a function's name, but its code object keeps a name of its own.
-        are_own = len(names) > 1 and all(
-            type(own[name]) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
-            for name in names
-        )
-        self._original: Any = self._read(owner) if are_own else None
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether all of them are the library's own, now and when this object was made."""
-        return self._original is not None and bool(self._read(self._owner) == self._original)
+    own = vars(owner)
+    names = [name for name in own if callable(own[name]) and any(part in name for part in _IN_THEIR_NAMES)]
+    # A wrapper may copy a function's name, but its code object keeps a name of its own.
+    are_own = len(names) > 1 and all(
+        type(own[name]) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
+        for name in names
+    )
+    if not are_own:
+        return lambda: True
+    read = attrgetter(*names)
+    original = read(owner)
+    return lambda: bool(read(owner) != original)
 
 
 @lru_cache(maxsize=2)
@@ -225,7 +217,7 @@ def _own_client_class(http_library: ModuleType) -> Any:
     An empty cookie jar would do, but httpx translates every response for it, which costs about 10 % of a small call.
     """
     log = logging.getLogger(http_library.__name__)
-    functions = _SendingFunctions(http_library.AsyncClient)
+    is_patched = _watched_functions(http_library.AsyncClient)
 
     class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
@@ -269,7 +261,7 @@ def _own_client_class(http_library: ModuleType) -> Any:
                 or log.isEnabledFor(logging.INFO)
                 or own.get(self._transport_attribute) is not self._own_transport  # replaced
                 or "handle_async_request" in vars(self._own_transport)
-                or not functions.unchanged
+                or is_patched()
                 or len(own) != self._attributes  # patched on this client alone
             )
 
