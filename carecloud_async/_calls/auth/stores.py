@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import random
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -152,75 +151,51 @@ class MemoryTokenStore(TokenStore):
     def __init__(self, *, clock: Clock | None = None, jitter: Callable[[], float] = random.random) -> None:
         self._clock: Clock = SystemClock() if clock is None else clock
         self._jitter = jitter
+        # Each operation of a dict is atomic, so that threads need no lock of their own.
         #: With the end of each on the monotonic clock.
         self._records: dict[str, tuple[StoredToken, float]] = {}
         self._saves_to_sweep = _SWEEP_EVERY
-        self._unlock_all()
+        #: The holder of each lock, by process and key.
+        self._holders: dict[tuple[int, str], object] = {}
 
     def __repr__(self) -> str:
         return f"<MemoryTokenStore: {len(self._records)} records>"
 
     async def load(self, key: str) -> StoredToken | None:
         """See `TokenStore.load`."""
-        now = self._clock.monotonic()
-        with self._guard():
-            token, ends_at = self._records.get(key, (None, math.inf))
-            if token is None or ends_at == math.inf:
-                return token
-            if ends_at <= now:
-                del self._records[key]
-                return None
-        return token.with_seconds_left(ends_at - now)
+        token, ends_at = self._records.get(key, (None, math.inf))
+        if token is None or ends_at == math.inf:
+            return token
+        left = ends_at - self._clock.monotonic()
+        return token.with_seconds_left(left) if left > 0 else None
 
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
         now, seconds = self._clock.monotonic(), token.seconds_to_live
-        with self._guard():
-            self._records[key] = (token, math.inf if seconds is None else now + seconds)
-            self._saves_to_sweep -= 1
-            if self._saves_to_sweep <= 0:
-                self._sweep(now)
+        self._records[key] = (token, math.inf if seconds is None else now + seconds)
+        self._saves_to_sweep -= 1
+        if self._saves_to_sweep <= 0:
+            for ended in [key for key, (_, ends_at) in list(self._records.items()) if ends_at <= now]:
+                self._records.pop(ended, None)
+            self._saves_to_sweep = max(_SWEEP_EVERY, len(self._records))
 
     async def discard(self, key: str, value: str) -> None:
         """See `TokenStore.discard`."""
-        with self._guard():
-            if key in self._records and self._records[key][0].value == value:
-                del self._records[key]
+        token, _ = self._records.get(key, (None, math.inf))
+        if token is not None and token.value == value:
+            self._records.pop(key, None)
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
         """See `TokenStore.lock`."""
+        name, holder = (os.getpid(), key), object()
         # Polling, because a waiter may be in another event loop or thread than the holder: no event of one async
         # library wakes them all.
         for wait in backoff_delays(first=0.002, longest=0.02, jitter=self._jitter):
-            if self._take(key):
+            if self._holders.setdefault(name, holder) is holder:
                 break
             await self._clock.sleep(wait)
         try:
             yield
         finally:
-            with self._guard():
-                self._locked_keys.discard(key)
-
-    def _take(self, key: str) -> bool:
-        with self._guard():
-            if key in self._locked_keys:
-                return False
-            self._locked_keys.add(key)
-            return True
-
-    def _guard(self) -> threading.Lock:
-        # Never held across an await. A fork copies the state of locks, which may be held by threads the child lacks.
-        if self._pid != os.getpid():
-            self._unlock_all()
-        return self._lock
-
-    def _unlock_all(self) -> None:
-        self._lock = threading.Lock()
-        self._locked_keys: set[str] = set()
-        self._pid = os.getpid()
-
-    def _sweep(self, now: float) -> None:
-        for key in [key for key, (_, ends_at) in self._records.items() if ends_at <= now]:
-            del self._records[key]
-        self._saves_to_sweep = max(_SWEEP_EVERY, len(self._records))
+            del self._holders[name]
