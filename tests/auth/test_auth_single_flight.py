@@ -20,14 +20,14 @@ from auth_tools import (
     total,
 )
 
-from carecloud_async import AuthenticationError, ResponseError, ServerError, Token
+from carecloud_async import AuthenticationError, ConfigurationError, ResponseError, ServerError, Token
 
-CROWD = 300
+CROWD = 100
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("token", ["none", "revoked", "expired"])
-async def test_three_hundred_callers_make_one_login(token):
+async def test_a_hundred_callers_make_one_login(token):
     """Without a token, or with one that has ended by the clock or at the server, one logs in and all are served."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock)
@@ -175,7 +175,6 @@ async def test_a_fingerprint_that_fails_leaves_the_refusal_standing():
 @pytest.mark.anyio
 async def test_a_provider_must_return_a_token():
     """Anything else is said to be wrong, by the class's name."""
-    from carecloud_async import ConfigurationError
 
     async def text(send, previous):
         return "token"
@@ -185,14 +184,14 @@ async def test_a_provider_must_return_a_token():
             await total(client)
 
 
+async def dawdle(request):
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+
+
 @pytest.mark.anyio
 async def test_cancellation_at_every_await_leaves_nothing_stuck():
     """Cancelled after any number of steps, a first call leaves a client that works."""
-
-    async def dawdle(request):
-        for _ in range(3):
-            await anyio.lowlevel.checkpoint()
-
     for step in range(200):
         sandbox = make_sandbox()
         sandbox.on_request = dawdle
@@ -238,28 +237,17 @@ async def test_login_checks_at_the_server_and_joins_only_logins():
     assert sandbox.logins == 4
 
 
-async def slow_device(sandbox, tmp_path):
-    from carecloud_async import FileTokenStore
-
-    async def dawdle(request):
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    sandbox.on_request = dawdle
-    return connect(sandbox, auth=sandbox.customer_session(0), token_store=FileTokenStore(tmp_path / "tokens.json"))
-
-
 @pytest.mark.asyncio
-async def test_asyncios_own_cancellation_at_every_await(tmp_path):
+async def test_asyncios_own_cancellation_at_every_await():
     """`Task.cancel()` knows no shields: at whatever moment, nothing is stuck, and at most one token was lost."""
-    seconds, done, step = 0.0, False, 0
+    done, step = False, 0
     while not done:
         sandbox = make_sandbox()
-        (tmp_path / str(step)).mkdir()
-        async with await slow_device(sandbox, tmp_path / str(step)) as client:
+        sandbox.on_request = dawdle
+        async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
             task = asyncio.create_task(client.customers.me())
-            # By the clock, not by steps: part of the work is done by threads.
-            await asyncio.wait([task], timeout=seconds)
+            for _ in range(step):
+                await asyncio.sleep(0)
             done = task.done()
             task.cancel()
             await asyncio.wait([task])
@@ -267,5 +255,4 @@ async def test_asyncios_own_cancellation_at_every_await(tmp_path):
                 await client.customers.me()
             assert sandbox.count("POST /tokens") <= 2
             assert sandbox.statuses[401] == 0
-        # A busy machine needs longer for the call: the steps grow, so that it comes to its end on any.
-        seconds, step = seconds + max(0.0007, seconds / 40), step + 1
+        step += 1

@@ -3,7 +3,7 @@
 import anyio
 import anyio.lowlevel
 import pytest
-from clocks import ManualClock
+from clocks import FakeClock, ManualClock
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
 from carecloud_async._base.runtime.clock import SystemClock
@@ -14,24 +14,7 @@ from carecloud_async.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 
-class StillClock:
-    """A clock that only moves by sleeping."""
-
-    def __init__(self):
-        self.now = 50.0
-
-    def monotonic(self):
-        return self.now
-
-    def time(self):
-        return self.now
-
-    async def sleep(self, seconds):
-        self.now += seconds
-        await anyio.lowlevel.checkpoint()
-
-
-class SleepyClock(StillClock):
+class SleepyClock(FakeClock):
     """A clock on which every sleep lasts forever."""
 
     async def sleep(self, seconds):
@@ -45,7 +28,7 @@ async def enter(gate):
 
 def test_the_first_calls_are_few_and_after_many_answers_none_is_held_back():
     """Ten at once, one more with every fourth answer, any number in the end; ten again after two seconds of rest."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     for most, answers in ((FIRST_CALLS, FIRST_CALLS), (FIRST_CALLS * 5 // 4, 400)):
         tickets = [gate.try_acquire() for _ in range(30)]
@@ -59,7 +42,7 @@ def test_the_first_calls_are_few_and_after_many_answers_none_is_held_back():
 
 async def test_answers_that_never_come_delay_no_call():
     """Where no answer comes, because calls are cancelled or take long, ten calls a second leave."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     while gate.try_acquire() is not None:
         pass
@@ -81,7 +64,7 @@ async def test_an_answer_wakes_the_next_waiting_call():
 
 async def test_a_fixed_pace_spreads_calls_evenly():
     """Ten calls at four a second take two and a quarter seconds; an hour without calls saves up no burst."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit(requests_per_second=4), clock=clock)
     for _ in range(2):
         start = clock.now
@@ -134,7 +117,7 @@ async def test_caller_that_gives_up_takes_no_slot_along():
 
 async def test_a_configured_rate_is_back_within_ten_seconds_of_a_429():
     """A 429 that says nothing of a limit, at one call of a slow caller, lowers a configured rate for seconds only."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit(requests_per_second=20), clock=clock)
     for _ in range(5):
         gate.on_success(await enter(gate))
@@ -152,7 +135,7 @@ async def test_a_configured_rate_is_back_within_ten_seconds_of_a_429():
 @pytest.mark.parametrize("served", [0, 1, 5])
 async def test_a_429_at_the_start_costs_a_sixth_of_a_configured_rate(served):
     """A client that has just begun goes on at 0.85 of the rate after one of its first calls is refused."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit(requests_per_second=10), clock=clock)
     for _ in range(served):
         gate.on_success(await enter(gate))
@@ -163,7 +146,7 @@ async def test_a_429_at_the_start_costs_a_sixth_of_a_configured_rate(served):
 
 async def test_a_retry_after_pauses_all_even_if_its_call_left_before_the_last_pause():
     """A late 429 says nothing new of the limit, but what the server asks for is done."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     late, refused = await enter(gate), await enter(gate)
     gate.on_throttled(refused, retry_after=None)
@@ -177,7 +160,7 @@ async def test_a_retry_after_pauses_all_even_if_its_call_left_before_the_last_pa
 
 async def test_a_limit_that_is_searched_pauses_shortly_at_first():
     """Thirty 429s of one flight are one short pause; without Retry-After pauses grow while the server refuses."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     for ticket in [await enter(gate) for _ in range(30)]:
         gate.on_throttled(ticket, retry_after=None)
@@ -197,7 +180,7 @@ async def test_a_limit_that_is_searched_pauses_shortly_at_first():
 
 async def test_one_call_goes_ahead_after_a_pause():
     """The others wait for the answer to that call, and pass soon after it; without it another one goes ahead later."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     for _ in range(20):
         gate.on_success(await enter(gate))
@@ -219,7 +202,7 @@ async def test_one_call_goes_ahead_after_a_pause():
 @pytest.mark.parametrize(("asked", "pause"), [(0.2, 0.2), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, 1.0)])
 async def test_retry_after_of_hours_pauses_the_refused_call_alone(asked, pause, limit):
     """A long `Retry-After`, of ten hours, holds up the refused call alone: the others go on within a second."""
-    clock = StillClock()
+    clock = FakeClock()
     gate = RateLimiter(limit, clock=clock)
     gate.on_throttled(await enter(gate), retry_after=asked)
     before = clock.now
@@ -249,11 +232,11 @@ async def test_a_policy_of_the_users_own_paces_calls():
             self.answered = ticket
 
     limit = EverySecond()
-    gate = RateLimiter(limit, clock=StillClock(), origin="https://x.example")
+    gate = RateLimiter(limit, clock=FakeClock(), origin="https://x.example")
     tickets = [await enter(gate) for _ in range(3)]
     gate.on_success(tickets[-1])
     await gate.aclose()
-    assert limit.left == pytest.approx([50, 51, 52])
+    assert limit.left == pytest.approx([1000, 1001, 1002])
     assert limit.answered == tickets[-1]
     assert gate.rate is None
 

@@ -4,8 +4,9 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, TokenStore
+from carecloud_async import TokenStore
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.sandbox import Sandbox
 
@@ -46,8 +47,7 @@ class FailingStore(TokenStore):
 async def test_a_store_that_failed_is_not_asked_again_for_the_same_login(failing, asked):
     """The next login asks it again."""
     sandbox, store = Sandbox(1), FailingStore(*failing)
-    options = {"auth": sandbox.credentials(), "transport": sandbox.transport(), "token_store": store}
-    async with CareCloud("x.example.com", **options) as client:
+    async with connect(sandbox, token_store=store) as client:
         await client.ping()
         assert store.asked == asked
         store.failing.clear()
@@ -70,8 +70,7 @@ class StuckStore(FailingStore):
 async def test_a_lock_that_another_process_holds_without_end():
     """A call waits for it half of its time, and then logs in without the store."""
     sandbox, store = Sandbox(1), StuckStore()
-    options = {"auth": sandbox.credentials(), "transport": sandbox.transport(), "token_store": store}
-    async with CareCloud("x.example.com", timeout=4, **options) as client:
+    async with connect(sandbox, token_store=store, timeout=4) as client:
         began = anyio.current_time()
         await client.ping()
     assert 1.9 <= anyio.current_time() - began < 4
