@@ -4,7 +4,6 @@ import asyncio
 import random
 
 import anyio
-import httpx2
 import pytest
 from call_doors import default
 from thorough import examples
@@ -64,18 +63,6 @@ async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
         with anyio.fail_after(60):  # the server notices later that connections are closed
             while sandbox.connections.now > 5:  # noqa: ASYNC110  (another thread's count)
                 await anyio.sleep(0.001)
-
-
-async def test_an_httpx2_client_survives_a_storm_of_cancellations(sandbox):
-    """The same with httpx2's own pool, on asyncio and on trio."""
-    limits = httpx2.Limits(max_connections=5, max_keepalive_connections=5)
-    async with (
-        sandbox.serving() as url,
-        httpx2.AsyncClient(limits=limits, timeout=30) as http,
-        CareCloud(url, auth=sandbox.credentials(), http_client=http, rate_limit=None) as client,
-    ):
-        await storm(client, rounds=15)
-        await check_the_pool(client, sandbox)
 
 
 async def test_the_users_own_timeouts_come_out_as_theirs():

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import pickle
 
 import httpx
 import httpx2
@@ -59,6 +60,18 @@ async def test_a_hook_that_takes_the_body_off_the_stream_is_named(sent):
         http.event_hooks = {"response": [hook]}
         with pytest.raises(ResponseError, match="hook"):
             await client.customers.get("8ea6")
+
+
+async def test_a_record_has_the_headers_of_its_answer():
+    """They are found in any case and encoding, repeated ones are joined, and the record can be pickled."""
+    headers = [b"X-Two: 1", b"x-two: 2", "X-Utf: ř".encode(), b"X-Latin: \xe9"]
+    async with serving(answer(CUSTOMER, b"200 OK", *headers)) as server, new_client(server.url) as client:
+        with client.record_calls() as calls:
+            await client.customers.get("8ea6")
+    record = calls[-1]
+    assert [record.headers.get(name) for name in ("X-TWO", "x-utf", "X-Latin", "x-none")] == ["1, 2", "ř", "é", None]
+    assert set(record.headers) == {"content-length", "x-two", "x-utf", "x-latin"}
+    assert pickle.loads(pickle.dumps(record)) == record
 
 
 @pytest.mark.parametrize("family", [None, httpx, httpx2], ids=["default", "httpx", "httpx2"])

@@ -1,12 +1,9 @@
 """Hooks and patches of `client.http` see every request: the short way to the transport is for clients without them."""
 
-import copy
-import pickle
-
 import httpx
 import httpx2
 import pytest
-from kit import KnownUser, login_answer
+from kit import login_answer
 
 from carecloud_async import CareCloud
 from carecloud_async.sandbox import Sandbox
@@ -88,36 +85,3 @@ async def test_a_transport_in_the_place_of_ours_is_read_to_its_end():
     async with CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=Sandbox(1).transport()) as client:
         client.http._transport = httpx.MockTransport(handle)
         assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-
-
-async def headers_of(family, raw):
-    """Return the headers of a response, as `client.http` gives it."""
-    transport = family.MockTransport(lambda _: family.Response(200, headers=raw))
-    async with CareCloud("x.example.com", auth=KnownUser(), transport=transport) as client:
-        return (await client.http.get("https://x.example.com")).headers
-
-
-@FAMILIES
-async def test_headers_that_are_read_late_are_headers(family):
-    """The headers of a whole response are parsed on first access, and then behave as the library's own."""
-    raw = [(b"Date", b"Wed"), (b"X-Odd", "ř".encode()), (b"x-odd", b"2")]
-    expected = family.Headers(raw)
-    for look in (
-        lambda headers: headers["DATE"],
-        lambda headers: headers.get_list("x-odd"),
-        lambda headers: (dict(headers), headers.raw, len(headers)),
-        lambda headers: headers == expected == copy.deepcopy(headers) == copy.copy(headers),
-        lambda headers: pickle.loads(pickle.dumps(headers)) == expected == family.Headers(headers),
-        lambda headers: hasattr(headers, "no_such_name"),
-    ):
-        assert look(await headers_of(family, raw)) == look(family.Headers(raw))
-
-
-@FAMILIES
-@pytest.mark.parametrize("odd", ["ř".encode(), b"\xff", b"plain"])
-async def test_a_header_is_found_without_the_others(family, odd):
-    """`get`, called first, finds the same as the library's own headers, also if other headers have odd encodings."""
-    raw = [(b"Date", b"Wed"), (b"X-Odd", odd), (b"x-two", b"1"), (b"X-Two", b"2"), ("x-é".encode("latin-1"), b"1")]
-    for name in ("date", "DATE", "x-odd", "X-Two", "x-é", "x-none", ""):
-        assert (await headers_of(family, raw)).get(name) == family.Headers(raw).get(name)
-        assert (await headers_of(family, raw)).get(name, "else") == family.Headers(raw).get(name, "else")

@@ -7,10 +7,10 @@ unpacked in pieces. Each piece counts towards the largest size, and a cancelled 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from functools import lru_cache
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -236,7 +236,7 @@ def new_response(
     """
     response = http_library.Response(status, content=body, extensions=extensions)
     # Set afterwards: the library would unpack a body whose headers have a `Content-Encoding`.
-    response.headers = _lazy_headers_class(http_library)(headers)
+    response.headers = http_library.Headers(headers)
     response.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes
     return response
 
@@ -245,7 +245,6 @@ class BufferedResponse:
     """The parts of a response that the SDK uses, for requests without observers.
 
     Args:
-        http_library: httpx or httpx2.
         status_code: the HTTP status.
         headers: the headers as they came.
         content: the unpacked body.
@@ -253,41 +252,42 @@ class BufferedResponse:
 
     __slots__ = ("content", "headers", "status_code")
 
-    def __init__(self, http_library: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
+    def __init__(self, status_code: int, *, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
         self.status_code: int = status_code
-        self.headers: Any = _lazy_headers_class(http_library)(headers)
+        self.headers: ResponseHeaders = ResponseHeaders(headers)
         self.content: bytes = content
 
 
-@lru_cache(maxsize=2)
-def _lazy_headers_class(http_library: ModuleType) -> Any:
-    class LazyHeaders(http_library.Headers):  # type: ignore[name-defined,misc]
-        """Headers that the library parses on first access: those of most responses are never read."""
+class ResponseHeaders(Mapping[str, str]):
+    """Headers that are parsed on first access: those of most responses are never read.
 
-        def __init__(self, raw: Any) -> None:
-            self._raw = raw
+    Args:
+        raw: the headers as they came.
+    """
 
-        def __getattr__(self, name: str) -> Any:
-            # Python asks here for what the library's own `__init__` has not set yet.
-            raw = self.__dict__.pop("_raw", None)
-            if raw is None:
-                raise AttributeError(name)
-            super().__init__(raw)
-            return getattr(self, name)
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
 
-        def get(self, key: str, default: Any = None) -> Any:
-            """Return a header's value; one in ASCII is found without looking through the others."""
-            raw = self.__dict__.get("_raw")
-            if raw is None or not key.isascii():
-                return super().get(key, default)
-            wanted = key.lower().encode()
-            values = [value for name, value in raw if name.lower() == wanted]
-            if not values:
-                return default
-            joined = b", ".join(values)
-            return joined.decode() if joined.isascii() else super().get(key, default)
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        by_name: dict[str, str] = {}
+        for raw_name, raw_value in self._raw:
+            name, value = raw_name.decode("latin-1").lower(), _text(raw_value)
+            by_name[name] = f"{by_name[name]}, {value}" if name in by_name else value
+        return by_name
 
-        def __reduce__(self) -> Any:
-            return http_library.Headers, (self.raw,)
+    def __getitem__(self, name: str) -> str:
+        return self._by_name[name.lower()]
 
-    return LazyHeaders
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -128,7 +128,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             running=running,
             seconds=seconds,
         )
-        return BufferedResponse(httpx, reply.status, headers=reply.headers, content=body)
+        return BufferedResponse(reply.status, headers=reply.headers, content=body)
 
     async def _exchange(
         self,
