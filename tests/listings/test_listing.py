@@ -157,6 +157,18 @@ async def test_pages_pushed_back_at_different_times_are_no_circle(moments):
         assert wanted <= set(await ids(client.customers.list(count=1)))
 
 
+async def test_a_server_that_sends_its_last_page_beyond_the_end_does_not_hold_a_list_up():
+    """Frameworks that lower an offset beyond the end to that of the last page send it for ever: the list ends."""
+    people = [{"customer_id": str(number)} for number in range(20)]
+
+    def page(start, count):
+        start = min(start, len(people) - count)
+        return {"customers": people[start : start + count], "total_items": len(people)}
+
+    async with served(page) as client:
+        assert await ids(client.customers.list(count=2)) == [person["customer_id"] for person in people]
+
+
 async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
     """A list that fills its pages exactly costs the time of its pages, and not that of one more answer."""
     beyond = anyio.Event()
