@@ -106,10 +106,10 @@ class Entries:
             key = _id_key(family)
             mode: Any = "update"
         else:
-            found = next((one for one in KINDS if one.name == kind), None)
-            if found is None:
+            call_kind = next((known for known in KINDS if known.name == kind), None)
+            if call_kind is None:
                 raise NotForOutboxError(f"this version of carecloud-async cannot send {kind}: use a newer one")
-            calls = CallFamily(found, self._caller)
+            calls = CallFamily(call_kind, self._caller)
             family, key, mode = calls, calls.key, "upsert"
         options = BulkWriteOptions(match=key.name, mode=mode, concurrency=self._concurrency)
         return Target(family=family, key=key, options=options)
@@ -140,29 +140,30 @@ class Entries:
             raise NotForOutboxError("put takes methods of the client (and identity) that the outbox was made with")
         if isinstance(resource, Updating) and method.__name__ == "update":
             return self._update(resource, args, kwargs, reference)
-        one = declared(method) if hasattr(method, "declared") else None
-        kinds = [] if one is None else [kind for kind in KINDS if declared(kind.method) is one]
-        if one is None or not kinds:
+        called = declared(method) if hasattr(method, "declared") else None
+        kinds = [] if called is None else [kind for kind in KINDS if declared(kind.method) is called]
+        if called is None or not kinds:
             raise NotForOutboxError(_why_not(type(resource), method))
-        self._caller.require(one.operation)
-        if args and not one.signature.positional and len(one.inputs) == 1 and isinstance(args[0], (Input, Mapping)):
-            kwargs = {_argument(one): args[0], **kwargs}
+        self._caller.require(called.operation)
+        has_record = bool(args) and len(called.inputs) == 1 and isinstance(args[0], (Input, Mapping))
+        if has_record and not called.signature.positional:
+            kwargs = {_argument(called): args[0], **kwargs}
             args = args[1:]
-        path, _, body = one.bind(resource, args, dict(kwargs))
-        return self._call(kinds, one, dict(path), body or {}, reference)
+        path, _, body = called.bind(resource, args, dict(kwargs))
+        return self._call(kinds, called, dict(path), body or {}, reference)
 
     def _call(
-        self, kinds: list[CallKind], one: Declared, path: Mapping[str, Any], given: JsonObject, reference: str | None
+        self, kinds: list[CallKind], method: Declared, path: Mapping[str, Any], given: JsonObject, reference: str | None
     ) -> NewEntry:
         if kinds[0].takes_reference != (reference is not None):
-            call = one.operation.call
+            call = method.operation.call
             raise NotForOutboxError(
                 f"{call} needs reference=, such as the bill's number: the API gives its records no key, and the "
                 "reference finds them again in the customer's history"
                 if kinds[0].takes_reference
                 else f"{call} takes no reference=: its records have a key of their own"
             )
-        body = self._checked(one, given, kinds[0].unseen)
+        body = self._checked(method, given, kinds[0].unseen)
         kinds[0].prepare(body, reference)
         for kind in kinds:
             values = kind.key_of(body, reference)
@@ -170,7 +171,9 @@ class Entries:
             if all(value is not None and key.normal(value) for value in values):
                 return self._entry(kind, key, tuple(map(str, values)), path, body)
         names = " or ".join(kind.key for kind in kinds)
-        raise NotForOutboxError(f"{one.operation.call} needs {names}: without a key nothing shows whether it was made")
+        raise NotForOutboxError(
+            f"{method.operation.call} needs {names}: without a key nothing shows whether it was made"
+        )
 
     def _entry(
         self, kind: CallKind, key: Key, values: tuple[str, ...], path: Mapping[str, Any], body: JsonObject
@@ -191,11 +194,11 @@ class Entries:
     def _once(self, kind: CallKind, text: str) -> str:
         return f"{kind.claimed_as} {kind.key} {text}"
 
-    def _checked(self, one: Declared, given: JsonObject, unseen: Sequence[str]) -> dict[str, Any]:
+    def _checked(self, method: Declared, given: JsonObject, unseen: Sequence[str]) -> dict[str, Any]:
         """Return a body as the API takes it, each value of the type that its field has.
 
         Args:
-            one: the method.
+            method: the method.
             given: its arguments.
             unseen: those that it must not have.
         """
@@ -204,21 +207,21 @@ class Entries:
         plain: dict[str, Any] = unstructure(given, zone=zone)
         made: dict[str, Any] = {}
         missing: list[str] = []
-        for argument, place in one.signature.outside_path.items():
+        for argument, place in method.signature.outside_path.items():
             value = plain.get(place)
             if value is None:
-                missing += [place] if argument in one.signature.required else []
+                missing += [place] if argument in method.signature.required else []
                 continue
             if place in unseen:
                 if value is not False:
                     raise NotForOutboxError(f"an outbox cannot send {place}: nothing shows afterwards if it was set")
                 continue
-            hint = one.signature.hint(argument)
+            hint = method.signature.hint(argument)
             made[place] = _converted(converter, value, hint, place)
             if is_model(core_type(hint)):
                 missing += missing_fields(made[place], core_type(hint), f"{place}.")
         if missing:
-            raise NotForOutboxError(f"{one.operation.call} needs {', '.join(missing)}: None is no value of it")
+            raise NotForOutboxError(f"{method.operation.call} needs {', '.join(missing)}: None is no value of it")
         return made
 
     def _update(
@@ -268,24 +271,24 @@ class _Resources(Families):
 
     def resource(self, call: str) -> Updating[Any, Any]:
         """Return a family that can be updated."""
-        found = getattr(self, call)
-        assert isinstance(found, Updating)  # noqa: S101  (it was when it was put)
-        return found
+        family = getattr(self, call)
+        assert isinstance(family, Updating)  # noqa: S101  (it was when it was put)
+        return family
 
 
 def _id_key(family: Family) -> Key:
-    found = next((key for key in family.facts.writes.keys if key.by_id), None)
-    if found is None:
+    key = next((key for key in family.facts.writes.keys if key.by_id), None)
+    if key is None:
         raise NotForOutboxError(
             f"{family.facts.name} cannot be updated from an outbox: nothing finds a record by its id"
         )
-    return found
+    return key
 
 
-def _argument(one: Declared) -> str:
+def _argument(method: Declared) -> str:
     """Return the name of the argument that is the record."""
-    ((place, _),) = one.inputs
-    return next(name for name, other in one.signature.outside_path.items() if other == place)
+    ((place, _),) = method.inputs
+    return next(name for name, other in method.signature.outside_path.items() if other == place)
 
 
 def _converted(converter: Converter, value: Any, hint: Any, place: str) -> Any:
@@ -308,9 +311,9 @@ def _without_settings(reason: str) -> str:
 def _why_not(family: type[Resource], method: Any) -> str:
     """Say why no outbox sends a method, and what it sends."""
     name = method.__name__
-    one = declared(method) if hasattr(method, "declared") else None
-    call = name if one is None else one.operation.call
-    if one is not None and one.operation.safe_to_repeat and one.operation.method == "GET":
+    called = declared(method) if hasattr(method, "declared") else None
+    call = name if called is None else called.operation.call
+    if called is not None and called.operation.safe_to_repeat and called.operation.method == "GET":
         return f"{call} only reads: an outbox sends writes"
     if name == "replace" and issubclass(family, Updating):
         return f"{call} would undo what others wrote while it waited: put update() with the fields that change"

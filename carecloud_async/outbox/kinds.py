@@ -113,8 +113,8 @@ class _Amounts(CallKind):
 
     async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
-        found = await self._amounts.find(self._history(caller).list, [key])
-        return [line for _, line in found]
+        lines = await self._amounts.find(self._history(caller).list, [key])
+        return [line for _, line in lines]
 
     def of_call(self, found: Sequence[bytes]) -> bytes:
         """See `CallKind.of_call`: a server may note one operation in parts."""
@@ -211,8 +211,8 @@ class ReservedPoints(CallKind):
     async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         (external_id,) = key
-        found = PointReservations(caller).list(external_id=external_id, count=PAGE)
-        return await _all(found, lambda one: same_key(one.get("external_id"), external_id))
+        reservations = PointReservations(caller).list(external_id=external_id, count=PAGE)
+        return await _all(reservations, lambda record: same_key(record.get("external_id"), external_id))
 
 
 class _NewCustomers(CallKind):
@@ -231,7 +231,7 @@ class _NewCustomers(CallKind):
     def __init__(self, key: str) -> None:
         self.key = key
         self.name = f"customers.create by {key}"
-        self._bulk_key: Key = next(one for one in Customers._bulk.keys if one.name == key)
+        self._bulk_key: Key = next(candidate for candidate in Customers._bulk.keys if candidate.name == key)
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -245,13 +245,13 @@ class _NewCustomers(CallKind):
     async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         own = self._bulk_key
-        found = await Finder(Customers(caller)._as_family(), own, concurrency=1).find([key])
-        if (error := found.failure(text := own.text(key))) is not None:
+        records = await Finder(Customers(caller)._as_family(), own, concurrency=1).find([key])
+        if (error := records.failure(text := own.text(key))) is not None:
             raise error
-        reasons = found.refusal(text)
+        reasons = records.refusal(text)
         if reasons:  # such as a record that does not show the key by which the server finds it
-            raise TakenError("; ".join(one.rpartition(": ")[2] for one in reasons))
-        return found.of(text)
+            raise TakenError("; ".join(reason.rpartition(": ")[2] for reason in reasons))
+        return records.of(text)
 
     def normal(self, value: str) -> str:
         """See `CallKind.normal`."""

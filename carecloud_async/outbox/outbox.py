@@ -231,9 +231,9 @@ class Outbox:
             OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing is changed.
         """
         queue, dispatcher = self._opened()
-        found = await run_in_thread(partial(queue.retry, numbers))
+        retried = await run_in_thread(partial(queue.retry, numbers))
         dispatcher.wake()
-        return found
+        return retried
 
     async def drop(self, numbers: Collection[int] | None = None) -> int:
         """Remove entries that failed for good, and return how many.

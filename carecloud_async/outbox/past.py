@@ -50,8 +50,8 @@ def find(db: Database, once: str, *, kind: str, body: bytes, now: float) -> Past
     """Return the entry that had a key within the last day."""
     forget(db, now=now)
     query = "SELECT id, call = ?, intent, tries FROM past WHERE once = ?"
-    found = db.execute(query, (_digest(kind, body), _digest(once)))
-    return Past(*found[0]) if found else None
+    rows = db.execute(query, (_digest(kind, body), _digest(once)))
+    return Past(*rows[0]) if rows else None
 
 
 def remember(db: Database, number: int, *, is_sent: bool, now: float) -> None:
@@ -71,5 +71,5 @@ def forget(db: Database, *, now: float) -> None:
 
 
 def _digest(*values: str | bytes) -> bytes:
-    texts = [one.encode() if isinstance(one, str) else one for one in values]
+    texts = [value.encode() if isinstance(value, str) else value for value in values]
     return blake2b(b"\0".join(texts), digest_size=16).digest()

@@ -152,14 +152,14 @@ class Dispatcher:
         """Why entries wait; `None` while all can be sent, and when none waits."""
         if not self._queue.waiting:
             return None
-        errors = [*(one.error for one in self._kinds.values()), *(one.error for one in self._failed.values())]
+        errors = [*(state.error for state in self._kinds.values()), *(state.error for state in self._failed.values())]
         return next((error for error in errors if error is not None), None)
 
     @property
     def problems(self) -> dict[str, Exception]:
         """Why entries wait, by their kind."""
-        found = {kind: one.error for kind, one in self._kinds.items() if kind != _READING}
-        return {kind: error for kind, error in found.items() if error is not None}
+        errors = {kind: state.error for kind, state in self._kinds.items() if kind != _READING}
+        return {kind: error for kind, error in errors.items() if error is not None}
 
     def wake(self, *, now: bool = False) -> None:
         """Look at the queue again.
@@ -208,7 +208,10 @@ class Dispatcher:
             for group in groups:
                 tasks.start_soon(self._send, group)
             if not groups and event is self._changed:  # nothing happened meanwhile
-                dues = [*(one.due for one in self._failed.values()), *(one.until for one in self._kinds.values())]
+                dues = [
+                    *(state.due for state in self._failed.values()),
+                    *(state.until for state in self._kinds.values()),
+                ]
                 dues += [now + _LOOKS_AGAIN for gate in self._gates.values() if gate.is_narrow]
                 await self.changed(min((due - now for due in dues if due > now), default=None))
 
@@ -219,30 +222,30 @@ class Dispatcher:
         if room <= 0 or len(self._settling) >= _MAX_SETTLING or self._kinds[_READING].until > now:
             return []
         busy = {self._taken[number] for number in under_way}
-        blocked = {kind for kind, one in self._kinds.items() if one.error and (one.until > now or kind in busy)}
+        blocked = {kind for kind, state in self._kinds.items() if state.error and (state.until > now or kind in busy)}
         in_hand = Counter(self._taken.values())
         blocked |= {kind for kind, gate in self._gates.items() if gate.is_narrow and in_hand[kind] >= _MAX_HELD}
-        suspects = {number for number, one in self._failed.items() if one.alone}
-        later = {number for number, one in self._failed.items() if one.due > now}
-        again = [one for one in suspects - later - self._taken.keys() if self._failed[one].kind not in blocked]
+        suspects = {number for number, entry in self._failed.items() if entry.alone}
+        later = {number for number, entry in self._failed.items() if entry.due > now}
+        again = [number for number in suspects - later - self._taken.keys() if self._failed[number].kind not in blocked]
         again = sorted(again, key=self._times_and_number)[
             : max(min(_MAX_SUSPECTS - len(under_way & suspects), room), 0)
         ]
         left_out = self._taken.keys() | suspects | later
         take = partial(self._queue.take, room - len(again), but=left_out, but_kinds=blocked)
-        found, unreadable = await run_in_thread(lambda: _joined(take(), self._queue.read(again)))
+        ready, unreadable = await run_in_thread(lambda: _joined(take(), self._queue.read(again)))
         self._recover(_READING)
         if unreadable:
             await self._set_aside(dict.fromkeys(unreadable, _UNREADABLE))
         groups: dict[str | int, list[QueuedEntry]] = {}
         probed: set[str] = set()
-        for one in sorted(found, key=lambda one: self._times_and_number(one.id)):
-            if self._kinds[one.kind].error is not None:
-                if one.kind in probed:
+        for entry in sorted(ready, key=lambda entry: self._times_and_number(entry.id)):
+            if self._kinds[entry.kind].error is not None:
+                if entry.kind in probed:
                     continue
-                probed.add(one.kind)
-            self._taken[one.id] = one.kind
-            groups.setdefault(one.id if one.id in suspects else one.kind, []).append(one)
+                probed.add(entry.kind)
+            self._taken[entry.id] = entry.kind
+            groups.setdefault(entry.id if entry.id in suspects else entry.kind, []).append(entry)
         return [*groups.values()]
 
     def _times_and_number(self, number: int) -> tuple[int, int]:
@@ -250,7 +253,8 @@ class Dispatcher:
 
     async def _send(self, group: Sequence[QueuedEntry]) -> None:
         kind = group[0].kind
-        left = {one.id for one in group}  # an entry that ended may be in another group by now: a failed one is retried
+        # An entry that ended may be in another group by now: a failed one is retried.
+        left = {entry.id for entry in group}
         try:
             try:
                 target = self._entries.target(kind)
@@ -258,7 +262,7 @@ class Dispatcher:
                 await self._set_aside(dict.fromkeys(left, error.problem))
                 return
             journal = QueueJournal(self._queue, left, on_wait=self._settling.update)
-            if not all(one.is_new for one in group):
+            if not all(entry.is_new for entry in group):
                 recover = partial(journal.recover, now=self._clock.monotonic(), look=self._times.look)
                 await run_in_thread(recover)
             engine = Engine(
@@ -353,8 +357,8 @@ class Dispatcher:
         of_kind.error, of_kind.failures, of_kind.until = None, 0, 0.0
 
 
-def _joined(*found: tuple[list[QueuedEntry], list[int]]) -> tuple[list[QueuedEntry], list[int]]:
-    return [entry for entries, _ in found for entry in entries], [number for _, others in found for number in others]
+def _joined(*parts: tuple[list[QueuedEntry], list[int]]) -> tuple[list[QueuedEntry], list[int]]:
+    return [entry for entries, _ in parts for entry in entries], [number for _, others in parts for number in others]
 
 
 def _pause_after(error: Exception, failures: int) -> float:
@@ -389,20 +393,20 @@ class QueueJournal(Journal):
 
     def _wait(self, writes: Iterable[Write], *, until: float) -> None:
         if until > self._queue.now:
-            self._on_wait([one.id for one in writes])
+            self._on_wait([write.id for write in writes])
 
     def take_turn(
         self, *, now: float, after: int | None, limit: int, only_lost: bool = False
     ) -> tuple[list[Write], bool]:
         """See `Journal.take_turn`."""
         if only_lost:
-            self._on_wait([one.id for one in self._writes(f"state = {State.WAITING}")])
+            self._on_wait([write.id for write in self._writes(f"state = {State.WAITING}")])
         return super().take_turn(now=now, after=after, limit=limit, only_lost=only_lost)
 
     def recover(self, *, now: float, look: float, is_of_another_boot: bool = False) -> None:
         """See `Journal.recover`."""
         super().recover(now=now, look=look, is_of_another_boot=is_of_another_boot)
-        self._on_wait([one.id for one in self.lost()])
+        self._on_wait([write.id for write in self.lost()])
 
     def end(self, results: Sequence[tuple[Write, RowResult]], **_: Any) -> list[tuple[int, RowResult]]:
         """See `Journal.end`; entries have no parts."""

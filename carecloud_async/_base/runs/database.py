@@ -33,8 +33,8 @@ _open: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
 
 
 def _leave_in_child() -> None:
-    for one in [*_open]:
-        one._leave_to_parent()
+    for database in [*_open]:
+        database._leave_to_parent()
 
 
 if hasattr(os, "register_at_fork"):

@@ -76,7 +76,7 @@ def why_foreign(before: Mapping[str, str], now: Mapping[str, str], *, name: str,
     Returns:
         the rest of a sentence, with the fix; it names what differs, and no identity.
     """
-    differing = [one for one in {**now, **before} if before.get(one) != now.get(one)]
+    differing = [dependency for dependency in {**now, **before} if before.get(dependency) != now.get(dependency)]
     if IDENTITY in differing:
         return (
             "belongs to another identity: connect as the identity it was made for, or give each identity "

@@ -49,8 +49,8 @@ def _let_go_in_child() -> None:
     global _guard
     _guard = threading.Lock()
     _held.clear()
-    for one in [*_open_files]:
-        one._file.raw.close()
+    for file in [*_open_files]:
+        file._file.raw.close()
 
 
 if hasattr(os, "register_at_fork"):

@@ -159,12 +159,12 @@ class Publication:
         Raises:
             OSError: it is not there.
         """
-        found = partial.stat()
+        status = partial.stat()
         return cls(
             partial=str(partial.absolute()),
             target=os.path.realpath(target),
-            size=found.st_size,
-            modified=found.st_mtime_ns,
+            size=status.st_size,
+            modified=status.st_mtime_ns,
             form=form,
             report=report,
         )
@@ -185,7 +185,7 @@ class Publication:
 
     def _is_at(self, path: str) -> bool:
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError:
             return False
-        return (found.st_size, found.st_mtime_ns) == (self.size, self.modified)
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
