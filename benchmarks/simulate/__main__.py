@@ -47,7 +47,7 @@ def _play(options: argparse.Namespace) -> int:
     gc.freeze()
     began, used = time.monotonic(), time.process_time()
     failed, seeds, requests, virtual, digest = Counter[str](), 0, 0, 0.0, 0
-    reports = Counter[tuple[str, bool]]()
+    reports, tallies = Counter[tuple[str, bool]](), Counter[str]()
     for seed in _seeds(options):
         if options.hours is not None and time.monotonic() - began > options.hours * 3600:
             break
@@ -56,6 +56,7 @@ def _play(options: argparse.Namespace) -> int:
         requests += played.requests
         virtual += played.virtual
         reports.update({(played.theme, is_exact): count for is_exact, count in played.reports.items()})
+        tallies += played.tallies
         digest = hash((digest, played.digest))
         if played.violations:
             failed[played.theme] += 1
@@ -71,6 +72,8 @@ def _play(options: argparse.Namespace) -> int:
     )
     if reports:
         print(f"exact reports: {told_shares(reports)}")
+    if options.theme:
+        print("".join(f"{count:7,} {what}\n" for what, count in sorted(tallies.items())), end="")
     broken = broken_shares(reports)
     print("\n".join(broken), end="\n" if broken else "")
     return 1 if failed or broken else 0

@@ -53,7 +53,10 @@ class Actor(ABC):
     Attributes:
         harms: the ways in which they are, each as often as it stands here.
         settle: the settle time that its programs are given; `None` for the usual one.
+        disturbed: how many of its processes may be killed or stopped.
     """
+
+    disturbed: int = DISTURBED
 
     def __init__(
         self, name: str, machine: Machine, internet: Internet, *, seed: str, violations: Violations, harm: float
@@ -102,7 +105,7 @@ class Actor(ABC):
         name = f"{self.name}.{self.attempts}"
         process = Process(self.machine, name, dice=Random(f"{name} {self.internet.seed}"), story=self.story)
         self.story.tell(name, f"begins {what}")
-        if self.attempts <= DISTURBED and not self.internet.calm and self.dice.random() < self.harm:
+        if self.attempts <= self.disturbed and not self.internet.calm and self.dice.random() < self.harm:
             self._plan_harm(process)
         process.start(lambda: work(process))
         ending = await process.ended

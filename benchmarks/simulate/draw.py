@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks.simulate.actor import Actor, Violations
 from benchmarks.simulate.bills import BILLS, POINTS, LoyaltyImport, rows_of
+from benchmarks.simulate.day import DAY, draw_day
 from benchmarks.simulate.draw_imports import draw_imports, draw_row, draw_two_keys, make_known
 from benchmarks.simulate.draw_readers import draw_readers
 from benchmarks.simulate.draw_worlds import (
@@ -45,7 +46,7 @@ THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
     "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2, SEGMENTS: 2,
-    HELD: 3, LATE: 2, REPLICAS: 2, UNTIDY: 2, THOUSANDS: 0.2, CALM: 3,
+    HELD: 3, LATE: 2, REPLICAS: 2, UNTIDY: 2, THOUSANDS: 0.2, CALM: 3, DAY: 0,
 }  # fmt: skip
 
 
@@ -208,4 +209,5 @@ _WORKS: Final[Mapping[str, Draw]] = {
     "all at once": _draw_mixture,
     SEGMENTS: _draw_segments,
     THOUSANDS: draw_thousands,
+    DAY: draw_day,
 }

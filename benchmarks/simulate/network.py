@@ -78,6 +78,7 @@ class Internet:
         wrong_identities: requests with the token of another identity than their process's.
         follower: is called with each page that the server makes.
         reports: the number of reports of readings, by whether they are exact.
+        tallies: what else is counted, by what it is.
     """
 
     loop: SimulatedLoop
@@ -92,6 +93,7 @@ class Internet:
     context: Context = field(factory=copy_context)
     requests: int = 0
     reports: Counter[bool] = field(factory=Counter)
+    tallies: Counter[str] = field(factory=Counter)
     follower: Callable[[Sight], None] = field(default=lambda _: None)
     _forgotten_at: float = -1.0
 

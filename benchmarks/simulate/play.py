@@ -54,6 +54,7 @@ class Played:
         story: the story, if something did not hold.
         requests: requests that were sent.
         reports: the number of reports of readings, by whether they are exact.
+        tallies: what else was counted, by what it is.
         virtual: virtual seconds.
         seconds: seconds that it took.
         digest: a number that is another one if anything happened otherwise.
@@ -65,6 +66,7 @@ class Played:
     story: str
     requests: int
     reports: Counter[bool]
+    tallies: Counter[str]
     virtual: float
     seconds: float
     digest: int
@@ -152,6 +154,7 @@ class _Play:
             story=story,
             requests=self.internet.requests,
             reports=self.internet.reports,
+            tallies=self.internet.tallies,
             virtual=self.loop.now,
             seconds=time.perf_counter() - began,
             digest=hash(tuple(map(str, self.story.events))),

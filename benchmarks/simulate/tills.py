@@ -51,7 +51,7 @@ class Till(Actor):
                     return None
                 self.stored.append(sale)
                 self.story.tell(self.name, f"has stored {sale}", number, customer)
-                await anyio.sleep(self.dice.choice([0.0, 0.0, 0.2, self.dice.uniform(0, 30)]))
+                await self._wait_for_customer()
             for _ in range(120):
                 await outbox.flush(timeout=60)
                 if not outbox.waiting:
@@ -69,6 +69,9 @@ class Till(Actor):
                     self.violations.add(f"{self.name}: {failed.label} failed: {failed.reasons}", number)
             return "all is sent"
 
+    async def _wait_for_customer(self) -> None:
+        await anyio.sleep(self.dice.choice([0.0, 0.0, 0.2, self.dice.uniform(0, 30)]))
+
     async def end_calmly(self) -> None:
         """Check that everything that was stored is there once, in the order of each customer."""
         done = _done(self.internet.world.ledger)
@@ -78,6 +81,7 @@ class Till(Actor):
             found = [place for place, one in enumerate(done) if one == sale]
             if kind == "bill" and number in self._of_others() and len(found) < 2:
                 continue  # ours may act after the other one was found
+            self.internet.tallies[_fate(len(found), is_told=normal(number) in self.internet.world.told)] += 1
             if len(found) > 1 and normal(number) in self.internet.world.told:
                 continue
             if len(found) != 1:
@@ -91,6 +95,12 @@ class Till(Actor):
         """Return the bills that another program has sent."""
         history = self.internet.world.history["purchases"].values()
         return {one.values["external_purchase_id"] for one, *_ in history if one.actor is None and one.values}
+
+
+def _fate(times: int, *, is_told: bool) -> str:
+    if times < 2:
+        return "sales made once" if times else "sales lost"
+    return "sales made more than once, and failed as unknown with the ids" if is_told else "sales doubled, and not told"
 
 
 def _done(ledger: list[Any]) -> list[tuple[str, str, str]]:
