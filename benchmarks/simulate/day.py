@@ -28,7 +28,7 @@ _RESTORED: Final = 11 * _HOUR
 _SALES: Final = 120
 _CUSTOMERS: Final = 20
 #: For how long a till lives, at most (seconds): some 500 kills a day, of three tills.
-_LIVES: Final = 650.0
+_LIVES: Final = 1400.0
 _MOST_ATTEMPTS: Final = 2000
 
 
@@ -73,7 +73,7 @@ class DayTill(Till):
         if loop.now > 24 * _HOUR:
             return
         if self.dice.random() < 0.3:
-            process.plans[int(2 ** self.dice.uniform(0, 9))] = process.kill
+            process.plans[int(2 ** self.dice.uniform(0, 6))] = process.kill
         else:
             loop.call_later(self.dice.uniform(0, _LIVES), process.kill)
 

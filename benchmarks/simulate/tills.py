@@ -41,6 +41,7 @@ class Till(Actor):
         async with self.client(process) as client, client.outbox(self.folder / "till.db", settle=self.settle) as outbox:
             for sale in self.sales[len(self.stored) :]:
                 kind, number, customer = sale
+                await self._wait_for_customer()
                 if kind == "bill":
                     place = {"store_id": STORE, "cashdesk_number": 1, "customer_id": customer}
                     await outbox.put(client.purchases.send_purchase, bill(number), **place)
@@ -51,7 +52,6 @@ class Till(Actor):
                     return None
                 self.stored.append(sale)
                 self.story.tell(self.name, f"has stored {sale}", number, customer)
-                await self._wait_for_customer()
             for _ in range(120):
                 await outbox.flush(timeout=60)
                 if not outbox.waiting:
