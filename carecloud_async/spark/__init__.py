@@ -1,4 +1,4 @@
-"""CareCloud as a data source of Spark (extra `spark`: PySpark 4.3 or newer).
+"""CareCloud as a data source of Spark (extra `spark`: PySpark 4 or newer).
 
     spark.dataSource.register(CareCloudDataSource)
     customers = spark.read.format("carecloud").option("resource", "customers").option("partitions", "8").load()
@@ -71,7 +71,7 @@ def __getattr__(name: str) -> Any:
             from carecloud_async.spark.source import CareCloudDataSource
         except ImportError as error:
             raise ConfigurationError(
-                "carecloud_async.spark needs PySpark 4.3, which is not installed: pip install 'carecloud-async[spark]'"
+                "carecloud_async.spark needs PySpark 4, which is not installed: pip install 'carecloud-async[spark]'"
             ) from error
 
         problem = problem_of_workers(os.environ, sys.executable)

@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
@@ -32,6 +33,8 @@ __all__ = ["ListReader", "Partition", "run"]
 T = TypeVar("T")
 
 _WHOLE = IdRange()
+#: PySpark before 4.3 takes no time zone here: its times are in UTC.
+_IN_UTC = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
 
 
 @frozen(kw_only=True)
@@ -98,7 +101,7 @@ class ListReader:
             ExportError: it cannot be read exactly.
             CareCloudError: the server cannot be read.
         """
-        types = to_arrow_schema(self._schema, timezone="UTC")
+        types = to_arrow_schema(self._schema, **_IN_UTC)
         options = BatchOptions(
             concurrency=self.settings.concurrency,
             changed_since=partition.changed_since,
