@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _WHOLE = IdRange()
 #: PySpark before 4.3 takes no time zone here: its times are in UTC.
-_IN_UTC = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
+_IN_UTC: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
 
 
 @frozen(kw_only=True)
