@@ -62,15 +62,16 @@ async def test_a_hook_that_takes_the_body_off_the_stream_is_named(sent):
             await client.customers.get("8ea6")
 
 
-async def test_a_record_has_the_headers_of_its_answer():
+@pytest.mark.parametrize(("sent", "read"), [("ř".encode(), "ř"), (b"\xe9", "é")], ids=["UTF-8", "Latin-1"])
+async def test_a_record_has_the_headers_of_its_answer(sent, read):
     """They are found in any case and encoding, repeated ones are joined, and the record can be pickled."""
-    headers = [b"X-Two: 1", b"x-two: 2", "X-Utf: ř".encode(), b"X-Latin: \xe9"]
+    headers = [b"X-Two: 1", b"x-two: 2", b"X-Text: " + sent]
     async with serving(answer(CUSTOMER, b"200 OK", *headers)) as server, new_client(server.url) as client:
         with client.record_calls() as calls:
             await client.customers.get("8ea6")
     record = calls[-1]
-    assert [record.headers.get(name) for name in ("X-TWO", "x-utf", "X-Latin", "x-none")] == ["1, 2", "ř", "é", None]
-    assert set(record.headers) == {"content-length", "x-two", "x-utf", "x-latin"}
+    assert [record.headers.get(name) for name in ("X-TWO", "x-text", "x-none")] == ["1, 2", read, None]
+    assert set(record.headers) == {"content-length", "x-two", "x-text"}
     assert pickle.loads(pickle.dumps(record)) == record
 
 

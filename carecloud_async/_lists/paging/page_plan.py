@@ -192,7 +192,8 @@ class PagePlan:
         now: Callable[[], float],
         rate: Callable[[], float | None] = lambda: None,
     ) -> None:
-        self._given_width, self._given_count = width, count
+        self._given_width: int | Auto = width
+        self._given_count: int | Auto = count
         self.is_fixed: bool = count != AUTO
         self._now = now
         self._rate = rate
