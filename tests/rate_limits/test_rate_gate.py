@@ -75,19 +75,18 @@ async def test_a_fixed_pace_spreads_calls_evenly():
 
 
 async def test_first_come_first_through():
-    """Waiters pass in the order in which they came."""
+    """Waiters have their tickets in the order in which they came."""
     gate = RateLimiter(RateLimit(requests_per_second=2000), clock=SystemClock())
-    order = []
+    tickets = {}
 
     async def wait(number):
-        await enter(gate)
-        order.append(number)
+        tickets[await gate.acquire()] = number
 
     async with anyio.create_task_group() as group:
         for number in range(50):
             group.start_soon(wait, number)
             await anyio.lowlevel.checkpoint()
-    assert order == list(range(50))
+    assert [tickets[ticket] for ticket in sorted(tickets)] == list(range(50))
 
 
 async def test_caller_that_gives_up_takes_no_slot_along():

@@ -1,12 +1,13 @@
 """Rate limit of a client, and the pause of all its calls after a 429.
 
 A call gets its token, a permit for a connection, then a slot, and is sent. The queue for slots is fair (first in, first
-out), and a caller that leaves it takes no slot with it.
+out), and a caller that leaves it before its turn takes no slot with it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -84,7 +85,7 @@ class RateLimiter:
             )
         self.pace: Pacer | None = None if limit is None else limit.pace(clock)
         self._clock = clock
-        self._acquiring = _Queue(clock)
+        self._acquiring = _Queue(clock, delay=self._delay_in_queue, take=self._take)
         self._ahead = 0
         self._ticket = 0
         if isinstance(self.pace, SharedPacer):
@@ -112,7 +113,7 @@ class RateLimiter:
             return 0
         if self._acquiring.waiting or pace.delay() > 0:
             return None
-        return self._take(pace)
+        return self._take()
 
     async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
         """Wait for a slot; return a ticket for `on_success` and `on_throttled`.
@@ -128,19 +129,14 @@ class RateLimiter:
         if pace is None:
             return 0
         until = self._clock.monotonic() + seconds
-        self._ahead += ahead
+        if not ahead:
+            return None if pace.delay() > seconds else await self._acquiring.wait(until=until)
+        self._ahead += 1
         try:
-            if ahead:
-                passed = await self._acquiring.pass_by(pace.delay, until=until)
-            elif pace.delay() > seconds:
-                return None
-            else:
-                passed = await self._acquiring.wait(
-                    lambda: max(pace.delay(), _MOMENT if self._ahead else 0.0), until=until
-                )
-            return self._take(pace) if passed else None
+            passed = await self._acquiring.pass_by(pace.delay, until=until)
+            return self._take() if passed else None
         finally:
-            self._ahead -= ahead
+            self._ahead -= 1
 
     def on_success(self, ticket: int) -> None:
         """Note that a call was answered, and not with 429."""
@@ -167,45 +163,95 @@ class RateLimiter:
     def _count_waiting(self) -> int:
         return self._acquiring.waiting
 
-    def _take(self, pace: Pacer) -> int:
+    def _delay_in_queue(self) -> float:
+        return max(self.delay(), _MOMENT if self._ahead else 0.0)
+
+    def _take(self) -> int:
         """Let a call leave now; return its ticket, the current microsecond or the next free one."""
+        assert self.pace is not None  # noqa: S101  (without one there are no tickets)
         self._ticket = ticket = max(int(self._clock.monotonic() * 1e6), self._ticket + 1)
-        pace.take(ticket)
+        self.pace.take(ticket)
         return ticket
 
 
+class _Place:
+    """The place of a caller in the queue.
+
+    Attributes:
+        reached: is set when the caller has its ticket, or is the first in the queue.
+        ticket: its ticket, if the first in the queue took it along.
+    """
+
+    __slots__ = ("reached", "ticket")
+
+    def __init__(self) -> None:
+        self.reached = anyio.Event()
+        self.ticket: int | None = None
+
+
 class _Queue:
-    """Waiters in the order of their coming. Only the first looks when it may pass.
+    """Callers in the order of their coming. Only the first looks when it may pass, and takes along all who may, too.
+
+    Args:
+        delay: returns the seconds until the next one may pass, or until it is worth asking again; zero or less is now.
+        take: returns a ticket for the one that passes.
 
     Attributes:
         waiting: how many wait.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, delay: Callable[[], float], take: Callable[[], int]) -> None:
         self.waiting: int = 0
         self._clock = clock
-        self._turn = anyio.Lock()
+        self._delay = delay
+        self._take = take
+        self._places: deque[_Place] = deque()
         self._sleeping: anyio.CancelScope | None = None
 
-    async def wait(self, delay: Callable[[], float], *, until: float) -> bool:
-        """Wait until this waiter is the first and may pass; return whether it may.
+    async def wait(self, *, until: float) -> int | None:
+        """Wait for a ticket; return it.
 
         Args:
-            delay: returns the seconds until it may, or until it is worth asking again; zero or less is now.
-            until: when it gives up.
+            until: when the caller gives up; then `None`.
         """
+        place = _Place()
+        self._places.append(place)
         self.waiting += 1
         try:
-            async with self._turn:
-                while (wait := self._next_look(delay, until)) is not None and wait > 0:
-                    with anyio.CancelScope() as self._sleeping:
-                        await self._clock.sleep(wait)
-                return wait is not None
+            if self._places[0] is not place:
+                await place.reached.wait()
+            if place.ticket is not None:
+                return place.ticket
+            return self._take() if await self._may_pass(until) else None
         finally:
             self.waiting -= 1
+            if place.ticket is None:
+                self._leave(place)
+
+    async def _may_pass(self, until: float) -> bool:
+        """Wait until the first in the queue may pass; return whether it may."""
+        while (wait := self._next_look(self._delay, until)) is not None and wait > 0:
+            with anyio.CancelScope() as self._sleeping:
+                await self._clock.sleep(wait)
+        return wait is not None
+
+    def _leave(self, place: _Place) -> None:
+        was_first = self._places[0] is place
+        self._places.remove(place)
+        if was_first:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Let all pass who may, and the next one look when it may."""
+        while self._places and self._delay() <= 0:
+            place = self._places.popleft()
+            place.ticket = self._take()
+            place.reached.set()
+        if self._places:
+            self._places[0].reached.set()
 
     async def pass_by(self, delay: Callable[[], float], *, until: float) -> bool:
-        """Wait beside the queue; see `wait`."""
+        """Wait beside the queue until a caller may pass; return whether it may. See `wait`."""
         self.waiting += 1
         try:
             while (wait := self._next_look(delay, until)) is not None and wait > 0:
