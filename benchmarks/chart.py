@@ -11,6 +11,8 @@ from benchmarks.work import TIMES, Comparison, Measure
 
 _OURS, _OTHERS, _TARGET = "#1f6feb", "#a8b1bd", "#d1242f"
 _INK = "#24292f"
+#: The marks of the axis: those that matplotlib chooses may leave out 1.
+_MARKS = (1 / 16, 0.25, 1, 4, 16, 64, 256)
 _LEGEND = (
     "Against a hand-written httpx script where nothing else is named; right is faster, left is slower.\n"
     "Blue: this SDK. Grey: others. Red mark: the target. Whiskers: the slowest and the fastest pair."
@@ -107,3 +109,5 @@ def _dress(axes: Any) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.margins(x=0.15)
+    least, most = axes.get_xlim()
+    axes.set_xticks([mark for mark in _MARKS if least <= mark <= most])
