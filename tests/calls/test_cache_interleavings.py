@@ -156,6 +156,6 @@ def test_no_read_sees_what_a_write_before_it_replaced(backend):
     ],
 )
 def test_who_shares_and_keeps_an_answer(actors, order, cancelled, requests, seen):
-    """Of reads around a write, those that began before it share; afterwards everybody asks anew."""
+    """Of reads around a write, those that began before it share; afterwards each asks again."""
     it = anyio.run(play, actors, order, cancelled)
     assert (len(it.server.jobs), it.seen, it.broken) == (requests, seen, [])

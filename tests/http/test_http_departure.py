@@ -148,7 +148,7 @@ async def test_waits_for_a_connection_end_by_themselves():
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on trio a task that is woken is not cancelled any more
 async def test_a_connection_that_comes_to_a_cancelled_call_goes_to_the_next():
-    """A call that is cancelled in the moment in which it gets the only connection leaves it to the call behind it."""
+    """A call that is cancelled in the moment in which it gets the only connection leaves it to the next call."""
 
     async def call(client, number):
         await client.ping()

@@ -237,7 +237,7 @@ class FileTokenStore(TokenStore):
         return self._folder / (hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + suffix)
 
     def _now(self) -> dict[str, Any]:
-        """Return this instant on the clocks of the host; the monotonic one begins anew with each boot."""
+        """Return this instant on the clocks of the host; the monotonic one begins again with each boot."""
         return {"wall": self._clock.time(), "monotonic": self._clock.monotonic(), "boot": self._boot()}
 
     @contextmanager

@@ -156,13 +156,13 @@ class RunningCalls:
 
 
 class Permits:
-    """Permits, each of which is held by one call. Those who wait get them in the order of their coming.
+    """Permits for connections, one for each call. Calls get them in the order in which they asked.
 
     Args:
         number: how many there are.
 
     Attributes:
-        free: how many nobody holds; while there is one, nobody waits.
+        free: how many can be taken; no call waits while there is one.
     """
 
     def __init__(self, number: int) -> None:
@@ -170,9 +170,8 @@ class Permits:
         self._waiters: deque[_Waiter] = deque()
         # On asyncio one timer serves all who wait: a cancel scope for each would take a tenth of a small call.
         self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = (
-            None  # of asyncio; asked for once, since that takes a microsecond
-        )
+        #: That of asyncio, which is asked for once: it takes a microsecond.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def try_take(self) -> bool:
         """Take a permit if one is free; return whether it was."""

@@ -190,7 +190,7 @@ class _Place:
 
 
 class _Queue:
-    """Callers in the order of their coming. Only the first looks when it may pass, and takes along all who may, too.
+    """Callers in the order in which they came. Only the first looks when it may pass; then all pass that may.
 
     Args:
         delay: returns the seconds until the next one may pass, or until it is worth asking again; zero or less is now.
