@@ -165,13 +165,13 @@ def _write(dossier: Dossier, folder: Path) -> None:
     Raises:
         ConfigurationError: the folder is not empty, or cannot be written, or another run is writing it.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigurationError(f"{folder.name} is there and not empty: name a new folder")
     work = WorkFolder(folder)
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         try:
             work.open(kind=_KIND, binding={}, resume=False)  # its lock is wanted alone
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise ConfigurationError(f"{folder.name} is there and not empty: name a new folder")
             _stage(dossier, folder)
         finally:
             work.close()
