@@ -27,7 +27,7 @@ from carecloud_async._base.project import Project
 from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
-from carecloud_async._lists.export.report import Counts
+from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.page_plan import AUTO, Auto
@@ -69,13 +69,13 @@ class Result:
     """What became of a reading.
 
     Attributes:
-        counts: its counts.
+        report: its report.
         lost: how many records it lacks that were there all the time.
         twice: how many it has twice.
         seconds: how long it took.
     """
 
-    counts: Counts
+    report: ExportReport
     lost: int
     twice: int
     seconds: float
@@ -148,18 +148,21 @@ class _Server:
 
 class _Writer:
     def __init__(self, seen: TemporarySeen) -> None:
-        self._seen = seen
+        self.seen = seen
         self.ids: list[str] = []
 
     async def put(self, rows: Rows, state: Checkpoint) -> None:
-        for new in self._seen.select([rows], sweep=state.sweep):
+        for new in self.seen.select([rows], sweep=state.sweep):
             self.ids += map(str, new.ids)
 
     async def drain(self) -> None:
         pass
 
+    async def restart(self) -> None:
+        raise ValueError("the scan began again")
 
-async def _read(busy: BusyList, seed: int) -> tuple[Counts, int, int]:
+
+async def _read(busy: BusyList, seed: int) -> tuple[ExportReport, int, int]:
     server, seen = _Server(busy, Random(seed)), TemporarySeen()
     writer = _Writer(seen)
     source = ExportSource(
@@ -174,30 +177,25 @@ async def _read(busy: BusyList, seed: int) -> tuple[Counts, int, int]:
         clock=LoopClock(),
     )
 
-    async def restart() -> None:
-        raise ValueError("the scan began again")
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.live)
-        counts = await scan(
+        report = await scan(
             source,
-            Checkpoint(),
+            Checkpoint(report=ExportReport(target="")),
             since=None,
             concurrency=busy.width,
             on_progress=None,
             writer=writer,
-            seen=lambda: seen,
-            restart=restart,
         )
         tasks.cancel_scope.cancel()
     seen.close()
-    return counts, len(server.began - server.gone - {*writer.ids}), len(writer.ids) - len({*writer.ids})
+    return report, len(server.began - server.gone - {*writer.ids}), len(writer.ids) - len({*writer.ids})
 
 
 def read_busy(busy: BusyList, seed: int) -> Result:
     """Read a busy list as an export does."""
-    (counts, lost, twice), seconds = run_virtually(_read(busy, seed))
-    return Result(counts=counts, lost=lost, twice=twice, seconds=seconds)
+    (report, lost, twice), seconds = run_virtually(_read(busy, seed))
+    return Result(report=report, lost=lost, twice=twice, seconds=seconds)
 
 
 def main() -> None:
@@ -211,7 +209,7 @@ def main() -> None:
         if options.only not in name:
             continue
         results = [read_busy(busy, seed) for seed in range(options.seeds)]
-        exact = [result for result in results if not result.counts.reasons]
+        exact = [result for result in results if not result.report.reasons]
         wrong = sum(result.lost > 0 or result.twice > 0 for result in exact)
         mean = [math.fsum(column) / len(results) for column in zip(*map(_figures, results), strict=True)]
         shown = " | ".join(f"{number:.1f}" for number in mean)
@@ -219,7 +217,7 @@ def main() -> None:
 
 
 def _figures(result: Result) -> tuple[float, float, float]:
-    return result.counts.requests, result.counts.passes, result.seconds
+    return result.report.requests, result.report.passes, result.seconds
 
 
 if __name__ == "__main__":

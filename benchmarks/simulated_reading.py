@@ -15,6 +15,7 @@ from carecloud_async._base.project import Project
 from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
+from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.iterators import AnyPage
@@ -96,26 +97,21 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
         rate=lambda: simulation.limiter.rate,
     )
 
-    async def restart() -> None:
-        raise ValueError("the scan began again")
-
     seen = TemporarySeen()
-    counts = await scan(
+    report = await scan(
         source,
-        Checkpoint(),
+        Checkpoint(report=ExportReport(target="")),
         since=None,
         concurrency=width,
         on_progress=None,
         writer=_Writer(seen),
-        restart=restart,
-        seen=lambda: seen,
     )
     seen.close()
     if not seen.is_ordered:
         raise ValueError("the list was not read in the order of its ids")
-    if counts.list_changed or counts.reasons:
+    if report.list_changed or report.reasons:
         raise ValueError("the scan saw a change where there was none")
-    return counts.records
+    return report.records
 
 
 #: How a list is read.
@@ -155,11 +151,19 @@ class _Writer:
     """
 
     def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+        self.seen = seen
 
     async def put(self, rows: Rows, state: Checkpoint) -> None:
         """Take a page."""
-        self._seen.select([rows], sweep=state.sweep)
+        self.seen.select([rows], sweep=state.sweep)
 
     async def drain(self) -> None:
         """Nothing waits here."""
+
+    async def restart(self) -> None:
+        """Refuse it.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("the scan began again")

@@ -298,7 +298,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="deletions are reported of a list that was not read exactly",
         theme="changes",
         file="_lists/changes/run.py",
-        right="if not counts.reasons and since is None:",
+        right="if not read.reasons and since is None:",
         wrong="if since is None:",
     ),
     Fault(

@@ -16,6 +16,6 @@ CASES = {
 def test_an_exact_report_of_a_busy_list_is_right(name):
     """What is called exact lacks nothing, and has nothing twice; without a replica two of three reports are exact."""
     found = [read_busy(CASES[name], seed) for seed in range(3)]
-    exact = [one for one in found if not one.counts.reasons]
+    exact = [one for one in found if not one.report.reasons]
     assert [(one.lost, one.twice) for one in exact] == [(0, 0)] * len(exact)
     assert len(exact) >= 2 or CASES[name].lag

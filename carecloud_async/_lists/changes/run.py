@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC
 from pathlib import Path
 
 from attrs import evolve
@@ -16,10 +15,10 @@ from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
-from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.seen import Rows
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
-from carecloud_async._lists.export.report import Counts
+from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.remote_state import local_state, remote_state
@@ -119,9 +118,8 @@ class ChangesRun:
         identify = RawPageFetcher(source).identify
         since = await run_in_thread(lambda: self._since(state))
         comparison = await run_in_thread(lambda: Comparison(state, keep=self._options.keep, identify=identify))
-        counts = await self._read(comparison, since)
-        read = make_report(source, counts, target="changes", resumed=False)
-        await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
+        read = await self._read(comparison, since)
+        await run_in_thread(lambda: self._finish(comparison, read, since))
         changed = comparison.earlier + comparison.counts
         self._report = ChangesReport(
             created=changed["created"],
@@ -138,38 +136,38 @@ class ChangesRun:
             total=read.total,
         )
 
-    async def _read(self, comparison: Comparison, since: Since | None) -> Counts:
+    async def _read(self, comparison: Comparison, since: Since | None) -> ExportReport:
         """Read the list; if known records are not in it, read it once more before they count as deleted."""
-        counts = await self._scan(comparison, since)
+        read = await self._scan(comparison, since)
         if since is not None:
-            return counts
+            return read
         with disk_errors(self.path):
             await run_in_thread(comparison.find_gone)
-        if not await self._check_shrink(comparison, counts) or counts.reasons:
-            return counts
+        if not await self._check_shrink(comparison, read) or read.reasons:
+            return read
         again = await self._scan(comparison, None, again=True)
-        counts = evolve(
+        read = evolve(
             again,
-            requests=counts.requests + again.requests,
-            retries=counts.retries + again.retries,
-            seconds=counts.seconds + again.seconds,
-            passes=counts.passes + again.passes,
-            list_changed=counts.list_changed or again.list_changed,
-            began=counts.began,
+            requests=read.requests + again.requests,
+            retries=read.retries + again.retries,
+            seconds=read.seconds + again.seconds,
+            passes=read.passes + again.passes,
+            list_changed=read.list_changed or again.list_changed,
+            next_changed_since=read.next_changed_since,
         )
-        await self._check_shrink(comparison, counts)
-        return counts
+        await self._check_shrink(comparison, read)
+        return read
 
-    async def _check_shrink(self, comparison: Comparison, counts: Counts) -> int:
+    async def _check_shrink(self, comparison: Comparison, read: ExportReport) -> int:
         """Return how many known records were not shown; raise if they are more than half of the list."""
         unseen = await run_in_thread(lambda: comparison.unseen)
-        is_believed = not counts.reasons or counts.total == 0  # a list that became empty is not exact
+        is_believed = not read.reasons or read.total == 0  # a list that became empty is not exact
         if not unseen or not is_believed or self._options.allow_shrink:
             return unseen
         known = comparison.known
         # A right that is taken away while the list is read hides only its end: its total shows that.
-        has_left = counts.list_changed and counts.total is not None
-        gone = max(unseen, known - (counts.total or 0)) if has_left else unseen
+        has_left = read.list_changed and read.total is not None
+        gone = max(unseen, known - (read.total or 0)) if has_left else unseen
         if 2 * gone > known:
             raise ExportError(
                 f"{self.source.name}: {gone:,} of {known:,} records are gone, more than half; a filter, a right of "
@@ -188,7 +186,7 @@ class ChangesRun:
         # If the clock was set back, compare now.
         return parse_since(since, self.source.project) if 0 <= age < every.total_seconds() else None
 
-    async def _scan(self, comparison: Comparison, since: Since | None, *, again: bool = False) -> Counts:
+    async def _scan(self, comparison: Comparison, since: Since | None, *, again: bool = False) -> ExportReport:
         """Read the list once.
 
         Args:
@@ -207,22 +205,27 @@ class ChangesRun:
         async with BackgroundTasks() as tasks:
             return await scan(
                 source,
-                Checkpoint(),
+                Checkpoint(report=ExportReport(target="changes")),
                 since=since,
                 concurrency=options.concurrency,
                 on_progress=options.on_progress,
                 # A comparison of the whole list has its own bound (`_check_shrink`).
                 expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
-                writer=Writer(commit, tasks=tasks, clock=source.clock),
-                seen=lambda: seen,
-                restart=partial(run_in_thread, seen.clear if again else comparison.restart),
+                writer=Writer(
+                    commit,
+                    restart=seen.clear if again else comparison.restart,
+                    seen=lambda: seen,
+                    tasks=tasks,
+                    clock=source.clock,
+                ),
             )
 
-    def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
+    def _finish(self, comparison: Comparison, read: ExportReport, since: Since | None) -> None:
         state = self.state
         with disk_errors(self.path):
-            if not counts.reasons and since is None:
+            if not read.reasons and since is None:
                 comparison.delete_gone()
                 state.set("compared_at", self.source.clock.time())
-            if not counts.reasons:
-                state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
+            if not read.reasons:
+                following = read.next_changed_since
+                state.set("changed_since", None if following is None else following.astimezone(UTC).isoformat())

@@ -32,11 +32,11 @@ from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, SchemaBuilder, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan
-from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
 from carecloud_async._lists.export.reading.since import parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
-from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
+from carecloud_async._lists.export.report import ExportReport, OnProgress
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.page_plan import AUTO, Auto, require_int_or_auto
@@ -45,7 +45,7 @@ from carecloud_async.errors import ExportError
 if TYPE_CHECKING:
     import pyarrow
 
-_VERSION = 4
+_VERSION = 5
 
 #: A batch (`None` if a page brought nothing new) and the mark after it.
 _Made = tuple[Any, str | None]
@@ -107,10 +107,10 @@ class RecordBatches:
             changed_since=None if self._since is None else self._since.moment.isoformat(),
             format=f"arrow {options.timestamps}",
         )
-        self._start = Checkpoint()
+        self._start = Checkpoint(report=ExportReport(target="arrow"))
         if options.after is not None:
-            self._start, nulls = _read_mark(options.after, self._fingerprints)
-            self._encoder.nulls.update(nulls)
+            self._start = _read_mark(options.after, self._fingerprints)
+            self._encoder.nulls.update(self._start.report.nulls)
         self._send: MemoryObjectSendStream[_Made] | None = None
         self._receive: MemoryObjectReceiveStream[_Made] | None = None
         self._tasks = BackgroundTasks()
@@ -185,33 +185,28 @@ class RecordBatches:
 
     async def _read(self, send: MemoryObjectSendStream[_Made]) -> None:
         try:
-            counts = self._start.counts if self._start.complete else await self._scan(send)
-            self._report = evolve(
-                make_report(self._source, counts, target="arrow", resumed=self._options.after is not None),
-                nulls=dict(self._encoder.nulls),
-            )
+            report = self._start.report if self._start.complete else await self._scan(send)
+            self._report = evolve(report, resumed=self._options.after is not None, nulls=dict(self._encoder.nulls))
         except Exception as error:  # noqa: BLE001  (raised by the consumer)
             self._error = error
         finally:
             send.close()
 
-    async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
-        sent = self._start.counts.records
+    async def _scan(self, send: MemoryObjectSendStream[_Made]) -> ExportReport:
+        sent = self._start.report.records
         seen = await run_in_thread(lambda: TemporarySeen(recent=self._start.sweep.tail, written=sent))
         try:
             is_one_page = self._since is None and not self._source.operation.paged
-            writer = _BatchWriter(self._encoder, send, seen, fingerprints=self._fingerprints, is_one_page=is_one_page)
+            writer = _BatchWriter(
+                self._encoder,
+                send,
+                seen,
+                name=self._source.name,
+                fingerprints=self._fingerprints,
+                is_one_page=is_one_page,
+            )
             if self._options.id_range is not None:
                 return await self._scan_range(self._options.id_range, writer)
-
-            async def restart() -> None:
-                if seen.written:
-                    raise CannotStartOverError(
-                        f"several records of {self._source.name} have one id, and batches that were yielded cannot be "
-                        "taken back: export to a file"
-                    )
-                await run_in_thread(seen.clear)
-
             return await scan(
                 self._source,
                 self._start,
@@ -219,15 +214,13 @@ class RecordBatches:
                 concurrency=self._options.concurrency,
                 on_progress=self._options.on_progress,
                 writer=writer,
-                seen=lambda: seen,
                 timeless=self._options.timeless,
                 expects_records=sent > 0 or self._options.expects_records,
-                restart=restart,
             )
         finally:
             await run_in_thread_regardless(seen.close)
 
-    async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> Counts:
+    async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> ExportReport:
         scan = RangeScan(self._source, id_range, accept=writer.put_lines, width=self._options.concurrency)
         try:
             await scan.read()
@@ -235,7 +228,7 @@ class RecordBatches:
             raise ExportError(
                 f"the server does not keep {self._source.name} in the order of ids any more: split it again"
             ) from None
-        return Counts(records=scan.records, list_changed=scan.list_changed, reasons=scan.reasons)
+        return evolve(self._start.report, records=scan.records, list_changed=scan.list_changed, reasons=scan.reasons)
 
 
 class _BatchWriter:
@@ -247,25 +240,29 @@ class _BatchWriter:
         send: MemoryObjectSendStream[_Made],
         seen: Seen,
         *,
+        name: str,
         fingerprints: dict[str, str],
         is_one_page: bool,
     ) -> None:
         self._encoder = encoder
+        self._name = name
         self._is_one_page = is_one_page
         self._fingerprints = fingerprints
         self._send = send
-        self._seen = seen
+        self.seen = seen
 
     async def put(self, rows: Rows, state: Checkpoint) -> None:
         await self._send.send(await run_in_thread(lambda: self._make(rows, state)))
 
     def _make(self, rows: Rows, state: Checkpoint) -> _Made:
-        lines = self._seen.select_lines([rows], sweep=state.sweep)
+        lines = self.seen.select_lines([rows], sweep=state.sweep)
         batch = self._encode(lines) if lines else None
         # The ids of a list in no order are stored on this machine only.
-        if not (self._is_one_page or (self._seen.is_ordered and state.sweep.orders)):
+        if not (self._is_one_page or (self.seen.is_ordered and state.sweep.orders)):
             return batch, None
-        return batch, _make_mark(self._seen.count(state), self._fingerprints, self._encoder.nulls)
+        state = self.seen.count(state)
+        state = evolve(state, report=evolve(state.report, nulls=dict(self._encoder.nulls)))
+        return batch, _make_mark(state, self._fingerprints)
 
     async def put_lines(self, lines: list[bytes]) -> None:
         """Send a batch without a mark: a stream cannot continue after it."""
@@ -273,6 +270,14 @@ class _BatchWriter:
 
     async def drain(self) -> None:
         """Do nothing: each batch is sent before the next page is taken."""
+
+    async def restart(self) -> None:
+        if self.seen.written:
+            raise CannotStartOverError(
+                f"several records of {self._name} have one id, and batches that were yielded cannot be taken back: "
+                "export to a file"
+            )
+        await run_in_thread(self.seen.clear)
 
     def _encode(self, lines: list[bytes]) -> Any:
         with nesting_errors():
@@ -283,15 +288,14 @@ class _Mark(msgspec.Struct):
     version: int
     fingerprints: dict[str, str]
     checkpoint: Checkpoint
-    nulls: dict[str, int]
 
 
-def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str], nulls: Mapping[str, int]) -> str:
-    data = msgspec.json.encode(_Mark(_VERSION, fingerprints, checkpoint, dict(nulls)))
+def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str]) -> str:
+    data = msgspec.json.encode(_Mark(_VERSION, fingerprints, checkpoint))
     return base64.urlsafe_b64encode(zlib.compress(data)).decode()
 
 
-def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, Mapping[str, int]]:
+def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> Checkpoint:
     try:
         data = zlib.decompressobj().decompress(base64.urlsafe_b64decode(mark), 1 << 20)
         read = msgspec.json.decode(data, type=_Mark)
@@ -302,4 +306,4 @@ def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, 
         problem = "was made by another version of this package"
     if problem is not None:
         raise BadExportError(f"after {problem}, or leave it out to begin again")
-    return read.checkpoint, read.nulls
+    return read.checkpoint

@@ -1,7 +1,4 @@
-"""The figures of an export: `Progress` while it runs, `ExportReport` when it is done, `Counts` inside.
-
-Progress is reported ten times a second at most.
-"""
+"""The figures of an export: `ExportReport`, and `Progress` while it runs, ten times a second at most."""
 
 from __future__ import annotations
 
@@ -15,29 +12,9 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async.models.field_docs import with_field_docs
 
-__all__ = ["Counts", "ExportReport", "OnProgress", "Progress", "ProgressCallback", "Reporter"]
+__all__ = ["ExportReport", "OnProgress", "Progress", "ProgressCallback", "Reporter"]
 
 _EVERY = 0.1
-
-
-@frozen(kw_only=True)
-class Counts:
-    """Running totals over all runs of an export; see `ExportReport`.
-
-    Attributes:
-        began: a time that the server's clock had reached when it first answered; `None` if nothing shows it.
-    """
-
-    records: int = 0
-    pages: int = 0
-    requests: int = 0
-    retries: int = 0
-    seconds: float = 0.0
-    list_changed: bool = False
-    reasons: Sequence[InexactReason] = ()
-    passes: int = 1
-    total: int | None = None
-    began: datetime | None = None
 
 
 @with_field_docs
@@ -68,19 +45,19 @@ class Progress:
 @with_field_docs
 @frozen(kw_only=True)
 class ExportReport:
-    """The result of an export."""
+    """The result of an export; while it runs, the figures so far."""
 
     target: str
     """The file or URL that holds the records."""
-    records: int
+    records: int = 0
     """The number of records written."""
-    pages: int
+    pages: int = 0
     """Pages that brought records."""
-    requests: int
+    requests: int = 0
     """Pages requested, those of earlier runs of a resumed export included."""
-    seconds: float
+    seconds: float = 0.0
     """Duration, earlier runs included."""
-    list_changed: bool
+    list_changed: bool = False
     """Whether the list was seen to change meanwhile."""
     reasons: Sequence[InexactReason] = ()
     """Why records may be missing: what was seen, and what helps. None if the guarantee is known to hold."""
@@ -140,11 +117,11 @@ class Reporter:
     Args:
         on_progress: the function; `None` for none.
         clock: measures the duration of this run, which begins now.
-        before: the counts of earlier runs.
+        before: the figures of earlier runs.
         bounded: whether the server's total is what will be written.
     """
 
-    def __init__(self, on_progress: OnProgress | None, *, clock: Clock, before: Counts, bounded: bool) -> None:
+    def __init__(self, on_progress: OnProgress | None, *, clock: Clock, before: ExportReport, bounded: bool) -> None:
         self._on_progress = on_progress
         self._clock = clock
         self._before = before
@@ -157,11 +134,11 @@ class Reporter:
         """The duration of this run."""
         return self._clock.monotonic() - self._started
 
-    async def report(self, counts: Counts, *, stage: str = "reading", now: bool = False) -> None:
+    async def report(self, figures: ExportReport, *, stage: str = "reading", now: bool = False) -> None:
         """Report, unless the last report was a moment ago.
 
         Args:
-            counts: the counts so far.
+            figures: the figures so far.
             stage: see `Progress.stage`.
             now: report in any case.
         """
@@ -171,20 +148,20 @@ class Reporter:
         if not now and 0 <= self._reported_at > seconds - _EVERY:
             return
         self._reported_at = seconds
-        result = self._on_progress(self._progress(counts, seconds, stage))
+        result = self._on_progress(self._progress(figures, seconds, stage))
         if inspect.isawaitable(result):
             await result
 
-    def _progress(self, counts: Counts, seconds: float, stage: str) -> Progress:
-        rate = max(counts.records - self._before.records, 0) / seconds if seconds > 0 else 0.0
-        total = counts.total if self._bounded else None
-        remaining = None if total is None or not rate else max(total - counts.records, 0) / rate
+    def _progress(self, figures: ExportReport, seconds: float, stage: str) -> Progress:
+        rate = max(figures.records - self._before.records, 0) / seconds if seconds > 0 else 0.0
+        total = figures.total if self._bounded else None
+        remaining = None if total is None or not rate else max(total - figures.records, 0) / rate
         return Progress(
-            records=counts.records,
+            records=figures.records,
             total=total,
-            requests=counts.requests - self._before.requests,
-            retries=counts.retries - self._before.retries,
-            pages=counts.pages,
+            requests=figures.requests - self._before.requests,
+            retries=figures.retries - self._before.retries,
+            pages=figures.pages,
             seconds=seconds,
             rate=rate,
             remaining=remaining,

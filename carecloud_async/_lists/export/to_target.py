@@ -12,7 +12,7 @@ What is written to a pipe cannot be taken back: the records are written as they 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,9 +26,9 @@ from carecloud_async._base.runtime.threads import (
     run_in_thread_until_stopped,
 )
 from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError
-from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
-from carecloud_async._lists.export.report import Counts, ExportReport, Reporter
+from carecloud_async._lists.export.report import ExportReport, Reporter
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.direct import DirectFile
@@ -123,19 +123,19 @@ class _FileExport:
         """Read the list, finish the file, and publish it under the target's name."""
         request, clock = self.request, self.request.source.clock
         began = clock.monotonic()
-        start, counts, output = await self._read()
-        report = make_report(request.source, counts, target=request.target.shown, resumed=start is not None)
-        reporter = Reporter(request.options.on_progress, clock=clock, before=counts, bounded=False)
-        file = await output.finish(partial(reporter.report, counts, stage="writing"))
-        earlier = 0.0 if start is None else start.counts.seconds
+        start, report, output = await self._read()
+        report = evolve(report, target=request.target.shown, resumed=start is not None)
+        reporter = Reporter(request.options.on_progress, clock=clock, before=report, bounded=False)
+        file = await output.finish(partial(reporter.report, report, stage="writing"))
+        earlier = 0.0 if start is None else start.report.seconds
         report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
         return await run_in_thread(partial(self._publish, file, report))
 
-    async def _read(self) -> tuple[Checkpoint | None, Counts, Output]:
+    async def _read(self) -> tuple[Checkpoint | None, ExportReport, Output]:
         """Read the list into the journal and the output.
 
         Returns:
-            the checkpoint of an earlier run, if this one continues it; the counts; the output, which is not finished.
+            the checkpoint of an earlier run, if this one continues it; the report; the output, which is not finished.
         """
         request = self.request
         journal = Journal(self.workspace, encode=request.encode)
@@ -144,8 +144,8 @@ class _FileExport:
             start = await run_in_thread(journal.restore)
             output = Output(self.workspace, request.target, request.layout, live=start is None)
             if start is not None and start.complete:
-                return start, start.counts, output
-            return start, await self._read_into(journal, output, start or Checkpoint()), output
+                return start, start.report, output
+            return start, await self._read_into(journal, output, start or _beginning(request)), output
         except BaseException:
             if output is not None:
                 await run_in_thread_regardless(output.close)
@@ -153,15 +153,15 @@ class _FileExport:
         finally:
             journal.close()
 
-    async def _read_into(self, journal: Journal, output: Output, start: Checkpoint) -> Counts:
+    async def _read_into(self, journal: Journal, output: Output, start: Checkpoint) -> ExportReport:
         def commit(pages: list[Rows], checkpoint: Checkpoint) -> None:
             journal.begin()  # removes an earlier run's output, before a new one is opened
             # Records count only if the journal has them.
             journal.commit(pages, checkpoint, write=output.write if output.is_live else None)
 
-        async def restart() -> None:
-            await run_in_thread(output.close)
-            await run_in_thread(journal.restart)
+        def restart() -> None:
+            output.close()
+            journal.restart()
 
         return await _read_list(self.request, start, commit=commit, restart=restart, seen=lambda: journal.seen)
 
@@ -175,16 +175,20 @@ class _FileExport:
         return ended
 
 
+def _beginning(request: ExportRequest) -> Checkpoint:
+    return Checkpoint(report=ExportReport(target=request.target.shown))
+
+
 async def _read_list(
     request: ExportRequest,
     start: Checkpoint,
     *,
     commit: Callable[[list[Rows], Checkpoint], None],
-    restart: Callable[[], Awaitable[None]],
+    restart: Callable[[], None],
     seen: Callable[[], Seen],
     interval: float = INTERVAL,
     stop: Callable[[], None] | None = None,
-) -> Counts:
+) -> ExportReport:
     """Read a list, from a checkpoint on, into a commit function, which a writer calls in the background.
 
     Args:
@@ -201,7 +205,7 @@ async def _read_list(
     """
     source, options = request.source, request.options
     tasks = BackgroundTasks()
-    writer = Writer(commit, tasks=tasks, clock=source.clock, interval=interval, stop=stop)
+    writer = Writer(commit, restart=restart, seen=seen, tasks=tasks, clock=source.clock, interval=interval, stop=stop)
     try:
         async with tasks:
             return await scan(
@@ -212,9 +216,7 @@ async def _read_list(
                 on_progress=options.on_progress,
                 writer=writer,
                 timeless=request.timeless,
-                expects_records=not options.allow_shrink and (request.expects_records or start.counts.records > 0),
-                restart=restart,
-                seen=seen,
+                expects_records=not options.allow_shrink and (request.expects_records or start.report.records > 0),
             )
     except BaseException:
         if stop is None:
@@ -235,7 +237,7 @@ async def export_to_stream(request: ExportRequest) -> ExportReport:
         raise BadExportError(f"{target.shown} is not a regular file: an export to it cannot be resumed")
     file = DirectFile(target, layout=request.layout, encode=request.encode)
 
-    async def refuse() -> None:
+    def refuse() -> None:
         raise CannotStartOverError(
             f"several records of {source.name} have one id, and what was written to {target.shown} cannot be taken "
             "back: export to a file"
@@ -248,12 +250,11 @@ async def export_to_stream(request: ExportRequest) -> ExportReport:
 
     try:
         await run_in_thread_until_stopped(file.open, stop=file.stop)
-        counts = await _read_list(
-            request, Checkpoint(), commit=commit, restart=refuse, seen=lambda: seen, interval=0.0, stop=file.stop
+        report = await _read_list(
+            request, _beginning(request), commit=commit, restart=refuse, seen=lambda: seen, interval=0.0, stop=file.stop
         )
         await run_in_thread_until_stopped(file.finish, stop=file.stop)
     finally:
         file.close()
         await run_in_thread_regardless(seen.close)
-    report = make_report(source, counts, target=target.shown, resumed=False)
     return evolve(report, nulls=dict(file.nulls))

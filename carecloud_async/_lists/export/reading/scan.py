@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,19 +11,19 @@ from attrs import evolve
 
 from carecloud_async._lists.export.reading.changed import ChangedReader, End, NotByChangeError
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
-from carecloud_async._lists.export.reading.seen import Rows, Seen
+from carecloud_async._lists.export.reading.seen import Rows
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reading.times import ChangeTime, TimelessRecords
 from carecloud_async._lists.export.reasons import InexactReason
-from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress, Reporter
+from carecloud_async._lists.export.report import ExportReport, OnProgress, Reporter
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, SweepState
 from carecloud_async._lists.export.storage.writer import RecordWriter
 from carecloud_async._lists.paging.page_plan import Auto
 from carecloud_async.errors import BadRequestError
 
-__all__ = ["MOST_SWEEPS", "SWEEPS", "id_sort", "make_report", "scan"]
+__all__ = ["MOST_SWEEPS", "SWEEPS", "id_sort", "scan"]
 
 _log = logging.getLogger("carecloud_async.export")
 
@@ -43,37 +43,33 @@ async def scan(
     concurrency: int | Auto,
     on_progress: OnProgress | None,
     writer: RecordWriter,
-    seen: Callable[[], Seen],
-    restart: Callable[[], Awaitable[None]],
     timeless: TimelessRecords | None = None,
     expects_records: bool = False,
-) -> Counts:
+) -> ExportReport:
     """Read a list to its end.
 
     Args:
         source: the list.
-        start: the checkpoint to continue from; a new export has an empty one.
+        start: the checkpoint to continue from.
         since: the time that changes are wanted from; `None` for everything.
         concurrency: pages in flight; `auto` for the fastest.
         on_progress: gets the progress.
-        writer: takes what the pages show; its commit selects what is new by `seen`.
-        seen: returns the ids that were committed.
-        restart: drops the records written so far.
+        writer: takes what the pages show.
         timeless: the records without a readable `last_change` that the last run handed out, and those of this one.
         expects_records: whether the list had records in the last run, so that an empty one is doubted.
 
     Raises:
         CareCloudError: the server cannot be read.
     """
-    settings = (source, since, concurrency, on_progress, writer, seen, timeless)
+    settings = (source, since, concurrency, on_progress, writer, timeless)
     reading = _Scan(start, *settings)
     try:
         reason = await reading.read()
     except _AmbiguousError:
         await writer.drain()
-        await restart()
-        counts = evolve(reading.counts, records=0, pages=0)
-        reading = _Scan(evolve(start, sweep=SweepState(), by_text=True, counts=counts), *settings)
+        await writer.restart()
+        report = evolve(reading.report, records=0, pages=0)
+        reading = _Scan(evolve(start, sweep=SweepState(), by_text=True, report=report), *settings)
         reason = await reading.read()
     is_empty = reading.fetcher.is_empty if reading.total is None else reading.total == 0
     if reason is None and is_empty and (expects_records or not reading.fetcher.is_empty):
@@ -92,19 +88,18 @@ class _Scan:
         concurrency: int | Auto,
         on_progress: OnProgress | None,
         writer: RecordWriter,
-        seen: Callable[[], Seen],
         timeless: TimelessRecords | None,
     ) -> None:
-        self._source, self._start, self._writer, self._seen = source, start, writer, seen
+        self._source, self._start, self._writer = source, start, writer
         self.fetcher = RawPageFetcher(source, by_text=start.by_text, largest_total=start.sweep.largest)
         self._plan = source.plan(concurrency)
-        self._reporter = Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None)
+        self._reporter = Reporter(on_progress, clock=source.clock, before=start.report, bounded=since is None)
         self._timeless = timeless
         self._changed = None if since is None else ChangedReader(self.fetcher, since, timeless or TimelessRecords())
-        self.counts = start.counts
+        self.report = start.report
         self._number = start.sweep.number
-        self._passes = start.counts.passes - 1
-        self._pages = start.counts.pages
+        self._passes = start.report.passes - 1
+        self._pages = start.report.pages
         self._sweep: Sweep | None = None
         self.total: int | None = None
 
@@ -129,7 +124,7 @@ class _Scan:
         self.total, reason = page.total, None
         if page.has_nulls or (page.total or 0) > page.received:
             reason = InexactReason.NULL_ENTRIES if page.has_nulls else InexactReason.SHORT_OF_TOTAL
-        self.counts = evolve(self.counts, reasons=() if reason is None else (reason,))
+        self.report = evolve(self.report, reasons=() if reason is None else (reason,))
         # It ends the list, so that no later run adds the records again; an empty one is asked again.
         await self._record(page, complete=bool(page.lines))
         return reason
@@ -140,29 +135,29 @@ class _Scan:
         begun = self._start.sweep.number if self._changed is None else 1
         for number in range(begun, MOST_SWEEPS + 1):
             self._passes += 1
-            before = self._seen().known
+            before = self._writer.seen.known
             sweep = self._make(params or {}, evolve(state, number=self._number))
             try:
                 await sweep.run()
             except BadRequestError as error:
-                if params is None or self._seen().known or not _is_about_sort(error):
+                if params is None or self._writer.seen.known or not _is_about_sort(error):
                     raise
                 params = None
                 await (sweep := self._make({}, SweepState(number=self._number))).run()
             await self._end(sweep)
-            has_new = self._seen().known > before
-            reason = sweep.reason_of(shown=self._seen().shown, has_new=has_new)
+            has_new = self._writer.seen.known > before
+            reason = sweep.reason_of(shown=self._writer.seen.shown, has_new=has_new)
             # In no order of ids more sweeps show more of the records, though perhaps never that they are all.
             is_last = not has_new and reason is InexactReason.NO_STABLE_ORDER
             is_enough = number >= SWEEPS and (is_last or bool(sweep.order.names))
-            if reason in {None, InexactReason.GAP} or is_enough or self._seen().has_forgotten:
+            if reason in {None, InexactReason.GAP} or is_enough or self._writer.seen.has_forgotten:
                 break
             state = SweepState()
         return reason
 
     async def _read_changed(self, changed: ChangedReader) -> InexactReason | None:
         self._passes += 1
-        before = self._seen().known
+        before = self._writer.seen.known
 
         async def read_end(end: End) -> None:
             async def record(page: RawPage) -> None:
@@ -172,9 +167,9 @@ class _Scan:
             end.sweep = self._make(end.sort, state, record=record, stop=lambda _: not end.is_whole)
             await end.sweep.run()
             await self._end(end.sweep)
-            end.shown = self._seen().shown if end.places else 0
+            end.shown = self._writer.seen.shown if end.places else 0
 
-        return await changed.read(read_end, has_new=lambda: self._seen().known > before)
+        return await changed.read(read_end, has_new=lambda: self._writer.seen.known > before)
 
     def _make(self, params: Mapping[str, Any], state: SweepState, **more: Any) -> Sweep:
         by_id = params.get("sort_field", "") == self._source.operation.id_field
@@ -191,7 +186,7 @@ class _Scan:
         self._pages += bool(page.ids)
         rows = Rows(page.ids[:until], page.lines[:until], wanted)
         await self._writer.put(rows, self._checkpoint(complete=complete))
-        await self._reporter.report(self.counts)
+        await self._reporter.report(self.report)
 
     def _wanted(self, page: RawPage, times: Sequence[ChangeTime]) -> Sequence[bool] | None:
         """Return which records may have changed; remember those without a readable time."""
@@ -205,40 +200,45 @@ class _Scan:
         return [changed.wants(line, time) for line, time in zip(page.lines, times, strict=True)]
 
     def _checkpoint(self, *, complete: bool) -> Checkpoint:
-        before, sweep, seen = self._start.counts, self._sweep, self._seen()
-        self.counts = evolve(
-            self.counts,
-            records=seen.written,
+        before, sweep = self._start.report, self._sweep
+        self.report = evolve(
+            self.report,
+            records=self._writer.seen.written,
             pages=self._pages,
             requests=before.requests + self.fetcher.requests,
             retries=before.retries + self.fetcher.retries,
             seconds=before.seconds + self._reporter.seconds,
-            began=before.began if before.requests else self.fetcher.began,
+            next_changed_since=before.next_changed_since if before.requests else self._next_changed_since,
             passes=self._passes,
             total=self.total if sweep is None else sweep.totals.last,
         )
         is_whole = self._changed is None and sweep is not None
         state = sweep.state if is_whole and sweep is not None else SweepState(number=self._number)
-        return Checkpoint(sweep=state, by_text=self.fetcher.by_text, counts=self.counts, complete=complete)
+        return Checkpoint(sweep=state, by_text=self.fetcher.by_text, report=self.report, complete=complete)
+
+    @property
+    def _next_changed_since(self) -> datetime | None:
+        """The `changed_since` of the next run; `None` if the answers do not show when this one began."""
+        began = self.fetcher.began
+        if began is None or not has_changes(self._source):
+            return None
+        return (began - OVERLAP).astimezone(self._source.project.timezone)
 
     async def _end(self, sweep: Sweep) -> None:
         """Take the end of a sweep into account."""
         await self._writer.drain()
         self.total = sweep.totals.last
         self._number += 1
-        self.counts = evolve(
-            self.counts,
-            list_changed=self.counts.list_changed or sweep.has_changed,
-        )
+        self.report = evolve(self.report, list_changed=self.report.list_changed or sweep.has_changed)
 
-    async def finish(self, reason: InexactReason | None) -> Counts:
-        """Commit the last checkpoint; return the counts."""
-        self.counts = evolve(self.counts, reasons=() if reason is None else (reason,))
+    async def finish(self, reason: InexactReason | None) -> ExportReport:
+        """Commit the last checkpoint; return the figures."""
+        self.report = evolve(self.report, reasons=() if reason is None else (reason,))
         await self._writer.put(Rows((), ()), self._checkpoint(complete=True))
         await self._writer.drain()
-        self.counts = evolve(self.counts, records=self._seen().written)
-        await self._reporter.report(self.counts, now=True)
-        return self.counts
+        self.report = evolve(self.report, records=self._writer.seen.written)
+        await self._reporter.report(self.report, now=True)
+        return self.report
 
 
 def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
@@ -254,23 +254,3 @@ def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
 
 def _is_about_sort(error: BadRequestError) -> bool:
     return not error.invalid_params or any(param.name.startswith("sort_") for param in error.invalid_params)
-
-
-def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:
-    """Return the report of a reading."""
-    began, zone = counts.began, source.project.timezone
-    following = None if began is None or not has_changes(source) else (began - OVERLAP).astimezone(zone)
-    return ExportReport(
-        target=target,
-        records=counts.records,
-        pages=counts.pages,
-        requests=counts.requests,
-        retries=counts.retries,
-        seconds=counts.seconds,
-        list_changed=counts.list_changed,
-        reasons=counts.reasons,
-        passes=counts.passes,
-        resumed=resumed,
-        total=counts.total,
-        next_changed_since=following,
-    )

@@ -126,8 +126,8 @@ class Seen:
 
     def count(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint with the numbers that only the commit knows."""
-        counts = evolve(checkpoint.counts, records=self.written)
-        return evolve(checkpoint, counts=counts, known=self.known, shown=self.shown)
+        report = evolve(checkpoint.report, records=self.written)
+        return evolve(checkpoint, report=report, known=self.known, shown=self.shown)
 
     def clear(self) -> None:
         """Forget all."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from carecloud_async._lists.export.report import Counts
+from carecloud_async._lists.export.report import ExportReport
 
 __all__ = ["Checkpoint", "SweepState"]
 
@@ -49,16 +49,16 @@ class Checkpoint:
     """The state of a reading after a commit.
 
     Attributes:
+        report: the figures so far.
         sweep: how far the sweep is.
         by_text: whether records are identified by their whole text, because their ids are not unique.
-        counts: the counts so far.
         complete: whether everything was read.
         known, shown: see `Seen`.
     """
 
+    report: ExportReport
     sweep: SweepState = field(factory=SweepState)
     by_text: bool = False
-    counts: Counts = field(factory=Counts)
     complete: bool = False
     known: int = 0
     shown: int = 0

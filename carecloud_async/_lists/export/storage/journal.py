@@ -67,7 +67,7 @@ class Journal:
         self.seen = Seen(
             run.db,
             known=checkpoint.known,
-            written=checkpoint.counts.records,
+            written=checkpoint.report.records,
             sweep=checkpoint.sweep.number,
             shown=checkpoint.shown,
         )

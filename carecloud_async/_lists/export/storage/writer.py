@@ -10,8 +10,12 @@ import anyio
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
-from carecloud_async._base.runtime.threads import run_in_thread_regardless, run_in_thread_until_stopped
-from carecloud_async._lists.export.reading.seen import Rows
+from carecloud_async._base.runtime.threads import (
+    run_in_thread,
+    run_in_thread_regardless,
+    run_in_thread_until_stopped,
+)
+from carecloud_async._lists.export.reading.seen import Rows, Seen
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async.errors import ExportError
 
@@ -28,6 +32,11 @@ INTERVAL = 0.05
 class RecordWriter(Protocol):
     """Takes what the pages of a scan show, in their order."""
 
+    @property
+    def seen(self) -> Seen:
+        """The ids of the records that were written."""
+        ...
+
     async def put(self, rows: Rows, checkpoint: Checkpoint, /) -> None:
         """Take a page; waits while the consumer is slower."""
         ...
@@ -36,12 +45,18 @@ class RecordWriter(Protocol):
         """Wait until everything taken is written or delivered."""
         ...
 
+    async def restart(self) -> None:
+        """Drop everything that was written; everything taken is. Raises if it cannot be taken back."""
+        ...
+
 
 class Writer:
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
     Args:
         commit: writes what pages show, and the checkpoint that includes it; blocks.
+        restart: see `RecordWriter.restart`; blocks.
+        seen: returns the ids that were committed.
         tasks: where the work runs.
         clock: measures the interval.
         interval: the least seconds between the beginnings of two commits, while only a few pages wait.
@@ -53,23 +68,32 @@ class Writer:
         self,
         commit: Callable[[list[Rows], Checkpoint], None],
         *,
+        restart: Callable[[], None],
+        seen: Callable[[], Seen],
         tasks: BackgroundTasks,
         clock: Clock,
         interval: float = INTERVAL,
         stop: Callable[[], None] | None = None,
     ) -> None:
         self._commit = commit
+        self._restart = restart
+        self._seen = seen
         self._tasks = tasks
         self._clock = clock
         self._interval = interval
         self._stop = stop
         self._not_before = clock.monotonic()
         self._pages: list[Rows] = []
-        self._checkpoint = Checkpoint()
+        self._checkpoint: Checkpoint
         self._busy = False
         self._draining = False
         self._error: Exception | None = None
         self._changed = anyio.Event()
+
+    @property
+    def seen(self) -> Seen:
+        """See `RecordWriter.seen`."""
+        return self._seen()
 
     async def put(self, rows: Rows, checkpoint: Checkpoint) -> None:
         """Hand over a page; waits while the disk is slower.
@@ -104,6 +128,10 @@ class Writer:
             self._draining = False
         if self._error is not None:
             raise self._error
+
+    async def restart(self) -> None:
+        """See `RecordWriter.restart`."""
+        await run_in_thread(self._restart)
 
     async def leave(self) -> None:
         """Commit the waiting pages if the disk allows it; for an export that has failed or was cancelled.
