@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROCESS", "SimulatedLoop", "StalledError"]
 
-#: A run looks each second whether another one has released its keys, and that may take hours.
+#: A run looks twice a minute whether another one has released its keys, and that may take hours.
 _HOUR = 3600.0
 
 #: The process that runs; `None` for the server and the other parts of the world.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Final, TypeAlias, TypeVar
 
 import anyio
 import attrs
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.clock import doubled
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
@@ -38,7 +40,17 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
-from carecloud_async.bulk.sending import Answer, Failures, LookUpTries, Lost, Plans, Sender, Stale, requests_of
+from carecloud_async.bulk.sending import (
+    LONGEST_WAIT,
+    Answer,
+    Failures,
+    LookUpTries,
+    Lost,
+    Plans,
+    Sender,
+    Stale,
+    requests_of,
+)
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
 
@@ -49,7 +61,8 @@ Decided: TypeAlias = Sequence[tuple[Write, RowResult | Plan]]
 CHUNK: Final = 450
 #: Turns under way at once: while one is noted the next ones are sent.
 CHUNKS: Final = 3
-#: Seconds until a write whose key another run holds, or whose record another row writes, has another turn.
+#: Seconds until a write whose key another run holds, or whose record another row writes, has another turn. It is twice
+#: as long each time: the other one may wait for hours for a server that holds all writes.
 BUSY_SECONDS: Final = 1.0
 
 _TOO_SLOW: Final = (
@@ -135,6 +148,7 @@ class Engine:
         self._in_order = key is not None and not key.in_record
         self._begin_at = 0.0  # when new rows have their next turn, after some were put back or nothing could be sent
         self._put_back = 0
+        self._busy: dict[int, int] = {}  # write → how often in a row its key or record was held
         self._stops = False
         self._size = self._largest_turn
         self._failures = Failures(family.clock, limits)
@@ -184,8 +198,10 @@ class Engine:
         self._held.doubt(lost)
         if self._key is not None and self._key.needs_list:
             claim = self._key.claim(self._family.facts.family, "")
-            while not await self._held.claim_family(claim):
-                await self._pause("another run that writes this family", BUSY_SECONDS)
+            for times in count():
+                if await self._held.claim_family(claim):
+                    break
+                await self._pause("another run that writes this family", _busy_seconds(times))
 
     async def _pause(self, why: str, seconds: float) -> None:
         self._metrics.waits_for = why
@@ -273,7 +289,9 @@ class Engine:
             return
         decided, others = await self._held.claim_records(decided, let_go=let_go)
         self._let_next_begin(turn)
-        await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
+        await self._wait_for_others(others)
+        for write, _ in decided:
+            self._busy.pop(write.id, None)
         await self._end([(write, decision) for write, decision in decided if not isinstance(decision, Plan)])
         await self._send(
             await self._admitted([(write, decision) for write, decision in decided if isinstance(decision, Plan)])
@@ -311,16 +329,30 @@ class Engine:
 
     async def _claim(self, turn: _Turn) -> Sequence[Write]:
         """Claim the keys of writes; those whose keys are held have another turn, in order with all that follow."""
-        until = self._clock.monotonic() + BUSY_SECONDS
         ready, busy = await self._held.claim(turn.writes)
         if not busy or not self._in_order or not turn.are_new:
-            await self._postpone(busy, until=until)
+            await self._wait_for_others(busy)
             return ready
         first = min(write.id for write in busy)
         before = [write for write in ready if write.id < first]
-        self._last, self._begin_at, self._put_back = first - 1, until, len(turn.writes) - len(before)
+        self._begin_at = self._clock.monotonic() + _busy_seconds(self._times_busy(first))
+        self._last, self._put_back = first - 1, len(turn.writes) - len(before)
         await self._held.release([write for write in ready if write.id > first])
         return before
+
+    async def _wait_for_others(self, busy: Sequence[Write]) -> None:
+        """Give writes another turn whose keys or records are held: the more often they were, the later."""
+        by_times: dict[int, list[Write]] = {}
+        for write in busy:
+            by_times.setdefault(self._times_busy(write.id), []).append(write)
+        for times, writes in by_times.items():
+            await self._postpone(writes, until=self._clock.monotonic() + _busy_seconds(times))
+
+    def _times_busy(self, number: int) -> int:
+        """Return how often a write had to wait for others before, and count this time."""
+        times = self._busy.get(number, 0)
+        self._busy[number] = times + 1
+        return times
 
     async def _decide(self, writes: Sequence[Write]) -> Decided:
         if not writes:
@@ -463,3 +495,7 @@ class Engine:
     async def _db(self, work: Callable[[], T]) -> T:
         async with self._database:
             return work() if self._journal.is_in_memory else await run_in_thread(work)
+
+
+def _busy_seconds(times: int) -> float:
+    return doubled(BUSY_SECONDS, times, longest=LONGEST_WAIT)

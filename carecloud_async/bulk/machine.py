@@ -31,9 +31,10 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
 In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent: `after_a_loss` corrects what was
 decided, `before_sending` counts how often it was tried, and `after_an_answer` corrects the outcome. While another run
 holds its key or its record, or another row of the run writes that record, it keeps its state and has its next turn a
-second later. So does a write that `gate` does not let leave: while writes are only lost, one at a time is sent. A write
-that was lost and then taken back is in `waiting`, and is still decided as one that may have been sent. Each write ends
-with one of six outcomes: `created`, `updated`, `unchanged`, `refused`, `conflict`, `unknown`.
+second later, then after twice as long each time, up to half a minute. A write that `gate` does not let leave keeps its
+state too: while writes are only lost, one at a time is sent. A write that was lost and then taken back is in `waiting`,
+and is still decided as one that may have been sent. Each write ends with one of six outcomes: `created`, `updated`,
+`unchanged`, `refused`, `conflict`, `unknown`.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
 its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So between

@@ -30,7 +30,8 @@ async def test_a_loss_that_cannot_be_noted_keeps_its_key(clock, tmp_path, monkey
             await client.customers.bulk_write(people(1), journal=tmp_path / "1.db", **BY_EMAIL)
         began = clock.monotonic()
         report = await client.customers.bulk_write(people(1), journal=tmp_path / "2.db", **BY_EMAIL)
-    assert (counts(report), clock.monotonic() - began) == ({"unchanged": 1}, 60)
+    assert counts(report) == {"unchanged": 1}
+    assert 60 <= clock.monotonic() - began < 90
     assert server.emails() == Counter({"new0@example.com": 1})
 
 

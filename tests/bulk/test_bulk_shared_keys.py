@@ -85,6 +85,25 @@ async def test_a_row_before_one_whose_key_another_run_holds_ends(sandbox, monkey
     assert sorted(name for name in names if name and name.startswith("No ")) == [f"No {one}" for one in range(8)]
 
 
+async def test_a_run_that_waits_for_hours_looks_twice_a_minute(sandbox, clock):
+    """While another run holds a key for hours, a run looks twice a minute at most; then it goes on within a minute."""
+    began = clock.monotonic()
+    async with connect(sandbox, clock=clock) as client:
+        with claims_of(clock, client.project.origin) as other:
+            other.claim([f"customers\0email\0{people(1)[0]['email']}"])
+
+            def on_progress(_):
+                if clock.monotonic() >= began + 3 * 3600:
+                    other.release_all()
+
+            report = await client.customers.bulk_write(
+                people(1), on_progress=on_progress, match="email", defaults=SOURCE
+            )
+    assert counts(report) == {"created": 1}
+    assert 3 * 3600 <= clock.monotonic() - began < 3 * 3600 + 60
+    assert len(clock.sleeps) < 3 * 130
+
+
 async def test_a_row_that_is_put_back_leaves_the_doubt_about_its_key(sandbox, clock):
     """A row that waits behind another one is unknown afterwards, if a killed run may have sent it."""
     rows = [{**row, "card_number": f"77{one}"} for one, row in enumerate(people(2))]
