@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from carecloud_async.check.look import Checked
     from carecloud_async.check.report import ProjectCheck
 
-__all__ = ["Checks"]
-
 
 class Checks:
     """The checks of a client, which is a `Checked`: the client inherits them, so they know nothing of its class."""

@@ -19,8 +19,6 @@ from carecloud_async.check.look import Look, NotSeen
 from carecloud_async.check.probe import Verdict, bad, probe, warn
 from carecloud_async.resources.lookup.by_name import list_model
 
-__all__ = ["change_forms", "change_zone", "clock", "timezone"]
-
 #: Differences that a slow answer and whole seconds explain, and above which a clock is set wrong (seconds).
 _NOISE: Final = 30.0
 _WRONG: Final = 300.0
@@ -37,16 +35,13 @@ _OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = ("customers", "purchases")
 _NOTHING: Final = "none, null or a zero date in every record"
-_DECIDE: Final = (
-    "to decide it yourself, change a record in CareCloud and run the check again within ten minutes: it compares the "
-    "time of that change with the server's clock"
-)
+_DECIDE: Final = "to be sure, change a record in CareCloud and run the check again within ten minutes"
 
 
 @probe(
     "clock",
-    means="tokens and watermarks of exports go by the server's Date, timestamps of your code by the host's clock",
-    fix="set this host's clock by NTP; let the proxy pass the Date header; else tell the project's administrator",
+    means="tokens and watermarks of exports go by the server's Date, and timestamps of your code by the host's clock",
+    fix="set this host's clock by NTP, and let the proxy pass the Date header",
 )
 async def clock(look: Look) -> Verdict:
     """`Date` is there and right."""
@@ -65,8 +60,8 @@ async def clock(look: Look) -> Verdict:
 
 @probe(
     "timezone",
-    means="timestamps are read in this zone: changed_since, watermarks of exports and the end of tokens shift with it",
-    fix=f"ask for the project's zone, and set timezone= to it; if tokens live that long here, it is right; {_DECIDE}",
+    means="changed_since, watermarks of exports and the end of tokens are read in this zone",
+    fix=f"set timezone= to the project's zone; {_DECIDE}",
 )
 async def timezone(look: Look) -> Verdict:
     """`timezone=` is the project's zone."""
@@ -109,8 +104,8 @@ def _hours(shift: timedelta) -> str:
 
 @probe(
     "change_times",
-    means="changed_since, state= and changes go by these times; a record without one is taken each time",
-    fix="report the form of the field (not its values); use state= rather than changed_since=, or export whole lists",
+    means="changed_since, state= and changes go by these times, and take a record without one each time",
+    fix="report the form of the field, and export whole lists",
 )
 async def change_forms(look: Look) -> Verdict:
     """`last_change` is a time without an offset."""
@@ -133,7 +128,7 @@ async def change_forms(look: Look) -> Verdict:
 
 @probe(
     "change_times",
-    means="until a recent change shows their zone, watermarks of exports lie earlier by its distance to UTC",
+    means="until a recent change shows the zone, watermarks of exports lie earlier by its distance to UTC",
     fix=_DECIDE,
 )
 async def change_zone(look: Look) -> Verdict:

@@ -16,8 +16,6 @@ from carecloud_async.check.probe import Verdict, bad, probe, warn
 from carecloud_async.models.field_docs import documented_fields
 from carecloud_async.resources.lookup.by_name import list_model
 
-__all__ = ["empty_list", "filters", "notes", "nothing_found", "unknown_fields", "unknown_values"]
-
 #: The most lists that are filtered by a customer who does not exist.
 _MOST_FAMILIES: Final = 2
 #: Family → its history, and the field of a record that is its note.
@@ -53,8 +51,8 @@ def _labels(replies: Sequence[Reply]) -> str:
 
 @probe(
     "filters",
-    means="where a filter is not applied, lists and exports hold other records; a bulk write sees that, and stops",
-    fix="compare the records yourself after filtering, look customers up one by one, and tell the administrator",
+    means="lists and exports hold other records too, and bulk writes stop",
+    fix="compare the records yourself after filtering, and tell the administrator",
 )
 async def filters(look: Look) -> Verdict:
     """Filters are applied."""
@@ -78,8 +76,8 @@ async def filters(look: Look) -> Verdict:
 
 @probe(
     "empty_list",
-    means="a filter that finds nothing, and a look-up of a new row, get an empty list; else the SDK raises an error",
-    fix="tell the project's administrator: an empty list is a list without records; create new records one by one",
+    means="a filter that finds nothing, and a look-up of a new row, raise an error",
+    fix="create new records one by one, and tell the administrator",
 )
 async def empty_list(look: Look) -> Verdict:
     """A list that finds nothing is an empty list."""
@@ -93,8 +91,8 @@ async def empty_list(look: Look) -> Verdict:
 
 @probe(
     "notes",
-    means="bulk writes and outboxes find an operation whose answer was lost by its note, and else could make it twice",
-    fix="write points and credits one by one, and tell the project's administrator",
+    means="bulk writes and outboxes find an operation whose answer was lost by its note, or could make it twice",
+    fix="write points and credits one by one, and tell the administrator",
 )
 async def notes(look: Look) -> Verdict:
     """Histories of points and credits are searched by a part of the note."""
@@ -194,9 +192,8 @@ def _listed(names: set[str]) -> str:
 
 @probe(
     "unknown_fields",
-    means="reads leave unknown fields out; JSON Lines exports keep them, Parquet has them in unknown_fields; update() "
-    "sends them back unchanged, a plain replace would delete them",
-    fix="update carecloud-async, and report the fields' names; read them with client.request or .raw()",
+    means="reads leave unknown fields out, exports and update() keep them, and a plain replace would delete them",
+    fix="update carecloud-async, report the fields' names, and read them with .raw()",
 )
 async def unknown_fields(look: Look) -> Verdict:
     """The models know all fields."""
@@ -206,8 +203,8 @@ async def unknown_fields(look: Look) -> Verdict:
 
 @probe(
     "unknown_values",
-    means="reads and exports give an unknown value as it is; code that compares with the enum must not fail",
-    fix="handle other values as unknown, update carecloud-async, and report the fields' names",
+    means="reads and exports give an unknown value as it is",
+    fix="let your code expect other values, update carecloud-async, and report the fields' names",
 )
 async def unknown_values(look: Look) -> Verdict:
     """The enums know all values."""

@@ -14,8 +14,6 @@ from carecloud_async.check.probe import Verdict, bad, probe, warn
 from carecloud_async.errors import MethodNotAllowedError, NotFoundError, PermissionDeniedError
 from carecloud_async.resources.lookup.by_name import listable
 
-__all__ = ["families"]
-
 #: The families that are asked, as far as the requests of a check go; the others hold settings and lists of types.
 _ASKED: Final = (
     "customers", "cards", "purchases", "vouchers", "rewards", "events", "points", "credits", "messages", "bookings",
@@ -27,8 +25,8 @@ _FIRST_PAGE: Final = 5
 
 @probe(
     "families",
-    means="exports of families that cannot be read fail, and so do bulk writes that look records up there",
-    fix="ask the administrator for the rights; after a 401 whether another client or a proxy takes the token away",
+    means="exports of families that cannot be read fail, and so do bulk writes that look records up in them",
+    fix="ask the administrator for the rights, and after a 401 whether another program ends the token",
     once=True,
 )
 async def families(look: Look) -> Verdict:
@@ -68,9 +66,9 @@ _FEW: Final = 5
 #: The most pages that are asked for again because they are short.
 _MOST_ASKED_AGAIN: Final = 4
 
-_EXACT: Final = "look at report.exact after exports; tell the project's administrator"
-_WHOLE_LISTS: Final = "export whole lists, without changed_since= and state=; look at report.exact"
-_SORT_MEANS: Final = "changed_since and state= read only what changed; without a sort they read whole lists"
+_EXACT: Final = "look at report.exact after exports"
+_WHOLE_LISTS: Final = "export whole lists, without changed_since= and state="
+_SORT_MEANS: Final = "without a sort, changed_since= and state= read whole lists"
 
 
 async def _large(look: Look) -> Reply:
@@ -116,8 +114,8 @@ def _is_first(look: Look, last: Reply) -> bool:
 
 @probe(
     "page_cap",
-    means="exports take a request for each page; reads of your own must go on by the number of records that came",
-    fix="nothing needs to be set: the SDK goes by what came; ask for a higher cap if exports are slow",
+    means="exports take more requests, and reads of your own must go on by the number of records that came",
+    fix="nothing needs to be set, but ask for a higher cap if exports are slow",
 )
 async def page_cap(look: Look) -> Verdict:
     """Pages may be large."""
@@ -138,8 +136,8 @@ async def page_cap(look: Look) -> Verdict:
 
 @probe(
     "totals",
-    means="total(), progress and the end of exports go by it; exports look for the end where it is doubted",
-    fix=f"do not rely on total(); {_EXACT}",
+    means="total(), progress and the end of exports go by it",
+    fix=f"do not rely on total(), and {_EXACT}",
 )
 async def totals(look: Look) -> Verdict:
     """`total_items` is there and true."""
@@ -163,8 +161,8 @@ async def totals(look: Look) -> Verdict:
 
 @probe(
     "offset",
-    means="exports and iteration end with an error where an offset is not served, before their last record",
-    fix="tell the project's administrator; read such a list in parts, by filters",
+    means="exports and iteration end with an error before their last record",
+    fix="read such a list in parts, by filters, and tell the administrator",
 )
 async def offset(look: Look) -> Verdict:
     """Any offset is served."""
@@ -178,7 +176,7 @@ async def offset(look: Look) -> Verdict:
     return None
 
 
-@probe("end", means="exports and iteration look there for the end where they doubt the total", fix=_EXACT)
+@probe("end", means="exports and iteration look there for the end if the total may be wrong", fix=_EXACT)
 async def end(look: Look) -> Verdict:
     """A page after the end is empty."""
     large = await _large(look)
@@ -194,8 +192,8 @@ async def end(look: Look) -> Verdict:
 
 @probe(
     "order",
-    means="where pages fit together exports are exact in one pass; else iteration can miss records or give them twice",
-    fix="look at report.exact after exports, and export when the project is quiet",
+    means="if pages do not fit together, iteration can miss records or give them twice",
+    fix="export when the project is quiet, and look at report.exact",
 )
 async def order(look: Look) -> Verdict:
     """The order of the ids is kept between pages."""
@@ -269,8 +267,8 @@ def _times(page: Reply) -> list[datetime]:
 
 @probe(
     "page_size",
-    means="where pages leave out records, or totals count what this user may not see, exports may not be exact",
-    fix="look at report.exact after exports; ask the administrator what this user may not see",
+    means="if pages leave out records, or totals count what this user may not see, exports may not be exact",
+    fix="ask the administrator what this user may not see, and look at report.exact",
 )
 async def page_size(look: Look) -> Verdict:
     """A page has as many records as asked for, as long as there are more."""

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from carecloud_async._base.project import Project
     from carecloud_async._calls.call.caller import Caller
 
-__all__ = ["LARGE", "MAX_REQUESTS", "Came", "HeldToken", "Look", "NotSeen", "Param", "Record", "Reply", "Traffic"]
-
 #: A record as the server wrote it: nothing is known of its values.
 Record: TypeAlias = Mapping[str, Any]
 #: A value of the query of a list.
@@ -81,28 +79,33 @@ class Checked(Protocol):
 
 
 @frozen(kw_only=True)
-class HeldToken(AuthProvider):
-    """An identity whose token is given. The client neither renews nor stores it, and ends it after a 401."""
+class Beside(AuthProvider):
+    """An identity of its own beside the client's: its token is neither renewed nor stored, and ends after a 401.
 
-    speaks: Interface
-    token: str = field(repr=False)
+    Attributes:
+        provider: the client's identity.
+        token: its token; empty for that of another login.
+    """
+
+    provider: AuthProvider
+    token: str = field(default="", repr=False)
     key: str = field(factory=lambda: uuid4().hex, repr=False)
     renewable = False
 
     @property
     def interface(self) -> Interface:
         """See `AuthProvider`."""
-        return self.speaks
+        return Interface(self.provider.interface)
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider`; each one is an identity of its own."""
+        """See `AuthProvider`."""
         return self.key
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """See `AuthProvider`."""
-        del send, previous
-        return Token(self.token)
+        del previous
+        return Token(self.token) if self.token else await self.provider.obtain(send, None)
 
 
 class NotSeen(Exception):  # noqa: N818  (no error: an answer that is missing)
@@ -121,26 +124,6 @@ class Came(StrEnum):
     FAILED = "the server failed"
     NOTHING = "no answer"
     NOT_ASKED = "not asked"
-
-
-def _came(error: Exception | None, status: int | None, headers: Mapping[str, str]) -> Came:
-    match error:
-        case None:
-            return Came.PAGE
-        case NotSeen():
-            return Came.NOT_ASKED
-        case ResponseError() if status is not None:
-            is_json = 200 <= status < 300 and "html" not in headers.get("content-type", "")
-            return Came.OTHER if is_json else Came.FOREIGN
-        case AuthenticationError():
-            return Came.DEAD_TOKEN
-        case RateLimitError():
-            return Came.LIMITED
-        case ServerError():
-            return Came.FAILED
-        case ApiError():
-            return Came.REFUSED if status is None or status >= 400 else Came.OTHER
-    return Came.NOTHING
 
 
 @frozen(kw_only=True, repr=False)
@@ -172,7 +155,23 @@ class Reply:
     @property
     def came(self) -> Came:
         """What it is."""
-        return _came(self.error, self.status, self.headers)
+        match self.error:
+            case None:
+                return Came.PAGE
+            case NotSeen():
+                return Came.NOT_ASKED
+            case ResponseError() if self.status is not None:
+                is_json = 200 <= self.status < 300 and "html" not in self.headers.get("content-type", "")
+                return Came.OTHER if is_json else Came.FOREIGN
+            case AuthenticationError():
+                return Came.DEAD_TOKEN
+            case RateLimitError():
+                return Came.LIMITED
+            case ServerError():
+                return Came.FAILED
+            case ApiError():
+                return Came.REFUSED if self.status is None or self.status >= 400 else Came.OTHER
+        return Came.NOTHING
 
     @property
     def is_page(self) -> bool:
@@ -385,16 +384,9 @@ class Look:
 
     async def afresh(self, name: str, **params: Param) -> Reply:
         """Return a page of a list, whether it came before or not."""
-        reply = await self.ask(name, params)
-        is_answer = reply.is_page or reply.is_refused or (self.device_token and reply.came is Came.DEAD_TOKEN)
-        self._unanswered = 0 if is_answer else self._unanswered + 1
-        return reply
-
-    async def ask(self, name: str, params: Mapping[str, Param]) -> Reply:
-        """Ask for a page."""
         view = self._view
         if self.device_token:
-            view = self.patient(self.client.acting_as(HeldToken(speaks=self.interface, token=self.device_token)))
+            view = self.patient(self.client.acting_as(Beside(provider=self.provider, token=self.device_token)))
         reply = Reply(name=name, operation=listable()[name], params=params)
         try:
             with self.bounds():
@@ -405,6 +397,8 @@ class Look:
         last = self.traffic.last
         if last is not None and not isinstance(reply.error, NotSeen):
             reply = evolve(reply, status=last.status, headers=last.headers)
+        is_answer = reply.is_page or reply.is_refused or (self.device_token and reply.came is Came.DEAD_TOKEN)
+        self._unanswered = 0 if is_answer else self._unanswered + 1
         self.touched.append(reply)
         self.replies.append(reply)
         return reply
@@ -420,4 +414,4 @@ class Look:
 
     async def still_comes(self) -> bool:
         """Return whether a plain list comes that came before; rights, tokens and the server can end meanwhile."""
-        return bool(self.read) and (await self.ask(self.read[0].name, {"count": 1})).is_page
+        return bool(self.read) and (await self.afresh(self.read[0].name, count=1)).is_page

@@ -10,8 +10,6 @@ from attrs import frozen
 from carecloud_async.check.look import Look, NotSeen
 from carecloud_async.check.report import CheckFinding, CheckStatus
 
-__all__ = ["Fault", "Probe", "Verdict", "bad", "probe", "warn"]
-
 
 @frozen
 class Fault:

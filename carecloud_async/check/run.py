@@ -9,8 +9,6 @@ from carecloud_async.check import clock, filters, lists, server
 from carecloud_async.check.look import Look
 from carecloud_async.check.report import CheckFinding, CheckStatus, ProjectCheck
 
-__all__ = ["run_check"]
-
 _FIRST: Final = (server.settings, server.tls, server.proxy, server.login)
 #: The probes that need a list that can be read.
 _LISTS: Final = (

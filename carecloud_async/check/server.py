@@ -5,30 +5,13 @@ from __future__ import annotations
 from statistics import median
 from typing import Final
 
-from attrs import frozen
-
 from carecloud_async._base.project import Interface, is_loopback
 from carecloud_async._calls.auth.customer import DeviceToken
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
-from carecloud_async._calls.auth.provider import AuthProvider, Send
-from carecloud_async._calls.auth.token import MAX_LIFETIME, Token
-from carecloud_async.check.look import LARGE, Came, HeldToken, Look, NotSeen
+from carecloud_async._calls.auth.token import MAX_LIFETIME
+from carecloud_async.check.look import LARGE, Beside, Came, Look, NotSeen
 from carecloud_async.check.probe import Verdict, bad, probe, warn
 from carecloud_async.errors import ApiError, CareCloudError, ResponseError
-
-__all__ = [
-    "answers",
-    "compression",
-    "failures",
-    "latency",
-    "login",
-    "proxy",
-    "rate_limit",
-    "second_login",
-    "settings",
-    "tls",
-    "token_life",
-]
 
 #: A median above it makes an export of a hundred thousand records take minutes, in seconds.
 _SLOW: Final = 2.0
@@ -48,8 +31,8 @@ async def settings(look: Look) -> Verdict:
 
 @probe(
     "tls",
-    means="without certificates another server can pose as the project, and get the password, tokens and records",
-    fix="give the project's https:// address; remove verify=False, and for a private CA set verify= to its file",
+    means="another server can pose as the project, and get the password, tokens and records",
+    fix="use an https:// address, and set verify= to the file of a private CA",
 )
 async def tls(look: Look) -> Verdict:
     """Certificates are checked."""
@@ -77,8 +60,8 @@ async def proxy(look: Look) -> Verdict:
 
 @probe(
     "answers",
-    means="such an answer cannot be read, and after a write it is not known whether it happened",
-    fix="let the proxy or firewall pass requests (NO_PROXY), and check project_url; else report the names",
+    means="it cannot be read, and after a write it is not known whether it happened",
+    fix="check project_url, and let the proxy or firewall pass requests (NO_PROXY)",
 )
 async def answers(look: Look) -> Verdict:
     """CareCloud itself answers."""
@@ -93,8 +76,8 @@ async def answers(look: Look) -> Verdict:
 
 @probe(
     "rate_limit",
-    means="exports and bulk writes find the limit by themselves and slow down; several processes share it",
-    fix="give RateLimit(requests_per_second=…) if the limit is known, and RedisRateLimit to several processes",
+    means="exports and bulk writes find the limit and slow down",
+    fix="set RateLimit(requests_per_second=…) if the limit is known, or RedisRateLimit for several processes",
 )
 async def rate_limit(look: Look) -> Verdict:
     """The limit lets a check pass."""
@@ -105,8 +88,8 @@ async def rate_limit(look: Look) -> Verdict:
 
 @probe(
     "failures",
-    means="reads are repeated; a write whose answer is lost ends in OutcomeUnknownError, or as an unknown row",
-    fix="look at the network and the proxy; tell the project's administrator",
+    means="reads are repeated, but a write whose answer is lost ends in OutcomeUnknownError or as an unknown row",
+    fix="check the network and the proxy, or tell the administrator",
 )
 async def failures(look: Look) -> Verdict:
     """Every request is answered."""
@@ -120,8 +103,8 @@ async def failures(look: Look) -> Verdict:
 
 @probe(
     "latency",
-    means="where answers are slow, exports and bulk writes take long, and calls of a user interface are felt",
-    fix="run near the project, use the client's cache for reference data, and export at night",
+    means="exports and bulk writes take long",
+    fix="run near the project, cache reference data, and export at night",
 )
 async def latency(look: Look) -> Verdict:
     """Answers are quick."""
@@ -132,7 +115,11 @@ async def latency(look: Look) -> Verdict:
     return warn(seen) if median(times) > _SLOW else seen
 
 
-@probe("compression", means="without it exports transfer several times as much; the administrator can turn gzip on")
+@probe(
+    "compression",
+    means="exports transfer several times as much",
+    fix="ask the administrator to turn gzip on",
+)
 async def compression(look: Look) -> Verdict:
     """Large answers are compressed."""
     large = next((reply for reply in look.replies if reply.is_page and reply.params.get("count") == LARGE), None)
@@ -143,21 +130,10 @@ async def compression(look: Look) -> Verdict:
     return f"large answers are compressed ({name})" if name else "no compression of large answers was seen"
 
 
-@frozen(kw_only=True)
-class _Beside(HeldToken):
-    """A login of a user whose token is not kept."""
-
-    provider: AuthProvider
-
-    async def obtain(self, send: Send, previous: Token | None) -> Token:
-        del previous
-        return await self.provider.obtain(send, None)
-
-
 @probe(
     "login",
     means="without a login no export, bulk write or call can work",
-    fix="call client.login() to see the error; check project_url, the network, the proxy and the credentials",
+    fix="call client.login() to see the error",
     once=True,
 )
 async def login(look: Look) -> Verdict:
@@ -179,8 +155,8 @@ async def login(look: Look) -> Verdict:
 
 @probe(
     "token_life",
-    means="a token is renewed before its end, and taken to live 7 hours where that is not known",
-    fix="ask how long tokens live; let the proxy pass the Date header; share a token store between processes",
+    means="a token is renewed before its end, which is taken to be after 7 hours if it is not known",
+    fix="ask the administrator how long tokens live, and share a token store between processes",
 )
 async def token_life(look: Look) -> Verdict:
     """A token lives until its `valid_to`."""
@@ -203,8 +179,8 @@ async def token_life(look: Look) -> Verdict:
 
 @probe(
     "second_login",
-    means="processes without a shared token store end each other's tokens if a login ends the token before it",
-    fix="share one token store between all processes (RedisTokenStore, FileTokenStore); give each service its own user",
+    means="processes without a shared token store end each other's tokens",
+    fix="share one token store between all processes (RedisTokenStore, FileTokenStore)",
     once=True,
 )
 async def second_login(look: Look) -> Verdict:
@@ -212,19 +188,18 @@ async def second_login(look: Look) -> Verdict:
     first = look.logged_in
     if not isinstance(look.provider, EnterpriseCredentials) or first is None:
         raise NotSeen("not tried: a second login of such an identity could end the token in use")
-    beside = _Beside(speaks=look.interface, token="", provider=look.provider)
+    beside = look.client.acting_as(Beside(provider=look.provider))
     try:
         with look.bounds():
-            look.second_login = second = await look.patient(look.client.acting_as(beside)).login()
+            look.second_login = second = await look.patient(beside).login()
     except CareCloudError as error:
         raise NotSeen(f"the second login failed ({type(error).__name__})") from None
     if first.token_id == second.token_id:
         return "a second login gets the same token"
     resent = look.traffic.resent
-    reply = await look.ask(look.read[0].name, {"count": 1})
+    reply = await look.afresh(look.read[0].name, count=1)
     if not reply.is_page:
         return None
-    ended = look.traffic.resent > resent
-    return (
-        warn("a second login ends the token of the first") if ended else "a second login leaves the first token valid"
-    )
+    if look.traffic.resent > resent:
+        return warn("a second login ends the token of the first")
+    return "a second login leaves the first token valid"

@@ -16,10 +16,9 @@ from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ignores_signals, say
 from carecloud_async.cli.failures import UsageError, inexact, warn_of_values
 from carecloud_async.cli.list_to_file import FileOptions, ListToFile
-from carecloud_async.cli.parameters import RESOURCE, expands_options, flag, option
+from carecloud_async.cli.lists import RESOURCE
+from carecloud_async.cli.parameters import expands_options, flag, option
 from carecloud_async.cli.reports import report_text, show_progress, write_report
-
-__all__ = ["changes"]
 
 #: The most days for `--compare-every`: a century.
 _MOST_DAYS = 36_500

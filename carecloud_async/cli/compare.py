@@ -11,12 +11,10 @@ from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.failures import inexact
 from carecloud_async.cli.import_rows import RowsOptions
-from carecloud_async.cli.list_options import ListOptions
-from carecloud_async.cli.parameters import RATE, REPORT, RESOURCE, argument, expands_options, flag, option
+from carecloud_async.cli.lists import RESOURCE, ListOptions
+from carecloud_async.cli.parameters import RATE, REPORT, ROWS, expands_options, flag, option
 from carecloud_async.cli.reports import counted, finish, prepare_report
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
-
-__all__ = ["compare", "duplicates"]
 
 #: What the line says of each verdict.
 _WORDS = {
@@ -37,7 +35,7 @@ def compare(
     source: ListOptions,
     rows: RowsOptions,
     resource: str = RESOURCE,
-    file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
+    file: str = ROWS,
     match: str = option("KEY", "The column that identifies a record, such as external_purchase_id.", default=...),
     only_file: bool = flag("Pass over records that FILE lacks: it holds a part of the list.", "--only-file"),
     results: str | None = option("FILE", "Write each row, and each record that no row has, to FILE."),

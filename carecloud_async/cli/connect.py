@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -32,16 +32,6 @@ from carecloud_async.fixes import Fix
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = [
-    "MAX_CONNECTIONS",
-    "Connection",
-    "embedded_sandbox",
-    "kept_records",
-    "kept_tokens",
-    "require_token",
-    "token_store",
-]
-
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
 
@@ -62,11 +52,6 @@ _option, _flag = partial(option, rich_help_panel="Connection"), partial(flag, ri
 #: When a command needs the password: first, since it logs in; if the kept token has ended, and one that is set must be
 #: that of the kept token; or never, since it only ends the kept token, whatever password is set now.
 PasswordUse: TypeAlias = Literal["first", "if_ended", "never"]
-
-
-class _Locale(TypedDict, total=False):
-    timezone: str
-    language: str
 
 
 @frozen(kw_only=True)
@@ -194,13 +179,9 @@ class Connection:
             return project_url, _KeptLogin(password=_ask_later, **settings)
         return project_url, EnterpriseCredentials(password=password, **settings)
 
-    def _language_and_zone(self, environment: Environment) -> _Locale:
-        settings: _Locale = {}
-        if timezone := self.timezone or environment.text("timezone"):
-            settings["timezone"] = timezone
-        if language := self.language or environment.text("language"):
-            settings["language"] = language
-        return settings
+    def _language_and_zone(self, environment: Environment) -> dict[str, Any]:
+        given = {name: getattr(self, name) or environment.text(name) for name in ("timezone", "language")}
+        return {name: value for name, value in given.items() if value}
 
 
 @contextmanager

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
-__all__ = ["ends_questions", "exits_at_once", "ignores_signals", "sigterm_as_ctrl_c"]
-
 #: The exit code of a command that Ctrl-C or SIGTERM ended.
 INTERRUPTED = 130
 

@@ -14,13 +14,11 @@ from carecloud_async.errors import NotFoundError
 from carecloud_async.workflows.dossier import Dossier, PartStatus
 from carecloud_async.workflows.dossier import dossier as read_dossier
 
-__all__ = ["dossier"]
-
 
 @expands_options
 def dossier(
     connection: Connection,
-    customer_id: str = argument("CUSTOMER_ID", "The customer's id.", default=...),
+    customer_id: str = argument("CUSTOMER_ID", "The customer's id."),
     output: str = option("FOLDER", "The folder to make; only you can read it.", "--output", "-o", default=...),
 ) -> int:
     """Write all data of one customer into a folder: JSON and CSV of every list, and an index (GDPR, articles 15, 20).

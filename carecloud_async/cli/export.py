@@ -16,12 +16,10 @@ from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, exits_at_once, ignores_signals, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
 from carecloud_async.cli.list_to_file import FileOptions, ListToFile
-from carecloud_async.cli.lists import split_fields
-from carecloud_async.cli.parameters import ALLOW_UNKNOWN, FIELDS, RESOURCE, RESUME, expands_options, flag, option
+from carecloud_async.cli.lists import RESOURCE, split_fields
+from carecloud_async.cli.parameters import ALLOW_UNKNOWN, FIELDS, RESUME, expands_options, flag, option
 from carecloud_async.cli.reports import report_text, show_progress, summary, write_report
 from carecloud_async.errors import CareCloudError
-
-__all__ = ["export"]
 
 
 @expands_options

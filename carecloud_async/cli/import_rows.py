@@ -30,6 +30,7 @@ from carecloud_async.cli.parameters import (
     RATE,
     REPORT,
     RESUME,
+    ROWS,
     SETTLE,
     argument,
     expands_options,
@@ -46,8 +47,6 @@ from carecloud_async.cli.reports import (
 )
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
-
-__all__ = ["RowsOptions", "import_rows", "split_pair"]
 
 #: Rows whose outcome is shown before the question on a terminal.
 _FIRST = 100
@@ -140,8 +139,8 @@ class ImportOptions(RowsOptions):
 def import_rows(
     connection: Connection,
     options: ImportOptions,
-    resource: str = argument("RESOURCE", "Such as customers, or customers.addresses with --of.", default=...),
-    file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
+    resource: str = argument("RESOURCE", "Such as customers, or customers.addresses with --of."),
+    file: str = ROWS,
     of: list[str] | None = OF,
     rate: float | None = RATE,
     report: str | None = REPORT,

@@ -20,14 +20,12 @@ from carecloud_async._lists.paging.page_plan import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import UsageError
-from carecloud_async.cli.list_options import ListOptions
+from carecloud_async.cli.lists import ListOptions
 from carecloud_async.cli.parameters import RATE, REPORT, flag, option
 from carecloud_async.cli.reports import DESCRIPTORS, check_distinct, prepare_report
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export import CsvOptions
-
-__all__ = ["SUFFIXES", "FileOptions", "ListToFile", "Output"]
 
 #: The formats, as the export knows them by the end of the file's name.
 SUFFIXES = (

@@ -1,4 +1,4 @@
-"""Resources by name, the listing that a command line means, and its filters and fields."""
+"""Resources by name, and `ListOptions`: the list that a command line means, with its filters and fields."""
 
 from __future__ import annotations
 
@@ -6,33 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from attrs import frozen
+from typer import Context
+
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime import suggestions
 from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import PAGING, Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.cli.failures import UsageError, nearest
+from carecloud_async.cli.parameters import OF, argument, option
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.lookup.by_name import all_families, find_method, listable, missing_filters, plain_name
-
-__all__ = [
-    "filter_names",
-    "find_list",
-    "find_record",
-    "list_names",
-    "list_path_values",
-    "listable",
-    "open_listing",
-    "read_filters",
-    "read_pairs",
-    "read_value",
-    "readable",
-    "record_path_values",
-    "split_fields",
-]
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -229,42 +217,93 @@ def _owned(call: str) -> str:
     return f", or name the list of a parent: {', '.join(owned)}" if owned else ""
 
 
-def open_listing(
-    client: CareCloud,
-    operation: Operation,
-    *,
-    of: Sequence[str] = (),
-    filters: Iterable[str] = (),
-    allow_unknown: bool = False,
-    **paging: Any,
-) -> Listing[Any]:
-    """Make the listing.
+def complete_list(incomplete: str) -> list[str]:
+    """Return the lists whose name begins so."""
+    return _beginning(incomplete, listable())
 
-    Args:
-        operation: the list operation.
+
+def complete_record(incomplete: str) -> list[str]:
+    """Return the resources whose single records can be read, and whose name begins so."""
+    return _beginning(incomplete, readable())
+
+
+def complete_filter(ctx: Context, incomplete: str) -> list[str]:
+    """Return the filters, with their `=`, of the list that the command line names before."""
+    # While the option that is completed has no value yet, the words before it are not assigned to parameters.
+    words = [str(ctx.params.get("resource") or ""), *ctx.args]
+    names = (word.replace("-", "_").replace("/", ".") for word in words)
+    operation = next((listable()[name] for name in names if name in listable()), None)
+    return [] if operation is None else [f"{name}=" for name in _beginning(incomplete, filter_names(operation))]
+
+
+def complete_path(incomplete: str) -> list[str]:
+    """Return the paths of the API that begin so."""
+    return _beginning(incomplete.lstrip("/"), {operation.path.lstrip("/") for operation in OPERATIONS.values()})
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+RESOURCE = argument("RESOURCE", "Such as cards, or customers.cards with --of.", autocompletion=complete_list)
+FILTERS = option(
+    "NAME=VALUE",
+    "Only records that match, such as last_name=Smith; may be repeated.",
+    "--filter",
+    autocompletion=complete_filter,
+)
+
+
+@frozen(kw_only=True)
+class ListOptions:
+    """The options that choose the records of a list.
+
+    Attributes:
         of: the ids of the parents, outermost first.
         filters: `name=value` each.
-        allow_unknown: whether filters that the SDK does not know are sent.
-        **paging: count, offset and order; what is `None` is left out, and so is a count that the list does not take.
-
-    Raises:
-        UsageError: a filter is unknown or not readable, or an id is missing.
     """
-    given = {name: value for name, value in paging.items() if value is not None}
-    for name in given.keys() - set(operation.parameters):
-        if name != "count":  # which the caller heeds by itself
-            lacks = "have no pages" if name == "offset" else "cannot be sorted"
-            raise UsageError(f"{_short(operation)} {lacks}: leave --{name.replace('_', '-')} out")
-        del given[name]
-    path_values = list_path_values(operation, of)
-    method, ids = find_method(client, operation, of=path_values.values())
-    values = read_filters(operation, filters, allow_unknown=allow_unknown)
-    missing = missing_filters(operation, method, values)
-    if missing:
-        needed = " ".join(f"--filter {name}=…" for name in missing)
-        raise UsageError(f"{_short(operation)} can be listed only for one of its owners: add {needed}")
-    if values.keys() <= set(operation.parameters):
-        return method(*ids, **values, **given)
-    params = values | given
-    into = declared(method).into
-    return client.listing(operation.path, into=into, path_params=path_values, params=params, allow_unknown=True)
+
+    of: list[str] | None = OF
+    filters: list[str] | None = FILTERS
+
+    def find(self, resource: str) -> Operation:
+        """Return the list operation of a resource, before anything is asked.
+
+        Raises:
+            UsageError: there is no such list, or the ids are too few or too many.
+        """
+        operation = find_list(resource)
+        list_path_values(operation, self.of or [])
+        return operation
+
+    def listing(
+        self, client: CareCloud, operation: Operation, *, allow_unknown: bool = False, **paging: Any
+    ) -> Listing[Any]:
+        """Make the listing.
+
+        Args:
+            client: the client.
+            operation: the list operation.
+            allow_unknown: whether filters that the SDK does not know are sent.
+            **paging: count, offset and order; what is `None` is left out, and so is the count of a list without pages.
+
+        Raises:
+            UsageError: a filter is unknown or not readable, or an id is missing.
+        """
+        given = {name: value for name, value in paging.items() if value is not None}
+        for name in given.keys() - set(operation.parameters):
+            if name != "count":  # which the caller heeds by itself
+                lacks = "have no pages" if name == "offset" else "cannot be sorted"
+                raise UsageError(f"{_short(operation)} {lacks}: leave --{name.replace('_', '-')} out")
+            del given[name]
+        path_values = list_path_values(operation, self.of or [])
+        method, ids = find_method(client, operation, of=path_values.values())
+        values = read_filters(operation, self.filters or [], allow_unknown=allow_unknown)
+        missing = missing_filters(operation, method, values)
+        if missing:
+            needed = " ".join(f"--filter {name}=…" for name in missing)
+            raise UsageError(f"{_short(operation)} can be listed only for one of its owners: add {needed}")
+        if values.keys() <= set(operation.parameters):
+            return method(*ids, **values, **given)
+        into, params = declared(method).into, values | given
+        return client.listing(operation.path, into=into, path_params=path_values, params=params, allow_unknown=True)

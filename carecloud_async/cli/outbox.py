@@ -26,8 +26,6 @@ from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.outbox import CLOSING_SECONDS
 from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
 
-__all__ = ["outbox", "reasons_to_wait", "serve"]
-
 #: Failed entries that are read at once.
 _PAGE: Final = 1000
 #: Most waiting entries that are printed.
@@ -37,7 +35,7 @@ _MOST_LISTED: Final = 1000
 @expands_options
 def outbox(
     connection: Connection,
-    file: str = argument("FILE", "The file of the outbox.", default=...),
+    file: str = argument("FILE", "The file of the outbox."),
     what: Literal["list", "retry", "drop", "send", "serve"] = argument(
         "[list|retry|drop|send|serve]", "What to do.", default="list"
     ),

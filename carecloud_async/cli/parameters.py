@@ -3,33 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_type_hints
 
 import attrs
 import typer
-
-__all__ = [
-    "ALLOW_UNKNOWN",
-    "COLUMN_FIELDS",
-    "ENCODING",
-    "FIELDS",
-    "FILTERS",
-    "OF",
-    "RATE",
-    "REPORT",
-    "RESOURCE",
-    "RESUME",
-    "SETTLE",
-    "argument",
-    "complete_filter",
-    "complete_list",
-    "complete_path",
-    "complete_record",
-    "expands_options",
-    "flag",
-    "option",
-]
 
 
 def option(metavar: str, help: str, *names: str, default: Any = None, **more: Any) -> Any:  # noqa: A002
@@ -47,50 +25,8 @@ def argument(metavar: str, help: str, *, default: Any = ..., **more: Any) -> Any
     return typer.Argument(default, metavar=metavar, help=help, **more)
 
 
-def complete_list(incomplete: str) -> list[str]:
-    """Return the lists whose name begins so."""
-    from carecloud_async.cli.lists import listable
-
-    return _beginning(incomplete, listable())
-
-
-def complete_record(incomplete: str) -> list[str]:
-    """Return the resources whose single records can be read, and whose name begins so."""
-    from carecloud_async.cli.lists import readable
-
-    return _beginning(incomplete, readable())
-
-
-def complete_filter(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the filters, with their `=`, of the list that the command line names before."""
-    from carecloud_async.cli.lists import filter_names, listable
-
-    # While the option that is completed has no value yet, the words before it are not assigned to parameters.
-    words = [str(ctx.params.get("resource") or ""), *ctx.args]
-    names = (word.replace("-", "_").replace("/", ".") for word in words)
-    operation = next((listable()[name] for name in names if name in listable()), None)
-    return [] if operation is None else [f"{name}=" for name in _beginning(incomplete, filter_names(operation))]
-
-
-def complete_path(incomplete: str) -> list[str]:
-    """Return the paths of the API that begin so."""
-    from carecloud_async.resources import OPERATIONS
-
-    return _beginning(incomplete.lstrip("/"), {operation.path.lstrip("/") for operation in OPERATIONS.values()})
-
-
-def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-RESOURCE = argument("RESOURCE", "Such as cards, or customers.cards with --of.", autocompletion=complete_list)
+ROWS = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.")
 OF = option("ID", "Id of the parent, such as the customer of customers.cards.", "--of")
-FILTERS = option(
-    "NAME=VALUE",
-    "Only records that match, such as last_name=Smith; may be repeated.",
-    "--filter",
-    autocompletion=complete_filter,
-)
 FIELDS = option("A,B", "Only these fields; nested ones with a dot: customer_id,contact.email.", "--fields")
 ALLOW_UNKNOWN = flag("Accept filters and fields that the SDK does not know.", "--allow-unknown")
 COLUMN_FIELDS = option("COLUMN=FIELD", "The field of a column with another name.", "--column")

@@ -15,8 +15,6 @@ from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options, option
 from carecloud_async.cli.reports import prepare_report, write_last_report
 
-__all__ = ["check"]
-
 
 @expands_options
 def check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +13,16 @@ import anyio
 
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.export.formats.jsonl import join_lines
-from carecloud_async._lists.export.formats.schema import Selection, read_fields
+from carecloud_async._lists.export.formats.schema import read_fields
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, exits_at_once, put, say
 from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest
-from carecloud_async.cli.list_options import ListOptions
 from carecloud_async.cli.lists import (
+    RESOURCE,
+    ListOptions,
+    complete_list,
+    complete_path,
+    complete_record,
     find_record,
     list_names,
     read_pairs,
@@ -26,23 +30,9 @@ from carecloud_async.cli.lists import (
     record_path_values,
     split_fields,
 )
-from carecloud_async.cli.parameters import (
-    ALLOW_UNKNOWN,
-    FIELDS,
-    OF,
-    RESOURCE,
-    argument,
-    complete_list,
-    complete_path,
-    complete_record,
-    expands_options,
-    flag,
-    option,
-)
+from carecloud_async.cli.parameters import ALLOW_UNKNOWN, FIELDS, OF, argument, expands_options, flag, option
 from carecloud_async.errors import NotFoundError
 from carecloud_async.resources.lookup.by_path import find
-
-__all__ = ["get", "list_", "print_json", "request", "total"]
 
 _PAGE = 1000
 _PRINTED = 100
@@ -52,7 +42,7 @@ _PRINTED = 100
 def get(
     connection: Connection,
     resource: str = argument(
-        "RESOURCE", "Such as customers, or customers.addresses with --of.", autocompletion=complete_record, default=...
+        "RESOURCE", "Such as customers, or customers.addresses with --of.", autocompletion=complete_record
     ),
     record_id: str | None = argument("ID", "The record's id.", default=None),
     of: list[str] | None = OF,
@@ -69,9 +59,9 @@ def get(
             try:
                 return await client.request("GET", operation.path, path_params=values)
             except NotFoundError:
-                raise MissingRecordError(
-                    f"there is no record with the id {record_id} in {resource}: carecloud list {resource} shows some"
-                ) from None
+                which = f"record with the id {record_id} in {resource}" if record_id else resource
+                shows = f": carecloud list {resource} shows some" if record_id else ""
+                raise MissingRecordError(f"there is no {which}{shows}") from None
 
     print_json(anyio.run(work))
 
@@ -86,7 +76,7 @@ def list_(
         autocompletion=complete_list,
         default=None,
     ),
-    count: int = option("N", "Print at most N records.", min=1, default=_PRINTED),
+    count: int | None = option("N", "Print at most N records; by default 100.", min=1),
     offset: int = option("N", "Skip the first N records.", min=0, default=0),
     sort_field: str | None = option("NAME", "A first-level field, such as last_change."),
     sort_direction: Literal["ASC", "DESC"] | None = option(
@@ -106,6 +96,7 @@ def list_(
         return
     operation = source.find(resource)
     wanted = None if fields is None else split_fields(fields)
+    asked = count or _PRINTED + 1  # one more shows whether there are more
 
     async def work() -> int:
         async with connection.open() as client:
@@ -113,19 +104,26 @@ def list_(
                 client,
                 operation,
                 allow_unknown=allow_unknown,
-                count=min(count, _PAGE),
+                count=min(asked, _PAGE),
                 offset=offset or None,
                 sort_field=sort_field,
                 sort_direction=sort_direction,
             )
             selection = read_fields(wanted, listing.export_source().into, allow_unknown=allow_unknown)
-            return await _print_records(listing.raw(), count, selection)
+            seen = 0
+            async for record in listing.raw():
+                seen += 1
+                if seen <= (count or _PRINTED):
+                    put(join_lines([record], selection))
+                if seen == asked:
+                    break
+            return seen
 
     with exits_at_once("interrupted"):
-        printed = anyio.run(work)
-    if not printed:
+        seen = anyio.run(work)
+    if not seen:
         say("no record matches")
-    elif printed == count == _PRINTED:
+    elif count is None and seen > _PRINTED:
         say(f"stopped after {_PRINTED} records: --count N prints up to N, and carecloud total says how many there are")
 
 
@@ -149,17 +147,6 @@ def total(
     put(b"%d\n" % anyio.run(work))
 
 
-async def _print_records(records: AsyncIterable[bytes], most: int, fields: Selection) -> int:
-    """Print at most this many records, one a line, and return how many there were."""
-    printed = 0
-    async for record in records:
-        put(join_lines([record], fields))
-        printed += 1
-        if printed == most:
-            break
-    return printed
-
-
 def print_json(value: object) -> None:
     """Print a JSON value for people, in UTF-8."""
     put(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
@@ -168,12 +155,11 @@ def print_json(value: object) -> None:
 @expands_options
 def request(
     connection: Connection,
-    method: str = argument("METHOD", "GET, HEAD, POST, PUT, PATCH or DELETE.", default=...),
+    method: str = argument("METHOD", "GET, HEAD, POST, PUT, PATCH or DELETE."),
     path: str = argument(
         "PATH",
         "Path below the version, such as cards or customers/ID/cards.",
         autocompletion=complete_path,
-        default=...,
     ),
     params: list[str] | None = option(
         "NAME=VALUE", "Query parameter; may be repeated, also for several values.", "--param"

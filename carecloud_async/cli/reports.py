@@ -24,21 +24,6 @@ from carecloud_async.cli.console import ReaderGoneError, discard_output, is_term
 from carecloud_async.cli.failures import FAILED, UsageError, inexact
 from carecloud_async.export import ExportReport, Progress
 
-__all__ = [
-    "DESCRIPTORS",
-    "check_distinct",
-    "count_outcomes",
-    "counted",
-    "describe_progress",
-    "finish",
-    "prepare_report",
-    "report_text",
-    "show_progress",
-    "summary",
-    "write_last_report",
-    "write_report",
-]
-
 #: The beginnings of names that stand for an open descriptor, which may be a file or a pipe.
 DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/self/fd/")
 

@@ -17,14 +17,13 @@ from carecloud_async.cli.parameters import (
     ENCODING,
     RATE,
     REPORT,
+    ROWS,
     argument,
     expands_options,
     flag,
     option,
 )
 from carecloud_async.cli.reports import counted, finish, prepare_report
-
-__all__ = ["segment"]
 
 #: The calls that write, and what the line says of them.
 _WRITES = {"segments.add_customer": "added", "segments.remove_customer": "removed"}
@@ -33,8 +32,8 @@ _WRITES = {"segments.add_customer": "added", "segments.remove_customer": "remove
 @expands_options
 def segment(
     connection: Connection,
-    segment_id: str = argument("SEGMENT", "Id of the segment.", default=...),
-    file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
+    segment_id: str = argument("SEGMENT", "Id of the segment."),
+    file: str = ROWS,
     mode: Literal["add", "remove", "mirror"] = option(
         "NAME", "add or remove the customers of FILE; mirror: leave exactly them.", default=...
     ),

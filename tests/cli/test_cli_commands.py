@@ -34,6 +34,13 @@ def test_a_customer_that_is_not_there(carecloud):
     assert refused.line.startswith("there is no record with the id nobody in customers: carecloud list customers")
 
 
+def test_a_record_without_an_id_that_is_not_there(carecloud, project):
+    """A resource that is read without an id is named without one."""
+    project.faults.add("GET /wallet/actions/credits-overview", status=404)
+    refused = carecloud("get", "wallet.credits_overview")
+    assert (refused.code, refused.line) == (1, "there is no wallet.credits_overview")
+
+
 def test_customers_one_a_line(carecloud):
     """`list` prints at most `--count` records from `--offset` on, sorted as asked, however pages are cut."""
     done = carecloud(
@@ -46,11 +53,12 @@ def test_customers_one_a_line(carecloud):
 
 
 def test_a_list_that_stops_at_its_default_says_so(carecloud):
-    """`list` prints a hundred records unless `--count` asks for more, and says on stderr that it stopped."""
+    """`list` prints a hundred records unless `--count` is given, and says on stderr if there are more."""
     stopped = carecloud("list", "cards", "--sandbox", 101)
     assert (stopped.code, stopped.out.count("\n")) == (0, 100)
     assert stopped.line.startswith("stopped after 100 records: --count N")
-    assert carecloud("list", "cards", "--count", 101, "--sandbox", 101).err == ""
+    assert carecloud("list", "cards", "--sandbox", 100).err == ""
+    assert carecloud("list", "cards", "--count", 100, "--sandbox", 101).err == ""
 
 
 def test_some_fields_of_customers(carecloud):

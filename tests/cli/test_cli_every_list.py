@@ -6,7 +6,8 @@ import pytest
 
 from carecloud_async import CareCloud
 from carecloud_async.cli.connect import embedded_sandbox
-from carecloud_async.cli.lists import listable, open_listing
+from carecloud_async.cli.lists import ListOptions
+from carecloud_async.resources.lookup.by_name import listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 N = 12
@@ -54,7 +55,7 @@ async def test_every_list_is_exported_whole(tmp_path):
         for name, operation in listable().items():
             of = [] if "{" not in operation.path else [await first_id(client, name.partition(".")[0])]
             filters = [f"customer_id={FIRST_CUSTOMER_ID}"] if name in OWNED else []
-            listing = open_listing(client, operation, of=of, filters=filters, count=7)
+            listing = ListOptions(of=of, filters=filters).listing(client, operation, count=7)
             report = await listing.export(tmp_path / f"{name}.jsonl")
             assert (name, report.records, report.exact) == (name, await listing.total(), True)
             if not of and not filters:
@@ -63,4 +64,4 @@ async def test_every_list_is_exported_whole(tmp_path):
 
 async def first_id(client, parent):
     operation = listable()[parent]
-    return getattr(await open_listing(client, operation, count=1).first(), operation.id_field)
+    return getattr(await ListOptions(of=[], filters=[]).listing(client, operation, count=1).first(), operation.id_field)
