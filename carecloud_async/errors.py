@@ -15,7 +15,7 @@ CareCloudError
 ├── TokenStoreError             the token store cannot be reached or used
 ├── DeviceTokenConflictError    a device's token was refused twice within a minute
 ├── ExportError                 an export cannot start or go on
-├── ConflictError               the record changed since it was read
+├── ConflictError               the record is not in the expected state
 └── ApiError                    the server refused: status, type, reasons
     ├── BadRequestError         400
     ├── AuthenticationError     401, or a login that was refused
@@ -216,7 +216,7 @@ class TokenStoreError(CareCloudError):
 
 
 class DeviceTokenConflictError(CareCloudError):
-    """A device's token was refused twice within a minute, so that no third one is created.
+    """A device's token was refused twice within a minute; no third token is created.
 
     Either another program creates tokens for the same device, and each of them invalidates ours, or the tokens were
     logged out or revoked.
@@ -228,7 +228,7 @@ class ExportError(CareCloudError):
 
 
 class ConflictError(CareCloudError):
-    """A record is in another state than the caller relies on. Read it and decide what to change.
+    """The record is not in the expected state. Read it and decide what to change.
 
     Raised by `update(…, if_unchanged=record)`, by an `update` whose answer was lost while another writer changed the
     record, and by workflows, for example for a card that another customer holds. Nothing was written unless

@@ -11,27 +11,14 @@ import attrs
 from msgspec import Meta
 
 from carecloud_async._base.codec import fields
-from carecloud_async._base.codec.fields import UNSET, Unset, typed_cache
+from carecloud_async._base.codec.fields import UNSET as UNSET
+from carecloud_async._base.codec.fields import Unset as Unset
+from carecloud_async._base.codec.fields import typed_cache
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async._base.runtime.secret_text import SecretText
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.input_fields import keepers, read_input
-
-__all__ = [
-    "API_NAME",
-    "PERSONAL",
-    "READ_ONLY",
-    "SECRET",
-    "UNSET",
-    "Input",
-    "LocalDatetime",
-    "Model",
-    "Unset",
-    "Updatable",
-    "point_inside",
-    "source_of",
-]
 
 #: A timestamp as the API gives it: in the project's time zone and without an offset.
 LocalDatetime = Annotated[datetime, Meta(tz=False)]

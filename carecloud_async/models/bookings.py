@@ -38,9 +38,7 @@ class BookingTicket(Model):
     """Ticket that time slots are booked for."""
 
     ticket_id: str = field(metadata=READ_ONLY)
-    """Id of the ticket."""
     name: str | None = None
-    """Name of the booking ticket."""
     created_at: LocalDatetime | None = None
     """When the booking ticket was created, in project-local time."""
     valid_from: LocalDatetime | None = None
@@ -48,9 +46,8 @@ class BookingTicket(Model):
     valid_to: LocalDatetime | None = None
     """When the booking ticket stops being valid."""
     state: int | None = None
-    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
+    """State: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -58,11 +55,8 @@ class BookingItem(Model):
     """One time slot of a booking."""
 
     booking_item_id: str | None = None
-    """Id of the booking item."""
     customer_id: str | None = None
-    """Id of the customer."""
     time_slot_id: str | None = None
-    """Id of the time slot."""
     booking_ticket: BookingTicket | None = None
     """The ticket; only where `add_booking_items` asks for items."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -78,9 +72,8 @@ class BookingItem(Model):
     created_at: LocalDatetime | None = None
     """When the item was booked, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -88,9 +81,7 @@ class Booking(Updatable):
     """A customer's reservation of one or more time slots."""
 
     booking_id: str = field(metadata=READ_ONLY)
-    """Id of the booking."""
     customer_id: str | None = None
-    """Id of the customer."""
     booking_items: tuple[BookingItem, ...] = ()
     """The booked time slots; read only where `add_booking_items` asks for them."""
     booking_status: str | None = None
@@ -102,9 +93,8 @@ class Booking(Updatable):
     created_at: LocalDatetime | None = None
     """When the booking was created, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -112,9 +102,7 @@ class TimeSlot(Model):
     """A time that a ticket can be booked for."""
 
     time_slot_id: str = field(metadata=READ_ONLY)
-    """Id of the time slot."""
     ticket_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the ticket."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """Start of the time slot."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -124,9 +112,8 @@ class TimeSlot(Model):
     free_capacity: int | None = field(default=None, metadata=READ_ONLY)
     """Places left."""
     state: int | None = None
-    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
+    """State: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -134,15 +121,12 @@ class BookingStatus(Model):
     """A state that bookings can be in; each project defines its own."""
 
     booking_status_id: str = field(metadata=READ_ONLY)
-    """Id of the booking status."""
     name: str | None = None
-    """Name of the booking status."""
     created_at: LocalDatetime | None = None
     """When the booking status was created, in project-local time."""
     state: int | None = None
-    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
+    """State: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -49,11 +49,8 @@ class Card(Updatable):
     """A card of a customer."""
 
     card_id: str = field(metadata=READ_ONLY)
-    """Id of the card."""
     customer_id: str | None = None
-    """Id of the customer."""
     card_type_id: str | None = None
-    """Id of the card type."""
     card_number: str | None = field(default=None, metadata=PERSONAL)
     """Number of the card."""
     secondary_card_number: str | None = field(default=None, metadata=PERSONAL)
@@ -63,11 +60,9 @@ class Card(Updatable):
     valid_to: LocalDatetime | None = None
     """When the card stops being valid."""
     store_id: str | None = None
-    """Id of the store."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = None
-    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
+    """State: 0 blocked, 1 active (`BlockableState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -75,11 +70,9 @@ class CardType(Updatable):
     """A kind of card."""
 
     card_type_id: str = field(metadata=READ_ONLY)
-    """Id of the card type."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the card type, the same in all languages."""
     name: str | None = None
-    """Name of the card type."""
     prefix: str | None = None
     """Prefix of the card numbers."""
 
@@ -99,29 +92,21 @@ class Entrance(Updatable):
     """An entrance to a resort."""
 
     entrance_id: str
-    """Id of the entrance."""
     pos_id: int | None = None
     """System that sold the entrance: 3 epos, 6 skidata, 9 axess, 11 base (`PosSystem`)."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the entrance."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     resort_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the resort."""
     customer_category_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the customer's category."""
     external_order_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the external order."""
     external_entrance_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the external entrance."""
     external_turnstile_permission_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the external turnstile permission."""
     entrance_type_id: int | None = None
     """Kind of entrance: 0 season, 1 one day, 2 multiple days (`EntranceType`)."""
     order_item_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the order item."""
     card_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the card."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the entrance was created, in project-local time."""
     cancelled_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -137,9 +122,8 @@ class Entrance(Updatable):
     valid_to: date | None = field(default=None, metadata=READ_ONLY)
     """When the entrance stops being valid."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = None
-    """Whether the entrance is valid: 0 cancelled, 1 active (`EntranceState`)."""
+    """State: 0 cancelled, 1 active (`EntranceState`)."""
 
 
 @frozen(kw_only=True, repr=False)

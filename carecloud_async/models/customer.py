@@ -44,7 +44,7 @@ class CustomAgreement(Model):
     agreement_id: str | None = None
     """Id of the consent."""
     agreement_value: int | None = None
-    """Whether the consent was given: 0 no, 1 yes, 2 not set (`AgreementValue`)."""
+    """The answer: 0 no, 1 yes, 2 not set (`AgreementValue`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -66,9 +66,8 @@ class Consent(Model):
     """A customer's answer to one consent."""
 
     consent_id: str | None = None
-    """Id of the consent."""
     consent_value: int | None = None
-    """Whether the consent was given: 0 no, 1 yes, 2 not set (`AgreementValue`)."""
+    """The answer: 0 no, 1 yes, 2 not set (`AgreementValue`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the answer last changed, in project-local time."""
 
@@ -114,7 +113,6 @@ class Customer(Updatable):
     """A customer. Timestamps are in project-local time, without an offset."""
 
     customer_id: str = field(metadata=READ_ONLY)
-    """Id of the customer."""
     personal_information: PersonalInformation = PersonalInformation()
     """Who the customer is, empty if unknown."""
     doi_email: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -124,7 +122,7 @@ class Customer(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the customer is active: 0 deleted, 1 active, 2 not active (`CustomerState`)."""
+    """State: 0 deleted, 1 active, 2 not active (`CustomerState`)."""
 
 
 point_inside(Customer, "personal_information", PersonalInformation)

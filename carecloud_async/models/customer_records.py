@@ -16,9 +16,7 @@ class Interest(Model):
     """An interest that customers can have."""
 
     interest_id: str = field(metadata=READ_ONLY)
-    """Id of the interest."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the interest."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -26,13 +24,9 @@ class InterestRecord(Model):
     """An interest of a customer."""
 
     interest_record_id: str = field(metadata=READ_ONLY)
-    """Id of the interest record."""
     interest_id: str | None = None
-    """Id of the interest."""
     customer_id: str | None = None
-    """Id of the customer."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -40,7 +34,6 @@ class AdditionalAddress(Updatable):
     """A further address of a customer."""
 
     additional_address_id: str = field(metadata=READ_ONLY)
-    """Id of the additional address."""
     address_type: str | None = None
     """Id of the kind of address; set on additional addresses only."""
     address: Address = Address()
@@ -52,13 +45,11 @@ class RelatedCustomer(Model):
     """A relation between two customers."""
 
     customer_relation_id: str = field(metadata=READ_ONLY)
-    """Id of the customer relation."""
     related_customer_id: str | None = None
     """Id of the other customer."""
     short_name: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Short name of the customer."""
     customer_relation_type_id: str | None = None
-    """Id of the customer relation type."""
     is_leading: bool | None = None
     """Whether the related customer leads the relation."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -66,9 +57,8 @@ class RelatedCustomer(Model):
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the relation ends."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -76,13 +66,9 @@ class Referral(Model):
     """A code with which a customer refers others."""
 
     referral_id: str = field(metadata=READ_ONLY)
-    """Id of the referral."""
     code: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
-    """Code of the referral."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     referral_campaign_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the referral campaign."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the referral stops being valid."""
 
@@ -92,11 +78,8 @@ class PartnerRecord(Model):
     """A partner of a customer."""
 
     partner_record_id: str = field(metadata=READ_ONLY)
-    """Id of the partner record."""
     partner_id: str | None = None
-    """Id of the partner."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -104,7 +87,6 @@ class CustomerResult(Model):
     """A customer whom a search found."""
 
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     match: int | None = field(default=None, metadata=READ_ONLY)
     """How well it matches, in percent."""
 
@@ -122,11 +104,8 @@ class CustomerAddressType(Model):
     """A kind of address."""
 
     address_type_id: str = field(metadata=READ_ONLY)
-    """Id of the address type."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the customer address type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -134,11 +113,10 @@ class CustomerEngagementSetup(Model):
     """The setup of customer engagement for an application."""
 
     setup_id: str = field(metadata=READ_ONLY)
-    """Id of the setup."""
     setup: str | None = field(default=None, metadata=READ_ONLY)
     """The setup."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -150,11 +128,9 @@ class ExternalApplication(Model):
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the external application, the same in all languages."""
     name: str | None = None
-    """Name of the external application."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -162,13 +138,10 @@ class CustomerRelationType(Model):
     """A kind of relation between customers."""
 
     customer_relation_type_id: str = field(metadata=READ_ONLY)
-    """Id of the customer relation type."""
     name: str | None = None
-    """Name of the customer relation type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -176,15 +149,12 @@ class CustomerSource(Model):
     """A system that customers come from."""
 
     customer_source_id: str
-    """Id of the customer source."""
     name: str | None = None
-    """Name of the customer source."""
     customer_source_text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the customer source, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -192,11 +162,8 @@ class CustomerType(Model):
     """A kind of customer."""
 
     type_id: str = field(metadata=READ_ONLY)
-    """Id of the type."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the customer type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -27,11 +27,9 @@ class CustomerSourceRecord(Model):
     customer_source_id: str | None = None
     """Id of the source system."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     external_id: str | None = field(default=None, metadata=PERSONAL)
     """The customer's id in the source system."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -50,7 +48,6 @@ class SocialNetworkCredentialsInput(Input):
     """Credentials at a social network."""
 
     social_network_id: str
-    """Id of the social network."""
     social_network_token: str = field(metadata=SECRET)
     """The customer's token there; masked in the repr."""
 

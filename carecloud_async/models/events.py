@@ -45,11 +45,8 @@ class Event(Model):
     """A marketing event."""
 
     event_id: str = field(metadata=READ_ONLY)
-    """Id of the event."""
     event_type_id: str | None = None
-    """Id of the event type."""
     customer_id: str | None = None
-    """Id of the customer."""
     external_id: str | None = None
     """Id of the event in another system."""
     data: JsonValue = None
@@ -59,7 +56,7 @@ class Event(Model):
     secondary_external_id: str | None = None
     """A second id, for events that share the first."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the project's own properties."""
 
@@ -69,13 +66,11 @@ class EventGroup(Model):
     """A group of event types."""
 
     event_group_id: str
-    """Id of the event group."""
     name: str | None = None
-    """Name of the event group."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the event group, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -83,19 +78,16 @@ class EventType(Model):
     """A kind of event."""
 
     event_type_id: str
-    """Id of the event type."""
     event_group_id: str | None = None
-    """Id of the event group."""
     event_group_text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the event group."""
     name: str | None = None
-    """Name of the event type."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the event type, the same in all languages."""
     icon_name: str | None = None
     """Name of the icon (Google Fonts Icons)."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -103,7 +95,6 @@ class Campaign(Model):
     """A campaign."""
 
     campaign_id: str = field(metadata=READ_ONLY)
-    """Id of the campaign."""
     idcampaign: str | None = field(default=None, metadata=READ_ONLY)
     """Deprecated; see `campaign_id`."""
     external_id: str | None = None
@@ -111,11 +102,9 @@ class Campaign(Model):
     parent_id: str | None = None
     """Id of the campaign above."""
     name: str | None = None
-    """Name of the campaign."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -139,13 +128,9 @@ class CampaignProduct(Model):
     """A product of a campaign."""
 
     campaign_product_id: str = field(metadata=READ_ONLY)
-    """Id of the campaign product."""
     product_id: str | None = None
-    """Id of the product."""
     currency_id: str | None = None
-    """Id of the currency."""
     campaign_id: str | None = None
-    """Id of the campaign."""
     value: float | None = None
     """Percentage or price, as `value_type_id` says."""
     value_type_id: int | None = None
@@ -157,15 +142,13 @@ class CampaignProduct(Model):
     display_in: tuple[str, ...] = ()
     """Where it is shown; see `DisplayPlace`."""
     type_id: str | None = None
-    """Id of the type."""
     presentation_data: CampaignPresentationData = CampaignPresentationData()
     """How it is shown."""
     campaign_product_property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the campaign product's properties."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
+    """State: 0 blocked, 1 active (`BlockableState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -173,11 +156,8 @@ class CampaignProductStoreRecord(Model):
     """A store of a campaign product."""
 
     campaign_product_store_record_id: str = field(metadata=READ_ONLY)
-    """Id of the campaign product store record."""
     store_id: str | None = None
-    """Id of the store."""
     campaign_product_id: str | None = None
-    """Id of the campaign product."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -207,7 +187,7 @@ class CampaignInput(Input, reads=Campaign):
 
 @frozen(kw_only=True, repr=False)
 class CampaignPresentationDataInput(Input, reads=CampaignPresentationData):
-    """A campaign presentation data to be written; the fields are those of `CampaignPresentationData`."""
+    """The texts and images of a campaign product to be written; the fields are those of `CampaignPresentationData`."""
 
     name: str
     subtitle: str | Unset | None = UNSET

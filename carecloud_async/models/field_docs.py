@@ -1,12 +1,14 @@
 """The docstring of a record with the meaning of its fields, for `help()`.
 
-Python does not keep the literal below a field, which editors show. It is read from the source when `__doc__` is.
+Python does not keep the literal below a field, which editors show. It is read from the source when `__doc__` is. An
+id, a name, a code, a description and `last_change` have no literal: their names say all.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -15,8 +17,6 @@ from textwrap import indent
 from typing import Any, TypeVar
 
 import attrs
-
-__all__ = ["RecordDoc", "documented_fields", "with_field_docs"]
 
 C = TypeVar("C", bound=type)
 
@@ -54,8 +54,22 @@ def documented_fields(cls: type) -> dict[str, str]:
     reads = getattr(cls, "reads", None)
     documented = documented_fields(reads) if reads is not None else {}
     for base in reversed(cls.__mro__):
-        documented |= _of_module(base.__module__).get(base.__qualname__, {})
+        named = {field: meaning_of(field, base.__name__) for field in inspect.get_annotations(base)}
+        written = _of_module(base.__module__).get(base.__qualname__, {})
+        documented = {name: text for name, text in named.items() if text} | documented | written
     return documented
+
+
+def meaning_of(field: str, owner: str) -> str:
+    """Return what the name of a field says, given the name of its class; empty if it does not say all."""
+    if field == "last_change":
+        return "When the record last changed, in project-local time."
+    if field.endswith("_id"):
+        return f"Id of the {field.removesuffix('_id').replace('_', ' ')}."
+    if field in {"code", "description", "name"}:
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", owner).lower()
+        return f"{field.capitalize()} of the {words}."
+    return ""
 
 
 @cache

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["same_id", "same_key"]
-
 
 def same_id(left: Any, right: Any) -> bool:
     """Return whether two ids of the server are the same; a server may write its ids in another case, or as numbers."""

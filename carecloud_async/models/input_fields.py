@@ -32,8 +32,6 @@ from carecloud_async._base.codec.write import plain_number
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["UPLOADS", "ReadableFile", "Upload", "by_digits", "day_of", "keepers", "read_input"]
-
 
 class ReadableFile(Protocol):
     """A file open in binary mode, blocking or asynchronous: `open(path, "rb")`, `anyio.open_file`, FastAPI's upload."""

@@ -23,23 +23,18 @@ class Credit(Model):
     """A record of credits that a customer earned."""
 
     credit_id: str = field(metadata=READ_ONLY)
-    """Id of the credit."""
     customer_id: str | None = None
-    """Id of the customer."""
     assigned_credits: float | None = field(default=None, metadata=READ_ONLY)
     """Credits that were given."""
     available_credits: float | None = field(default=None, metadata=READ_ONLY)
     """Credits left."""
     credit_type_id: str | None = None
-    """Id of the credit type."""
     partner_id: str | None = None
-    """Id of the partner."""
     valid_to: LocalDatetime | None = None
     """When the credits expire."""
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Free text."""
 
@@ -49,7 +44,6 @@ class CreditHistoryRecord(Model):
     """An operation on credits."""
 
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     amount: float | None = field(default=None, metadata=READ_ONLY)
     """The quantity."""
     credit_operation_type: str | None = field(default=None, metadata=READ_ONLY)
@@ -57,11 +51,8 @@ class CreditHistoryRecord(Model):
     credit_operation_note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Note of the operation."""
     partner_id: str | None = None
-    """Id of the partner."""
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
     store_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the store."""
     credit_history_record_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When it happened, in project-local time."""
 
@@ -71,11 +62,8 @@ class CreditType(Model):
     """A kind of credits."""
 
     credit_type_id: str = field(metadata=READ_ONLY)
-    """Id of the credit type."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the credit type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -83,21 +71,17 @@ class Point(Model):
     """A record of points that a customer earned."""
 
     point_id: str = field(metadata=READ_ONLY)
-    """Id of the point."""
     customer_id: str | None = None
-    """Id of the customer."""
     assigned_points: float | None = field(default=None, metadata=READ_ONLY)
     """Points that were given."""
     available_points: float | None = field(default=None, metadata=READ_ONLY)
     """Points left."""
     point_type_id: str | None = None
-    """Id of the point type."""
     partner_id: str | None = None
-    """Id of the partner."""
     valid_to: LocalDatetime | None = None
     """When the points expire."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     created_at: LocalDatetime | None = None
     """When the points were given, in project-local time."""
     note: str | None = field(default=None, metadata=PERSONAL)
@@ -109,7 +93,6 @@ class PointHistoryRecord(Model):
     """An operation on points."""
 
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     point_amount: float | None = field(default=None, metadata=READ_ONLY)
     """Points of the operation."""
     point_operation_type: str | None = field(default=None, metadata=READ_ONLY)
@@ -117,11 +100,8 @@ class PointHistoryRecord(Model):
     point_operation_note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Note of the operation."""
     point_type_id: str | None = None
-    """Id of the point type."""
     partner_id: str | None = None
-    """Id of the partner."""
     store_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the store."""
     point_history_record_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When it happened, in project-local time."""
     extended_data: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
@@ -133,15 +113,13 @@ class PointReservation(Model):
     """Reserved points."""
 
     points_reservation_id: str = field(metadata=READ_ONLY)
-    """Id of the points reservation."""
     customer_id: str | None = None
-    """Id of the customer."""
     external_id: str | None = None
     """Id of the point reservation in another system."""
     quantity: float | None = None
     """The quantity."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     expiration: LocalDatetime | None = None
     """When the reservation ends."""
 
@@ -151,11 +129,8 @@ class PointType(Model):
     """A kind of points."""
 
     point_type_id: str = field(metadata=READ_ONLY)
-    """Id of the point type."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the point type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -171,7 +146,6 @@ class PurchaseConditions(Model):
     next_status_points: float | None = None
     """Points missing to the next status."""
     next_status_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the next status."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -179,11 +153,8 @@ class StatusRecord(Model):
     """A loyalty status of a customer, now or in the past."""
 
     status_record_id: str = field(metadata=READ_ONLY)
-    """Id of the status record."""
     status_id: str | None = None
-    """Id of the status."""
     customer_id: str | None = None
-    """Id of the customer."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the customer reached the status."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -191,9 +162,8 @@ class StatusRecord(Model):
     purchase_conditions: PurchaseConditions = field(default=PurchaseConditions(), metadata=READ_ONLY)
     """What the customer needs to keep or reach a status."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -201,11 +171,8 @@ class Status(Model):
     """A loyalty status."""
 
     status_id: str = field(metadata=READ_ONLY)
-    """Id of the status."""
     name: str | None = None
-    """Name of the status."""
     description: str | None = None
-    """Description of the status."""
     qualification_period: int | None = None
     """Months in which the status must be earned."""
     qualification_turnover: tuple[QualificationTurnover, ...] = ()
@@ -231,4 +198,3 @@ class Status(Model):
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the status, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""

@@ -44,7 +44,6 @@ class AgreementDefinition(Model):
     """A consent that the project asks for."""
 
     agreement_id: str = field(metadata=READ_ONLY)
-    """Id of the agreement."""
     name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the agreement."""
     text: str | None = field(default=None, metadata=READ_ONLY)
@@ -52,11 +51,9 @@ class AgreementDefinition(Model):
     withdrawal_text: str | None = field(default=None, metadata=READ_ONLY)
     """Text shown to who withdraws the consent."""
     communication_channel_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the communication channel."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the agreement, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -64,15 +61,11 @@ class Audience(Model):
     """A target group of a campaign."""
 
     audience_id: str = field(metadata=READ_ONLY)
-    """Id of the audience."""
     name: str | None = None
-    """Name of the audience."""
     communication_channel_id: str | None = None
-    """Id of the communication channel."""
     state: int | None = None
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     created_by: str | None = field(default=None, metadata=READ_ONLY)
     """Who created it."""
     updated_by: str | None = field(default=None, metadata=READ_ONLY)
@@ -84,9 +77,7 @@ class CommunicationChannel(Model):
     """A channel that customers are reached by."""
 
     communication_channel_id: str = field(metadata=READ_ONLY)
-    """Id of the communication channel."""
     name: str | None = None
-    """Name of the communication channel."""
     text_id: str | None = None
     """Fixed text id of the communication channel, the same in all languages."""
 
@@ -118,13 +109,10 @@ class Message(Model):
     """A message to a customer."""
 
     message_id: str = field(metadata=READ_ONLY)
-    """Id of the message."""
     status: int | None = field(default=None, metadata=READ_ONLY)
     """What became of the message, a `MessageStatus`."""
     message_template_id: str | None = None
-    """Id of the message template."""
     customer_id: str | None = None
-    """Id of the customer."""
     contact: str | None = field(default=None, metadata=PERSONAL)
     """An e-mail address or phone number, if not the customer's own."""
     title: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
@@ -144,7 +132,6 @@ class Message(Model):
     attachments: tuple[Attachment, ...] = ()
     """The attachments."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -166,7 +153,6 @@ class MessageDetail(Model):
     attachments: tuple[AttachmentInfo, ...] = field(default=(), metadata=READ_ONLY)
     """The attachments."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -174,7 +160,6 @@ class MessageTemplate(Model):
     """A template of messages."""
 
     message_template_id: str = field(metadata=READ_ONLY)
-    """Id of the message template."""
     consent_free_template: bool | None = None
     """Whether it may be sent without any consent."""
     subject: str | None = field(default=None, metadata=READ_ONLY)
@@ -182,7 +167,6 @@ class MessageTemplate(Model):
     sender: str | None = field(default=None, metadata=READ_ONLY)
     """Who it is sent from."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the message template."""
     preview_url: str | None = field(default=None, metadata=READ_ONLY)
     """Address of the preview picture."""
     icon_url: str | None = field(default=None, metadata=READ_ONLY)
@@ -194,7 +178,6 @@ class MessageTemplate(Model):
     template_data: tuple[MessageParameter, ...] = ()
     """Parameters that the template takes."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)

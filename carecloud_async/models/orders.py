@@ -20,11 +20,8 @@ class OrderItem(Model):
     """An item of an order."""
 
     order_item_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the order item."""
     product_variant_id: str | None = None
-    """Id of the product variant."""
     customer_id: str | None = None
-    """Id of the customer."""
     amount: float | None = None
     """The quantity."""
     unit_price: float | None = None
@@ -38,7 +35,6 @@ class OrderInvoicing(Model):
     """What the invoice of an order needs."""
 
     payment_id: str | None = None
-    """Id of the payment."""
     paid_date: LocalDatetime | None = None
     """When it was paid, in project-local time."""
     personal_information: PersonalInformation = PersonalInformation()
@@ -50,7 +46,6 @@ class OrderShipping(Model):
     """Where an order is sent."""
 
     shipping_id: str | None = None
-    """Id of the shipping."""
     contact_firstname: str | None = field(default=None, metadata=PERSONAL)
     """First name of the contact."""
     contact_lastname: str | None = field(default=None, metadata=PERSONAL)
@@ -66,13 +61,10 @@ class Order(Model):
     """An order."""
 
     order_id: str = field(metadata=READ_ONLY)
-    """Id of the order."""
     order_number: str | None = None
     """Number of the order; made by the server if left out."""
     customer_id: str | None = None
-    """Id of the customer."""
     currency_id: str | None = None
-    """Id of the currency."""
     total_price: float | None = None
     """Price of the whole order."""
     discount_codes: tuple[str, ...] = field(default=(), metadata=PERSONAL)
@@ -96,7 +88,6 @@ class Order(Model):
     invoice_document_url: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """URL of the invoice as PDF."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -112,7 +103,7 @@ class OrderItemInput(Input, reads=OrderItem):
 
 @frozen(kw_only=True, repr=False)
 class OrderInvoicingInput(Input, reads=OrderInvoicing):
-    """An order invoicing to be written; the fields are those of `OrderInvoicing`."""
+    """What the invoice of an order needs, to be written; the fields are those of `OrderInvoicing`."""
 
     payment_id: str
     paid_date: datetime | str | Unset | None = UNSET
@@ -121,7 +112,7 @@ class OrderInvoicingInput(Input, reads=OrderInvoicing):
 
 @frozen(kw_only=True, repr=False)
 class OrderShippingInput(Input, reads=OrderShipping):
-    """An order shipping to be written; the fields are those of `OrderShipping`."""
+    """Where an order is sent, to be written; the fields are those of `OrderShipping`."""
 
     shipping_id: str
     contact_firstname: str | Unset | None = UNSET

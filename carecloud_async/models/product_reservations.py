@@ -34,7 +34,6 @@ class ExternalCode(Model):
     """A code of another system."""
 
     external_code_type_id: str | None = None
-    """Id of the external code type."""
     value: str | None = field(default=None, metadata=PERSONAL)
     """The code itself."""
 
@@ -44,7 +43,6 @@ class ProductReservationItem(Model):
     """A product of a reservation."""
 
     reservable_product_id: str | None = None
-    """Id of the reservable product."""
     amount: float | None = None
     """The quantity."""
     unit_price: float | None = None
@@ -58,7 +56,6 @@ class ProductReservationProgress(Model):
     """A step in the progress of a reservation."""
 
     reservation_progress_id: int | None = field(default=None, metadata=READ_ONLY)
-    """Id of the reservation progress."""
     reservation_progress_text: str | None = field(default=None, metadata=READ_ONLY)
     """The progress as text."""
     reservation_progress_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -80,11 +77,8 @@ class ProductReservation(Model):
     """A reservation of products."""
 
     product_reservation_id: str = field(metadata=READ_ONLY)
-    """Id of the product reservation."""
     customer_id: str | None = None
-    """Id of the customer."""
     store_id: str | None = None
-    """Id of the store."""
     reservation_codes: tuple[str, ...] = field(default=(), metadata=READ_ONLY | PERSONAL)
     """Codes of the reservation in CareCloud."""
     external_reservation_codes: tuple[ExternalCode, ...] = ()
@@ -92,7 +86,6 @@ class ProductReservation(Model):
     benefit_codes: tuple[str, ...] = field(default=(), metadata=PERSONAL)
     """Codes of the vouchers and rewards used."""
     product_reservation_source_id: str | None = None
-    """Id of the product reservation source."""
     pickup_date: date | None = field(default=None, metadata=READ_ONLY)
     """Day of the pick-up in the store."""
     customers_note: str | None = field(default=None, metadata=PERSONAL)
@@ -100,7 +93,6 @@ class ProductReservation(Model):
     total_price: float | None = None
     """Price of the whole product reservation."""
     currency_id: str | None = None
-    """Id of the currency."""
     product_reservation_items: tuple[ProductReservationItem, ...] = ()
     """Reserved products."""
     external_purchase_id: str | None = None
@@ -114,9 +106,8 @@ class ProductReservation(Model):
     comments: tuple[ProductReservationComment, ...] = field(default=(), metadata=READ_ONLY)
     """Comments, newest first."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -124,13 +115,10 @@ class ProductReservationSource(Model):
     """Where reservations come from."""
 
     product_reservation_source_id: str = field(metadata=READ_ONLY)
-    """Id of the product reservation source."""
     name: str | None = None
-    """Name of the product reservation source."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -138,9 +126,7 @@ class ProductReservationExternalListType(Model):
     """A list of codes of other systems."""
 
     product_reservation_external_list_type_id: str = field(metadata=READ_ONLY)
-    """Id of the product reservation external list type."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the product reservation external list type."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -183,21 +169,16 @@ class ProductReservationPrice(Model):
     """What the reservation of a product costs in a currency, and perhaps in one store."""
 
     product_reservation_price_id: str = field(metadata=READ_ONLY)
-    """Id of the product reservation price."""
     reservable_product_id: str | None = None
-    """Id of the reservable product."""
     plu_ids: tuple[PluId, ...] = ()
     """The product's codes in the product lists."""
     value: float | None = None
     """Amount in that currency."""
     currency_id: str | None = None
-    """Id of the currency."""
     store_id: str | None = None
-    """Id of the store."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -19,21 +19,15 @@ class Product(Model):
     """A product."""
 
     product_id: str = field(metadata=READ_ONLY)
-    """Id of the product."""
     name: str | None = None
-    """Name of the product."""
     code: str | None = None
-    """Code of the product."""
     external_id: str | None = None
     """Id of the product in another system; deprecated."""
     plu_ids: tuple[PluId, ...] = ()
     """The product's codes in the product lists."""
     product_group_id: str | None = None
-    """Id of the product group."""
     product_brand_id: str | None = None
-    """Id of the product brand."""
     partner_id: str | None = None
-    """Id of the partner."""
     prices: tuple[Price, ...] = ()
     """The prices, one a currency."""
     additional_properties: tuple[PropertyRecord, ...] = ()
@@ -41,9 +35,8 @@ class Product(Model):
     image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
     """Addresses of the images."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
     """Its tags."""
 
@@ -53,9 +46,7 @@ class ProductBrand(Model):
     """A brand of products."""
 
     product_brand_id: str = field(metadata=READ_ONLY)
-    """Id of the product brand."""
     name: str | None = None
-    """Name of the product brand."""
     external_id: str | None = None
     """Id of the product brand in another system."""
 
@@ -65,25 +56,18 @@ class ProductGroup(Model):
     """A group of products."""
 
     product_group_id: str = field(metadata=READ_ONLY)
-    """Id of the product group."""
     name: str | None = None
-    """Name of the product group."""
     parent_product_group_id: str | None = None
-    """Id of the parent product group."""
     parent_external_id: str | None = None
     """Id of the group above in another system."""
     code: str | None = None
-    """Code of the product group."""
     external_id: str | None = None
     """Id of the product group in another system."""
     store_id: str | None = None
-    """Id of the store."""
     partner_id: str | None = None
-    """Id of the partner."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -101,7 +85,6 @@ class SearchResult(Model):
     """A product that a search found."""
 
     resource_id: str
-    """Id of the resource."""
     search_result_string: str | None = None
     """The result as text."""
     flags: tuple[SearchFlag, ...] = ()
@@ -113,9 +96,7 @@ class Recommendation(Model):
     """A recommendation for a customer."""
 
     recommendation_id: str = field(metadata=READ_ONLY)
-    """Id of the recommendation."""
     name: str | None = None
-    """Name of the recommendation."""
     brief_description: str | None = None
     """Short description."""
     detailed_description: str | None = None
@@ -127,9 +108,8 @@ class Recommendation(Model):
     web_url: str | None = None
     """Web address."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -141,12 +121,9 @@ class ProductInput(Input, reads=Product):
     code: str | Unset | None = UNSET
     product_group_id: str | Unset | None = UNSET
     product_group_external_id: str | Unset | None = UNSET
-    """Id of the product group external."""
     product_brand_id: str | Unset | None = UNSET
     product_brand_external_id: str | Unset | None = UNSET
-    """Id of the product brand external."""
     store_id: str | Unset | None = UNSET
-    """Id of the store."""
     partner_id: str | Unset | None = UNSET
     property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
     """Values of the project's own properties."""
@@ -181,7 +158,6 @@ class ProductIdentificationInput(Input):
     """What identifies a product."""
 
     product_id: str | Unset | None = UNSET
-    """Id of the product."""
     plu_ids: Sequence[PluIdInput] | Unset | None = UNSET
     """The product's codes in the product lists."""
 
@@ -195,13 +171,10 @@ class ThirdPartyRecommendationInput(Input):
     recommended_product: ProductIdentificationInput
     """Identifications of the recommended product."""
     recommendation_system_id: str
-    """Id of the recommendation system."""
     recommendation_system_dataset_id: str
-    """Id of the recommendation system dataset."""
     score: float | Decimal = field(eq=by_digits)
     """The higher, the better the recommendation."""
     customer_id: str | Unset | None = UNSET
-    """Id of the customer."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -209,6 +182,5 @@ class RecommendedProduct(Model):
     """A product that the engine recommends."""
 
     product_id: str = field(metadata=READ_ONLY)
-    """Id of the product."""
     plu_ids: tuple[PluId, ...] = field(default=(), metadata=READ_ONLY)
     """The product's codes in the product lists."""

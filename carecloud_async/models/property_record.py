@@ -21,7 +21,6 @@ class PropertyRecord(Model):
     property_record_id: str = field(metadata=READ_ONLY)
     """Id of this record."""
     property_id: str | None = None
-    """Id of the property."""
     property_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the property."""
     property_value: JsonValue = field(default=None, metadata=PERSONAL)

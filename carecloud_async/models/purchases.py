@@ -40,23 +40,18 @@ class PurchaseItem(Model):
     """An item of a purchase."""
 
     purchase_item_id: str = field(metadata=READ_ONLY)
-    """Id of the purchase item."""
     product_id: str | None = None
-    """Id of the product."""
     product_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the product."""
     product_group_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the product group."""
     product_group_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the product group."""
     product_brand_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the product brand."""
     product_brand_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the product brand."""
     external_id: str | None = None
     """Id of the purchase item in another system."""
     purchase_item_type_id: str | None = None
-    """Id of the purchase item type."""
     price: float | None = None
     """Price of the purchase item."""
     amount: float | None = None
@@ -72,11 +67,8 @@ class Purchase(Updatable):
     """A purchase."""
 
     purchase_id: str = field(metadata=READ_ONLY)
-    """Id of the purchase."""
     customer_id: str | None = None
-    """Id of the customer."""
     store_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the store."""
     external_purchase_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the purchase in the shop's own system."""
     payment_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -86,17 +78,14 @@ class Purchase(Updatable):
     purchase_items: tuple[PurchaseItem, ...] = field(default=(), metadata=READ_ONLY)
     """The items, if the list was asked for them with `purchase_items_extension=True`."""
     type_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the type."""
     total_price: float | None = field(default=None, metadata=READ_ONLY)
     """Price of the whole purchase."""
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
     card_number: str | None = field(default=None, metadata=PERSONAL)
     """Number of the card."""
     cashdesk_number: str | None = field(default=None, metadata=READ_ONLY)
     """Number of the cash desk."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the project's own properties."""
 
@@ -106,9 +95,7 @@ class PurchaseType(Model):
     """A kind of purchase."""
 
     type_id: str = field(metadata=READ_ONLY)
-    """Id of the type."""
     name: str | None = None
-    """Name of the purchase type."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the purchase type, the same in all languages."""
 
@@ -118,9 +105,7 @@ class PurchaseItemType(Model):
     """A kind of purchase item."""
 
     type_id: str = field(metadata=READ_ONLY)
-    """Id of the type."""
     name: str | None = None
-    """Name of the purchase item type."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the purchase item type, the same in all languages."""
 
@@ -142,15 +127,12 @@ class RecommendedReward(Model):
     """A reward or voucher that a bill can use."""
 
     code: str = field(metadata=READ_ONLY)
-    """Code of the recommended reward."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the recommended reward."""
     reward_priority: int | None = field(default=None, metadata=READ_ONLY)
     """1 is the highest, 9 the lowest."""
     max_count: int | None = field(default=None, metadata=READ_ONLY)
     """How often it can be applied at most."""
     description: str | None = field(default=None, metadata=READ_ONLY)
-    """Description of the recommended reward."""
     reward_properties: RecommendedRewardProperties = field(default=RecommendedRewardProperties(), metadata=READ_ONLY)
     """What the reward gives."""
 
@@ -166,7 +148,6 @@ class DiscountItem(Model):
     discount_percent: float | None = None
     """Discount in percent."""
     description: str | None = None
-    """Description of the discount item."""
     bill_item_id: str | None = None
     """Id of the line of the bill."""
 
@@ -176,9 +157,7 @@ class PaymentVoucher(Model):
     """A reward or voucher that a bill used."""
 
     code: str | None = None
-    """Code of the payment voucher."""
     name: str | None = None
-    """Name of the payment voucher."""
     discount_value: float | None = None
     """Discount as an amount of money."""
     discount_percent: float | None = None
@@ -264,9 +243,7 @@ class BillItemInput(Input):
     loyalty_off: bool
     """Whether the item takes no part in the loyalty programme."""
     purchase_item_type_id: str
-    """Id of the purchase item type."""
     category_plu_id: str | Unset | None = UNSET
-    """Id of the category plu."""
     customer_id: str | Unset | None = UNSET
     """Id of the customer; deprecated."""
     purchase_item_property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
@@ -282,7 +259,6 @@ class BillInput(Input):
     payment_time: datetime | str
     """When it was paid, in project-local time."""
     currency_id: str
-    """Id of the currency."""
     total_price: float | Decimal = field(eq=by_digits)
     """Price of the whole bill."""
     bill_items: Sequence[BillItemInput]
@@ -334,7 +310,6 @@ class FinalBillInput(BillInput):
     """A bill that is closed."""
 
     purchase_type_id: str
-    """Id of the purchase type."""
     canceled: bool
     """Whether this cancels the purchase."""
     payment_type: str

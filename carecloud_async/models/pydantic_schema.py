@@ -19,8 +19,6 @@ from carecloud_async._base.codec.fields import UNSET, Unset, api_names, field_ty
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.input_fields import UPLOADS
 
-__all__ = ["input_schema", "model_schema"]
-
 
 def model_schema(cls: type[Any], source: Any, handler: Any) -> Any:
     """Build the schema of a read model.

@@ -12,8 +12,6 @@ from carecloud_async._base.codec.fields import api_names, core_type, core_types,
 if TYPE_CHECKING:
     from carecloud_async.models.base import Model
 
-__all__ = ["read_only_names", "read_only_paths", "without_read_only"]
-
 
 @typed_cache
 def read_only_names(model: type[Model]) -> frozenset[str]:

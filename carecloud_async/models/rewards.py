@@ -41,7 +41,7 @@ class RewardProductRelationType(StrEnum):
 
 
 class RewardProductRole(IntEnum):
-    """The same, where the API takes a number."""
+    """The role of a product in a reward, as a number."""
 
     CONDITION = 0
     BONUS = 1
@@ -80,11 +80,8 @@ class Reward(Model):
     """What customers can redeem: a discount, a product, a voucher."""
 
     reward_id: str = field(metadata=READ_ONLY)
-    """Id of the reward."""
     code: str | None = None
-    """Code of the reward."""
     name: str | None = None
-    """Name of the reward."""
     note: str | None = None
     """Free text."""
     subtitle: str | None = None
@@ -98,7 +95,6 @@ class Reward(Model):
     reward_group: int | None = None
     """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
     reward_type_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the reward type."""
     store_list: tuple[Store, ...] = ()
     """Stores where it may be used."""
     additional_properties: tuple[PropertyRecord, ...] = ()
@@ -132,9 +128,8 @@ class Reward(Model):
     tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
     """Its tags."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -168,11 +163,8 @@ class RewardType(Model):
     """A kind of reward."""
 
     reward_type_id: str = field(metadata=READ_ONLY)
-    """Id of the reward type."""
     name: str | None = None
-    """Name of the reward type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -180,8 +172,7 @@ class RewardProductSyncInput(Input):
     """A product to be tied to a reward."""
 
     reward_product_relation_type: int
-    """Whether it is a condition or a bonus: 0 condition, 1 bonus (`RewardProductRole`)."""
+    """Role of the product: 0 condition, 1 bonus (`RewardProductRole`)."""
     product_id: str | Unset | None = UNSET
-    """Id of the product."""
     plu_id: PluIdInput | Unset | None = UNSET
     """Id of the product in the product list."""

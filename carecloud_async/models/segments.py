@@ -12,13 +12,10 @@ class SegmentRecord(Model):
     """The membership of a customer in a segment."""
 
     segment_id: str | None = None
-    """Id of the segment."""
     customer_id: str | None = None
-    """Id of the customer."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the customer was added to the segment, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -26,17 +23,13 @@ class Segment(Model):
     """A segment of customers."""
 
     segment_id: str = field(metadata=READ_ONLY)
-    """Id of the segment."""
     name: str | None = None
-    """Name of the segment."""
     segment_group_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the segment group."""
     segment_picture_url: str | None = field(default=None, metadata=READ_ONLY)
     """Address of the picture."""
     note: str | None = None
     """Free text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -44,17 +37,13 @@ class SegmentGroup(Model):
     """A group of segments."""
 
     segment_group_id: str = field(metadata=READ_ONLY)
-    """Id of the segment group."""
     name: str | None = None
-    """Name of the segment group."""
     parent_group_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the parent group."""
     note: str | None = None
     """Free text."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the segment group, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -62,9 +51,7 @@ class StamperCondition(Model):
     """What earns a stamp."""
 
     stamper_condition_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the stamper condition."""
     description: str | None = None
-    """Description of the stamper condition."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -72,9 +59,7 @@ class StamperBonusCheckpoint(Model):
     """A bonus on the way to a full card of stamps."""
 
     stamper_bonus_checkpoint_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the stamper bonus checkpoint."""
     description: str | None = None
-    """Description of the stamper bonus checkpoint."""
     stamp_number: int | None = None
     """Number of the stamp that unlocks the bonus."""
 
@@ -84,13 +69,9 @@ class StamperCampaign(Model):
     """A campaign in which customers collect stamps."""
 
     stamper_campaign_id: str = field(metadata=READ_ONLY)
-    """Id of the stamper campaign."""
     partner_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the partner."""
     name: str | None = None
-    """Name of the stamper campaign."""
     description: str | None = None
-    """Description of the stamper campaign."""
     stamp_count: int | None = field(default=None, metadata=READ_ONLY)
     """Stamps on a full card."""
     valid_from: LocalDatetime | None = None
@@ -104,9 +85,8 @@ class StamperCampaign(Model):
     stamper_bonus_checkpoints: tuple[StamperBonusCheckpoint, ...] = ()
     """Bonuses on the way to a full card."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = None
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -114,23 +94,17 @@ class StamperStamp(Model):
     """A stamp that a customer collected."""
 
     stamp_id: str = field(metadata=READ_ONLY)
-    """Id of the stamp."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer."""
     purchase_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the purchase."""
     stamper_card_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the stamper card."""
     stamp_order: int | None = field(default=None, metadata=READ_ONLY)
     """Place on the card; `None` if it is on no card."""
     stamper_condition_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the stamper condition."""
     created_at: LocalDatetime | None = None
     """When the stamp was given, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = None
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -138,11 +112,8 @@ class StamperCard(Model):
     """A customer's card for stamps."""
 
     stamper_card_id: str = field(metadata=READ_ONLY)
-    """Id of the stamper card."""
     stamper_campaign_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the stamper campaign."""
     customer_id: str | None = None
-    """Id of the customer."""
     stamper_card_order: int | None = field(default=None, metadata=READ_ONLY)
     """Place among the customer's cards of the campaign."""
     is_filled_up: bool | None = field(default=None, metadata=READ_ONLY)
@@ -152,6 +123,5 @@ class StamperCard(Model):
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the stamper card was created, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = None
-    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
+    """State: 0 blocked, 1 active (`BlockableState`)."""

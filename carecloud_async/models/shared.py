@@ -16,15 +16,12 @@ class Tag(Model):
     """A tag of products or rewards."""
 
     tag_id: str
-    """Id of the tag."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the tag."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the tag, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -54,7 +51,6 @@ class Price(Model):
     """A price in one currency."""
 
     currency_id: str | None = None
-    """Id of the currency."""
     value: float | None = None
     """Amount in that currency."""
 
@@ -66,11 +62,9 @@ class PropertyItem(Model):
     id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the item."""
     name: str | None = None
-    """Name of the property item."""
     resource_record_id: str | None = None
-    """Id of the resource record."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -78,11 +72,8 @@ class Property(Model):
     """A property that the project has defined."""
 
     property_id: str = field(metadata=READ_ONLY)
-    """Id of the property."""
     name: str | None = None
-    """Name of the property."""
     description: str | None = None
-    """Description of the property."""
     data_type: str | None = None
     """Data type of the property's values."""
     items: tuple[PropertyItem, ...] = ()
@@ -92,9 +83,8 @@ class Property(Model):
     is_unique: bool | None = None
     """Whether no two records may have the same value."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -104,9 +94,8 @@ class Country(Model):
     country_id: str
     """ISO code of the country."""
     name: str | None = None
-    """Name of the country."""
     state: int | None = None
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -114,11 +103,8 @@ class Currency(Model):
     """A currency."""
 
     currency_id: str = field(metadata=READ_ONLY)
-    """Id of the currency."""
     name: str | None = None
-    """Name of the currency."""
     code: str | None = None
-    """Code of the currency."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -128,9 +114,8 @@ class Language(Model):
     language_id: str = field(metadata=READ_ONLY)
     """ISO 639-1 code of the language."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -138,11 +123,8 @@ class PaymentType(Model):
     """A way to pay."""
 
     payment_type_id: str = field(metadata=READ_ONLY)
-    """Id of the payment type."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the payment type."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -154,7 +136,7 @@ class TagInput(Input, reads=Tag):
 
 @frozen(kw_only=True, repr=False)
 class UtmInput(Input, reads=Utm):
-    """A UTM to be written; the fields are those of `Utm`."""
+    """UTM parameters to be written; the fields are those of `Utm`."""
 
     utm_source: str | Unset | None = UNSET
     utm_medium: str | Unset | None = UNSET

@@ -51,11 +51,9 @@ class Store(Updatable):
     """A store."""
 
     store_id: str = field(metadata=READ_ONLY)
-    """Id of the store."""
     store_code: str | None = None
     """Code of the store."""
     name: str | None = None
-    """Name of the store."""
     store_address: Address = Address()
     """Postal address."""
     contact_email: str | None = None
@@ -65,7 +63,6 @@ class Store(Updatable):
     phone_number: str | None = None
     """Number with the international prefix."""
     partner_id: str | None = None
-    """Id of the partner."""
     system_id: str | None = None
     """Id of the store in another system."""
     gps_coordinates: GpsCoordinates = GpsCoordinates()
@@ -77,17 +74,15 @@ class Store(Updatable):
     image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
     """Addresses of the images."""
     visibility_for_customer: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether customers see it: 0 invisible, 1 visible (`Visibility`)."""
+    """Visibility to customers: 0 invisible, 1 visible (`Visibility`)."""
     short_description: str | None = None
     """Short description."""
     description: str | None = None
-    """Description of the store."""
     registration_id: str | None = None
     """Registration number of the company."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -95,13 +90,9 @@ class StoreGroupRecord(Model):
     """The membership of a store in a group."""
 
     store_group_record_id: str = field(metadata=READ_ONLY)
-    """Id of the store group record."""
     store_id: str | None = None
-    """Id of the store."""
     store_group_id: str | None = None
-    """Id of the store group."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -109,11 +100,8 @@ class StoreGroup(Model):
     """A group of stores."""
 
     store_group_id: str = field(metadata=READ_ONLY)
-    """Id of the store group."""
     name: str | None = None
-    """Name of the store group."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -121,9 +109,7 @@ class Partner(Model):
     """A partner company."""
 
     partner_id: str = field(metadata=READ_ONLY)
-    """Id of the partner."""
     name: str | None = None
-    """Name of the partner."""
     address: Address = Address()
     """Postal address."""
     registration_id: str | None = None
@@ -135,12 +121,12 @@ class Partner(Model):
     phone: str | None = None
     """Number with the international prefix, without `+`."""
     state: int | None = None
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
 class GpsCoordinatesInput(Input, reads=GpsCoordinates):
-    """A gps coordinates to be written; the fields are those of `GpsCoordinates`."""
+    """A position to be written; the fields are those of `GpsCoordinates`."""
 
     gps_longitude: float | Decimal = field(eq=by_digits)
     gps_latitude: float | Decimal = field(eq=by_digits)

@@ -26,13 +26,9 @@ class Task(Updatable):
     """A task for users."""
 
     task_id: str = field(metadata=READ_ONLY)
-    """Id of the task."""
     task_type_id: str | None = None
-    """Id of the task type."""
     task_state_id: str | None = None
-    """Id of the task state."""
     customer_id: str | None = None
-    """Id of the customer."""
     task_note: str | None = field(default=None, metadata=PERSONAL)
     """Text of the task."""
     task_title: str | None = None
@@ -44,7 +40,7 @@ class Task(Updatable):
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the task was created, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -52,13 +48,9 @@ class TaskAssignee(Model):
     """A user who is to do a task."""
 
     task_assignee_id: str = field(metadata=READ_ONLY)
-    """Id of the task assignee."""
     user_id: str | None = None
-    """Id of the user."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the task assignee."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -66,15 +58,12 @@ class TaskComment(Model):
     """A comment on a task."""
 
     task_comment_id: str = field(metadata=READ_ONLY)
-    """Id of the task comment."""
     task_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the task."""
     text: str | None = field(default=None, metadata=PERSONAL)
     """The text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -82,13 +71,11 @@ class TaskType(Model):
     """A kind of task."""
 
     task_type_id: str = field(metadata=READ_ONLY)
-    """Id of the task type."""
     name: str | None = None
-    """Name of the task type."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the task type, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -96,13 +83,11 @@ class TaskState(Model):
     """A state that tasks can be in."""
 
     task_state_id: str = field(metadata=READ_ONLY)
-    """Id of the task state."""
     name: str | None = None
-    """Name of the task state."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the task state, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

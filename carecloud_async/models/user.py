@@ -12,7 +12,6 @@ class User(Model):
     """A user."""
 
     user_id: str = field(metadata=READ_ONLY)
-    """Id of the user."""
     login: str | None = field(default=None, metadata=PERSONAL)
     """Login name."""
     first_name: str | None = field(default=None, metadata=PERSONAL)
@@ -57,9 +56,7 @@ class UserRole(Model):
     """A role of users."""
 
     user_role_id: str = field(metadata=READ_ONLY)
-    """Id of the user role."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the user role."""
 
 
 @frozen(repr=False)

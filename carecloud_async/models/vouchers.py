@@ -37,13 +37,9 @@ class Voucher(Updatable):
     """A voucher of a customer."""
 
     voucher_id: str = field(metadata=READ_ONLY)
-    """Id of the voucher."""
     customer_id: str | None = None
-    """Id of the customer."""
     store_id: str | None = None
-    """Id of the store."""
     code: str | None = field(default=None, metadata=PERSONAL)
-    """Code of the voucher."""
     value: float | None = None
     """What the voucher is worth."""
     applied_date: LocalDatetime | None = None
@@ -61,9 +57,8 @@ class Voucher(Updatable):
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the voucher was created, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
+    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -71,7 +66,6 @@ class VoucherGiftCardBalance(Model):
     """What is left on a gift card."""
 
     voucher_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the voucher."""
     current_balance: float | None = None
     """Money left."""
     original_balance: float | None = None
@@ -97,7 +91,6 @@ class VoucherBatchInput(VoucherInput):
     """A voucher of a batch, and the reward that it is of."""
 
     reward_id: str
-    """Id of the reward."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -115,7 +108,6 @@ class StoreIdInput(Input):
     """A store, by its id."""
 
     store_id: str
-    """Id of the store."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -123,7 +115,6 @@ class SegmentIdInput(Input):
     """A segment, by its id."""
 
     segment_id: str
-    """Id of the segment."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -145,7 +136,6 @@ class SimpleRewardInput(Input):
     names: Sequence[TextTranslationInput]
     """Names by language."""
     reward_type_id: str
-    """Id of the reward type."""
     reward_type_value: float | Decimal = field(eq=by_digits)
     """Discount: percent, amount or final price, as the reward type says."""
     global_reward: bool
@@ -155,7 +145,7 @@ class SimpleRewardInput(Input):
     voucher_code_generation_preference: str
     """Whether codes are made (`A`) or given by the caller."""
     state: int
-    """Whether the reward is active: 1 active, 2 inactive (`SimpleRewardState`)."""
+    """State: 1 active, 2 inactive (`SimpleRewardState`)."""
     notes: Sequence[TextTranslationInput] | Unset | None = UNSET
     """Notes by language."""
     subtitles: Sequence[TextTranslationInput] | Unset | None = UNSET
@@ -183,7 +173,6 @@ class SimpleRewardInput(Input):
     tags: Sequence[TagInput] | Unset | None = UNSET
     """Its tags."""
     partner_id: str | Unset | None = UNSET
-    """Id of the partner."""
     voucher_validity_value: str | Unset | None = UNSET
     """The validity in the terms of `voucher_validity`."""
     is_portable: bool | Unset | None = UNSET

@@ -14,7 +14,6 @@ class QualificationTurnover(Model):
     """Turnover in one currency."""
 
     currency_id: str | None = None
-    """Id of the currency."""
     value: float | None = None
     """Amount in that currency."""
     due_date: date | None = None
@@ -26,7 +25,6 @@ class MoneyValue(Model):
     """An amount of money."""
 
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
     value: float | None = field(default=None, metadata=READ_ONLY)
     """Amount in that currency."""
 
@@ -36,7 +34,6 @@ class CreditWalletSummary(Model):
     """A customer's credits in one currency."""
 
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
     earned_credits: float | None = None
     """Credits earned in the interval."""
     redeemed_credits: float | None = None

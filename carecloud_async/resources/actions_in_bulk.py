@@ -28,8 +28,6 @@ from carecloud_async.resources.bulk_target import scope_of
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.declare import Resource, declared
 
-__all__ = ["CREDITS", "POINTS", "ActionFamily", "Amounts", "Kind", "StatusWrites", "find_statuses"]
-
 
 class ActionFamily(Family):
     """A family whose records are made by an action.

@@ -14,8 +14,6 @@ from carecloud_async.errors import BadRequestError, ConfigurationError, InvalidP
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.resources.declare import Options, posts
 
-__all__ = ["BatchReport", "batches", "check_rows", "reporting"]
-
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 #: The number of a row in the name of an invalid parameter, such as `products.3.name` or `products[3]`.

@@ -26,8 +26,6 @@ from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
 from carecloud_async.resources.merge import MergeRules
 
-__all__ = ["Bills", "bill_differences", "has_bill_id", "is_same_but_spelled", "sale_differences"]
-
 #: The fields that stand beside the bill in the body.
 _BESIDE: Final = ("store_id", "cashdesk_number", "card_number", "customer_id")
 #: Fields of a bill that its purchase shows and nothing can change, with their names in the purchase.

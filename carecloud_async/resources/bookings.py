@@ -117,7 +117,6 @@ class BookingTickets(Resource, call="booking_tickets"):
     """The tickets that customers book, with their time slots."""
 
     time_slots: SubResource[BookingTicketTimeSlots] = SubResource(BookingTicketTimeSlots)
-    """The time slots of one booking ticket."""
 
     @lists("getBookingTickets", "/booking-tickets", id_field="ticket_id")
     def list(

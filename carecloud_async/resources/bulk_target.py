@@ -26,8 +26,6 @@ from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.merge import MergeRules, merge, require_shown
 from carecloud_async.resources.signature import MISSING, no_content
 
-__all__ = ["DeclaredFamily", "scope_of"]
-
 #: Defaults of arguments that are not sent.
 _NOT_SENT = (MISSING, None, UNSET)
 #: A request of a bulk write is sent once: it knows better than a retry what a failure means for its rows.

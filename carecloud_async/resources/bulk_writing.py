@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from carecloud_async.bulk.report import BulkWriteReport, OnBulkProgress
     from carecloud_async.bulk.writer import BulkWriter
 
-__all__ = ["BulkWriting"]
-
 
 class BulkWriting(Resource):
     """A family whose records can be written in bulk."""

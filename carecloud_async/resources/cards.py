@@ -45,7 +45,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
             card_number: number of the card.
             card_type_id: id of the card type.
             state: see `BlockableState`.
-            is_valid: only valid ones, or only those that are not.
+            is_valid: `True` for valid ones only, `False` for those that are not.
             card_number_list: any of these numbers, up to 1,000.
             search_secondary_card_number: whether secondary card numbers are searched too.
             **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
@@ -132,7 +132,6 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
     )
 
     cards: SubResource[CardTypeCards] = SubResource(CardTypeCards)
-    """The cards of one card type."""
 
     @lists("getCardTypes", "/card-types", id_field="card_type_id")
     def list(
@@ -199,8 +198,8 @@ class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_i
             entrance_type_id: see `EntranceType`.
             state: see `EntranceState`.
             external_entrance_id: id of the external entrance.
-            is_valid: only valid ones, or only those that are not.
-            is_cancelled: only cancelled ones, or only those that are not.
+            is_valid: `True` for valid ones only, `False` for those that are not.
+            is_cancelled: `True` for cancelled ones only, `False` for those that are not.
             valid_from: start of the validity to look for.
             valid_to: end of the validity to look for.
             product_id: id of the product.

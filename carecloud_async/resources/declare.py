@@ -60,8 +60,6 @@ from carecloud_async._lists.paging.page_plan import Auto
 from carecloud_async.resources.hints import check_sort_field, name_of, needs_parent, no_such_method, with_unpacked
 from carecloud_async.resources.signature import Signature, decoder_of, refuse_read_models, require_input
 
-__all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
-
 T = TypeVar("T")
 L = TypeVar("L", bound=Callable[..., Listing[Any]])
 R = TypeVar("R", bound="Resource")
@@ -186,6 +184,7 @@ class SubResource(Generic[R]):
         self.__qualname__: str = f"{owner.__name__}.{name}"
 
     def __call__(self, family: Resource, /, *parent_id: str) -> R:
+        """Return the operations on what belongs to the record with this id."""
         if len(parent_id) != 1:
             raise TypeError(needs_parent(self._resource, self._parent_id))
         return self._resource(family._caller, acting=family._acting, **{self._parent_id: parent_id[0]})

@@ -30,7 +30,6 @@ class Events(BulkWriting, call="events"):
     _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
     property_records: SubResource[EventPropertyRecords] = SubResource(EventPropertyRecords)
-    """The property records of one event."""
 
     @lists("getEvents", "/events", id_field="event_id")
     def list(
@@ -114,7 +113,6 @@ class EventTypes(Resource, call="event_types"):
     """The kinds of events."""
 
     event_properties: SubResource[EventTypeEventProperties] = SubResource(EventTypeEventProperties)
-    """The event properties of one event type."""
 
     @lists("getEventTypes", "/event-types", id_field="event_type_id")
     def list(
@@ -194,7 +192,6 @@ class CampaignProducts(BulkWriting, call="campaign_products"):
     """The products of campaigns, with their prices in stores."""
 
     campaign_product_store_records: SubResource[CampaignProductStoreRecords] = SubResource(CampaignProductStoreRecords)
-    """The campaign product store records of one campaign product."""
 
     @lists("getCampaignProducts", "/campaign-products", id_field="campaign_product_id")
     def list(
@@ -222,7 +219,7 @@ class CampaignProducts(BulkWriting, call="campaign_products"):
             type_id: id of the kind.
             store_id: id of the store.
             value_type_id: see `DiscountValueType`.
-            is_valid: only valid ones, or only those that are not.
+            is_valid: `True` for valid ones only, `False` for those that are not.
             valid_from: start of the validity to look for.
             valid_to: end of the validity to look for.
             campaign_id: id of the campaign.

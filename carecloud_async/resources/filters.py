@@ -7,8 +7,6 @@ from datetime import date, datetime
 
 from carecloud_async.resources.declare import Paging, UnsortedPaging
 
-__all__ = ["PurchaseFilters", "RewardFilters", "SortedRewardFilters", "VoucherFilters"]
-
 
 class PurchaseFilters(Paging, total=False):
     """Filters of lists of purchases, and their paging."""
@@ -33,7 +31,7 @@ class RewardFilters(UnsortedPaging, total=False):
     store_id: str | None
     """Id of the store."""
     is_valid: bool | None
-    """Only valid ones, or only those that are not."""
+    """`True` for valid ones only, `False` for those that are not."""
     valid_from: date | str | None
     """Start of the validity to look for."""
     valid_to: date | str | None
@@ -41,13 +39,13 @@ class RewardFilters(UnsortedPaging, total=False):
     code: str | None
     """The exact code."""
     is_automated: bool | None
-    """Only automated ones, or only those that are not."""
+    """`True` for automated ones only, `False` for those that are not."""
     reward_group: int | None
     """See `RewardGroup`."""
     customer_type_id: Sequence[str] | None
     """Any of these customer types, up to 1,000."""
     without_stores: bool | None
-    """Leave out the stores; the server does so by default."""
+    """`True` (default): without their stores; `False`: with them."""
     tag_ids: Sequence[str] | None
     """Any of these ids, up to 1,000."""
 
@@ -64,10 +62,10 @@ class VoucherFilters(Paging, total=False):
     store_id: str | None
     """Id of the store."""
     is_valid: bool | None
-    """Only valid ones, or only those that are not."""
+    """`True` for valid ones only, `False` for those that are not."""
     is_applied: bool | None
-    """Only applied or reserved ones, or only those that are neither."""
+    """`True` for applied or reserved ones only, `False` for those that are neither."""
     without_stores: bool | None
-    """Leave out the stores; the server does so by default."""
+    """`True` (default): without their stores; `False`: with them."""
     reward_id: str | Sequence[str] | None
     """The reward, or several."""

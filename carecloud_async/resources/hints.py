@@ -15,16 +15,6 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ConfigurationError
 
-__all__ = [
-    "changes_in_a_dict",
-    "check_sort_field",
-    "name_of",
-    "needs_parent",
-    "no_such_method",
-    "why_not_in_bulk",
-    "with_unpacked",
-]
-
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, None]])
 
 #: What the API does not do with a family that lacks the method.

@@ -52,7 +52,6 @@ class Credits(BulkWriting, call="credits"):
         return Amounts(self, self._bulk, CREDITS)
 
     purchases: SubResource[CreditPurchases] = SubResource(CreditPurchases)
-    """The purchases of one credit."""
 
     @lists("getCredits", "/credits", id_field="credit_id")
     def list(

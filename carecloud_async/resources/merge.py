@@ -30,8 +30,6 @@ from carecloud_async.models.base import Input, Model
 from carecloud_async.models.input_fields import keepers
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["MergeRules", "MergedRecord", "Tree", "differences", "merge", "require_shown", "tree_of"]
-
 #: A record as nested mappings: an object that a model knows is a mapping, any other value the server's JSON.
 Tree: TypeAlias = Mapping[str, Any]
 

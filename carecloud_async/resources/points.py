@@ -59,7 +59,6 @@ class Points(BulkWriting, call="points"):
         return Amounts(self, self._bulk, POINTS)
 
     purchases: SubResource[PointPurchases] = SubResource(PointPurchases)
-    """The purchases of one point."""
 
     @lists("getPoints", "/points", id_field="point_id")
     def list(
@@ -100,7 +99,7 @@ class Points(BulkWriting, call="points"):
         Args:
             amount: the quantity.
             customer_id: id of the customer.
-            partner_id: id of the partner; the description requires it, servers may do without.
+            partner_id: id of the partner; required by the API's documentation, some servers accept calls without it.
             point_type_id: id of the point type.
             note: free text for the history.
         """
@@ -120,7 +119,7 @@ class Points(BulkWriting, call="points"):
         Args:
             amount: the quantity.
             customer_id: id of the customer.
-            partner_id: id of the partner; the description requires it, servers may do without.
+            partner_id: id of the partner; required by the API's documentation, some servers accept calls without it.
             point_type_id: id of the point type.
             note: free text for the history.
         """

@@ -74,11 +74,8 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
         return is_same_but_spelled(name, shown, given, timezone=self._caller.context.project.timezone)
 
     purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)
-    """The purchase items of one purchase."""
     vouchers: SubResource[PurchaseVouchers] = SubResource(PurchaseVouchers)
-    """The vouchers of one purchase."""
     points: SubResource[PurchasePoints] = SubResource(PurchasePoints)
-    """The points of one purchase."""
 
     @lists("getPurchases", "/purchases", id_field="purchase_id")
     def list(

@@ -82,15 +82,10 @@ class Rewards(Resource, call="rewards"):
     """What customers can redeem: discounts, products, vouchers."""
 
     vouchers: SubResource[RewardVouchers] = SubResource(RewardVouchers)
-    """The vouchers of one reward."""
     products: SubResource[RewardProducts] = SubResource(RewardProducts)
-    """The products of one reward."""
     product_groups: SubResource[RewardProductGroups] = SubResource(RewardProductGroups)
-    """The product groups of one reward."""
     product_brands: SubResource[RewardProductBrands] = SubResource(RewardProductBrands)
-    """The product brands of one reward."""
     stores: SubResource[RewardStores] = SubResource(RewardStores)
-    """The stores of one reward."""
 
     @lists("getRewards", "/rewards", id_field="reward_id")
     def list(

@@ -23,8 +23,6 @@ from carecloud_async._calls.call.operation import PLACEHOLDER
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model, Updatable
 
-__all__ = ["MISSING", "Signature", "decoder_of", "no_content", "refuse_read_models", "require_input"]
-
 R = TypeVar("R", bound=Updatable)
 
 #: Stands for an argument that has no default and was not given.

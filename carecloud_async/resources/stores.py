@@ -58,9 +58,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
     )
 
     property_records: SubResource[StorePropertyRecords] = SubResource(StorePropertyRecords)
-    """The property records of one store."""
     store_group_records: SubResource[StoreGroupRecords] = SubResource(StoreGroupRecords)
-    """The store group records of one store."""
 
     @lists("getStores", "/stores", id_field="store_id")
     def list(
@@ -139,7 +137,6 @@ class Partners(Resource, call="partners"):
     """The partner companies of the project."""
 
     property_records: SubResource[PartnerPropertyRecords] = SubResource(PartnerPropertyRecords)
-    """The property records of one partner."""
 
     @lists("getPartners", "/partners", id_field="partner_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Partner]:

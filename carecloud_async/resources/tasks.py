@@ -74,11 +74,8 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
     _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="task_id", by_id=True),))
 
     task_comments: SubResource[TaskComments] = SubResource(TaskComments)
-    """The task comments of one task."""
     assignees: SubResource[TaskAssignees] = SubResource(TaskAssignees)
-    """The assignees of one task."""
     property_records: SubResource[TaskPropertyRecords] = SubResource(TaskPropertyRecords)
-    """The property records of one task."""
 
     @lists("getTasks", "/tasks", id_field="task_id")
     def list(

@@ -28,7 +28,7 @@ _LOGOUT = "postTokenLogout"
 
 
 class Tokens(Resource, call="tokens"):
-    """Device tokens."""
+    """Device tokens of the customer interface."""
 
     @posts("postToken", "/tokens", unwrap="token_id", interfaces=CUSTOMER_ONLY, safe_to_repeat=True, authorized=False)
     async def create(

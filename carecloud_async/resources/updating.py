@@ -27,8 +27,6 @@ from carecloud_async.resources.hints import changes_in_a_dict
 from carecloud_async.resources.merge import MergedRecord, MergeRules, differences, merge, require_shown, tree_of
 from carecloud_async.resources.signature import no_content
 
-__all__ = ["SurePut", "Updating"]
-
 
 @frozen(kw_only=True, repr=False)
 class SurePut:

@@ -18,8 +18,6 @@ from carecloud_async._base.runtime.validators import expected
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.messages import MessageInput, UploadMethod
 
-__all__ = ["encode_attachments", "encode_photo"]
-
 _MEGABYTE: Final = 1024 * 1024
 #: The API's limits.
 MAX_PHOTO_BYTES: Final = 2 * _MEGABYTE

@@ -35,7 +35,6 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")))
 
     property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
-    """The property records of one voucher."""
 
     @lists("getVouchers", "/vouchers", id_field="voucher_id")
     def list(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from carecloud_async.models.field_docs import meaning_of
+
 #: Returns the link to a documented object, by its name.
 Link = Callable[[str], str | None]
 #: Types that stand in nearly all signatures: a link from each would say nothing.
@@ -30,7 +32,9 @@ def sentence(text: str) -> str:
 
 
 def explanation(obj: Any) -> str:
-    """Return a docstring without its sections, as one paragraph."""
+    """Return a docstring without its sections, as one paragraph; without one, what the name of a field says."""
+    if obj.docstring is None and obj.path.startswith("carecloud_async.models."):
+        return meaning_of(obj.name, obj.parent.name)
     parts = [section.value for section in obj.docstring.parsed if section.kind.value == "text"] if obj.docstring else []
     return " ".join(" ".join(parts).split())
 

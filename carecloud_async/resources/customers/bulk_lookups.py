@@ -21,16 +21,6 @@ from carecloud_async.models.ids import same_id
 if TYPE_CHECKING:
     from carecloud_async.resources.customer_settings import CustomerSourceRecords
 
-__all__ = [
-    "filters_external_ids",
-    "find_by_card_numbers",
-    "find_by_external_ids",
-    "find_by_phone",
-    "find_source_holders",
-    "may_be_second_id",
-    "named_properties",
-]
-
 #: A key, and the id of the customer who has it.
 Holder: TypeAlias = tuple[tuple[str, ...], str]
 

@@ -21,8 +21,6 @@ from carecloud_async.resources.cards import Cards
 from carecloud_async.resources.customers.bulk_lookups import find_source_holders, named_properties
 from carecloud_async.resources.customers.records import CustomerPropertyRecords, CustomerSourceRecords
 
-__all__ = ["customer_parts"]
-
 #: What the columns of properties begin with; the property's id follows.
 PROPERTY: Final = "property."
 

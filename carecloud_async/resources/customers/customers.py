@@ -129,39 +129,22 @@ class Customers(
     )
 
     purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)
-    """The purchases of one customer."""
     points: SubResource[CustomerPoints] = SubResource(CustomerPoints)
-    """The points of one customer."""
     vouchers: SubResource[CustomerVouchers] = SubResource(CustomerVouchers)
-    """The vouchers of one customer."""
     rewards: SubResource[CustomerRewards] = SubResource(CustomerRewards)
-    """The rewards of one customer."""
     reward_recommendations: SubResource[CustomerRewardRecommendations] = SubResource(CustomerRewardRecommendations)
-    """The reward recommendations of one customer."""
     cards: SubResource[CustomerCards] = SubResource(CustomerCards)
-    """The cards of one customer."""
     segment_records: SubResource[CustomerSegmentRecords] = SubResource(CustomerSegmentRecords)
-    """The segment records of one customer."""
     status_records: SubResource[CustomerStatusRecords] = SubResource(CustomerStatusRecords)
-    """The status records of one customer."""
     recommendation_records: SubResource[CustomerRecommendationRecords] = SubResource(CustomerRecommendationRecords)
-    """The recommendation records of one customer."""
     customer_source_records: SubResource[CustomerSourceRecords] = SubResource(CustomerSourceRecords)
-    """The customer source records of one customer."""
     property_records: SubResource[CustomerPropertyRecords] = SubResource(CustomerPropertyRecords)
-    """The property records of one customer."""
     interest_records: SubResource[CustomerInterestRecords] = SubResource(CustomerInterestRecords)
-    """The interest records of one customer."""
     addresses: SubResource[CustomerAddresses] = SubResource(CustomerAddresses)
-    """The addresses of one customer."""
     events: SubResource[CustomerEvents] = SubResource(CustomerEvents)
-    """The events of one customer."""
     related_customers: SubResource[CustomerRelatedCustomers] = SubResource(CustomerRelatedCustomers)
-    """The related customers of one customer."""
     referrals: SubResource[CustomerReferrals] = SubResource(CustomerReferrals)
-    """The referrals of one customer."""
     partner_records: SubResource[CustomerPartnerRecords] = SubResource(CustomerPartnerRecords)
-    """The partner records of one customer."""
 
     @lists("getCustomers", "/customers", id_field="customer_id")
     def list(

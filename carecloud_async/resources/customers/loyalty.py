@@ -103,7 +103,7 @@ class CustomerCards(Resource, call="customers.cards"):
         Args:
             card_number: number of the card.
             card_type_id: id of the card type.
-            is_valid: only valid ones, or only those that are not.
+            is_valid: `True` for valid ones only, `False` for those that are not.
             card_number_list: any of these numbers, up to 1,000.
             **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """

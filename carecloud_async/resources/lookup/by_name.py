@@ -18,21 +18,6 @@ from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import Families
 from carecloud_async.resources.hints import why_not_in_bulk
 
-__all__ = [
-    "all_families",
-    "bind",
-    "bulk_families",
-    "find_list",
-    "find_method",
-    "list_model",
-    "listable",
-    "missing_filters",
-    "open_family",
-    "open_list",
-    "plain_name",
-    "require_bulk",
-]
-
 #: A method of a family that returns a listing, such as `client.cards.list`.
 ListMethod: TypeAlias = Callable[..., Listing[Any]]
 
