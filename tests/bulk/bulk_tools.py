@@ -132,3 +132,37 @@ async def customer_with_cards(client, *numbers, **more):
         card = {"card_number": number, "card_type_id": CARD_TYPE}
         await client.customers.bulk_write([{**row, **card}], match="email", defaults=SOURCE)
     return row
+
+
+STORE, OTHER_STORE = "81eaeea13b8984a169c490a325", "81eaeea13b8984a169c490a326"
+ITEM = {
+    "plu_ids": [{"list_code": "GLOBAL", "code": "e345"}],
+    "plu_name": "Teapot",
+    "vat_rate": 21,
+    "quantity": 1,
+    "paid_amount": 50,
+    "price": 50,
+    "bill_item_id": "1",
+    "loyalty_off": False,
+    "purchase_item_type_id": "86e05affc7a7abefcd513ab400",
+}
+#: What all bills of a file have.
+BILL_DEFAULTS = {
+    "store_id": STORE,
+    "cashdesk_number": 1,
+    "purchase_type_id": "86e05affc7a7abefcd513ab400",
+    "payment_type": "S",
+    "canceled": False,
+    "currency_id": "8bed991c68a470e7aaeffbf048",
+}
+
+
+def bill(number, *, items=1, **more):
+    """A row of a bill with items."""
+    return {
+        "external_purchase_id": f"B{number}",
+        "payment_time": "2026-03-08 10:00:00",
+        "total_price": 50 * items,
+        "bill_items": [{**ITEM, "bill_item_id": f"{one}"} for one in range(items)],
+        **more,
+    }

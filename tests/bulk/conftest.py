@@ -2,7 +2,8 @@
 
 import pytest
 import pytest_asyncio
-from bulk_tools import connect
+from bulk_tools import SOURCE, connect
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
@@ -17,6 +18,22 @@ def registry_of_its_own(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def clock():
     return FakeClock()
+
+
+@pytest.fixture
+def server(clock):
+    return CustomerServer(clock)
+
+
+@pytest.fixture
+def write(server, clock):
+    """Write customers to the server in bulk, by their e-mails unless told otherwise."""
+
+    async def write(rows, *, transport=None, **options):
+        async with client_of(transport or server, clock) as client:
+            return await client.customers.bulk_write(rows, **{"match": "email", "defaults": SOURCE, **options})
+
+    return write
 
 
 @pytest.fixture

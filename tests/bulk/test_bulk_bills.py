@@ -1,9 +1,8 @@
 """Bills in bulk: what is not there is sent with its items, what is there is compared and updated."""
 
 import pytest
-from bulk_server import client_of
-from bulk_tools import counts, read
-from loyalty_server import BILL_DEFAULTS, ITEM, OTHER_STORE, STORE, LoyaltyServer, bill
+from bulk_tools import BILL_DEFAULTS, ITEM, OTHER_STORE, STORE, bill, counts, read
+from memory_servers import LoyaltyServer, client_of
 
 from carecloud_async.bulk import BadSourceError
 from carecloud_async.models import BillItemInput, FinalBillInput

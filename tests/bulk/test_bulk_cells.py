@@ -5,9 +5,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, people, read, write_csv
-from loyalty_server import LoyaltyServer
+from memory_servers import CustomerServer, LoyaltyServer, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -84,9 +83,9 @@ ALIKE = {
 }
 
 
-async def test_numbers_that_lack_only_their_prefix(clock):
+async def test_numbers_that_lack_only_their_prefix(server, clock):
     """A number is the record's if that has one to three more digits in front of it; any other one is a change."""
-    server, rows = CustomerServer(clock), []
+    rows = []
     for number, (phone, whole) in enumerate(ALIKE):
         server.add(f"a{number}@example.com", phone=whole)
         rows.append({"email": f"a{number}@example.com", "phone": phone})
@@ -187,9 +186,8 @@ async def test_truth_values_and_members_in_words(gets):
     assert await gets("agreement_gtc", [*words]) == [*words.values()]
 
 
-async def test_a_number_that_the_record_has_as_a_text(clock, tmp_path):
+async def test_a_number_that_the_record_has_as_a_text(server, clock, tmp_path):
     """A number of a row is the text of the record if that spells it, as PHP writes the decimals of MySQL."""
-    server = CustomerServer(clock)
     customers = [server.add(f"a{one}@example.com", first_name=text) for one, text in enumerate(("1.5", "2", "1.51"))]
     rows = [{"customer_id": one, "first_name": number} for one, number in zip(customers, (1.5, 2, 1.5), strict=True)]
     async with client_of(server, clock) as client:

@@ -9,9 +9,9 @@ import threading
 import anyio
 import anyio.lowlevel
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, claims_of, people
 from disks import watch_databases
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.bulk.held_keys import HeldKeys
@@ -142,7 +142,7 @@ def test_a_copy_of_a_journal_takes_over_nothing_of_a_run_that_goes_on(clock):
 
 
 @pytest.mark.asyncio
-async def test_an_import_that_is_cancelled_again_while_it_ends_is_over(clock, monkeypatch, tmp_path):
+async def test_an_import_that_is_cancelled_again_while_it_ends_is_over(server, clock, monkeypatch, tmp_path):
     """`Task.cancel()` at each step of an import's end: the keys that it leaves are free after the settle time."""
     at, steps = 0, 1
     while at < steps:
@@ -160,7 +160,7 @@ async def steps_of_an_end(clock, monkeypatch, folder, *, cancel_at):
     """Cancel an import whose answer is lost while it waits, and again at a statement of its end; count these."""
     folder.mkdir()
     server, steps, loop = CustomerServer(clock), 0, asyncio.get_running_loop()
-    server.writes = ["after"]
+    server.faults = ["after"]
 
     def step(_database, _statement):
         nonlocal steps

@@ -4,9 +4,9 @@ import shutil
 
 import httpx
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, outcomes, people
 from disks import WatchedDisk, full_database, watch_databases
+from memory_servers import client_of
 
 from carecloud_async._base.runtime.durable_files import state_folder
 from carecloud_async.bulk import BulkWriteError
@@ -58,10 +58,11 @@ class CrashingServer(httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize("match", ["email", None])
 @pytest.mark.parametrize(("at", "is_done"), [(1, True), (7, False), (23, True)])
-async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, match, at, is_done):
+async def test_a_crash_loses_what_was_written_after_the_request_left(
+    server, clock, write, tmp_path, match, at, is_done
+):
     """Rows with a key are made once, those without at most once, from the journal as it was when a request left."""
-    clock = FakeClock()
-    server, rows = CustomerServer(clock), people(30)
+    rows = people(30)
     folder = tmp_path / "work"
     folder.mkdir()
     source, results = folder / "c.csv", folder / "r.csv"
@@ -75,8 +76,7 @@ async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, m
             await client.customers.bulk_write(source, **arguments)
     assert "CrashError" in repr(caught.value)
     crashing.restart()
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(source, resume=True, **arguments)
+    report = await write(source, resume=True, **arguments)
     made = server.emails()
     found = dict(zip((row["email"] for row in rows), outcomes(results), strict=True))
     if match is not None:
@@ -88,10 +88,10 @@ async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, m
     assert all(made[email] == 1 if outcome == "created" else made[email] <= 1 for email, outcome in found.items())
 
 
-async def test_a_power_cut_leaves_the_journal_of_what_was_sent(tmp_path, monkeypatch):
+async def test_a_power_cut_leaves_the_journal_of_what_was_sent(server, tmp_path, monkeypatch):
     """From the first write on the journal and its name are on the disk: a row without a key is not sent again."""
     clock, disk = FakeClock(), WatchedDisk(monkeypatch)
-    server, work, left = CustomerServer(clock), tmp_path / "work", tmp_path / "left"
+    work, left = tmp_path / "work", tmp_path / "left"
     work.mkdir()
 
     async def arrived(request):
@@ -123,7 +123,7 @@ async def test_a_power_cut_leaves_a_file_that_was_reported(sandbox, tmp_path, mo
     assert (left / "file.csv").read_bytes() == (work / "file.csv").read_bytes() != b""
 
 
-async def test_what_cannot_be_noted_is_not_sent(tmp_path, monkeypatch):
+async def test_what_cannot_be_noted_is_not_sent(server, tmp_path, monkeypatch):
     """Where the journal cannot note that a row is about to be sent, it is not sent, and the error says why."""
     clock, is_full = FakeClock(), True
 
@@ -132,7 +132,6 @@ async def test_what_cannot_be_noted_is_not_sent(tmp_path, monkeypatch):
             raise full_database()
 
     watch_databases(monkeypatch, refuse)
-    server = CustomerServer(clock)
     arguments = {"match": None, "defaults": SOURCE, "journal": tmp_path / "journal", "resume": True}
     async with client_of(server, clock) as client:
         with pytest.raises(BulkWriteError, match="the disk is full"):

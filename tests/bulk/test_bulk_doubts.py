@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 LOST = {
     "504 after": {"status": 504, "worked": True},
     "500 after": {"status": 500, "worked": True},
-    "cut after": {"cut": "after"},
+    "cut": {"cut": "after"},
     "half": {"cut": "half"},
     "garbage": {"garbage": True},
     "page": {"html": True},

@@ -4,8 +4,8 @@ import json
 
 import httpx
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, read
+from memory_servers import client_of
 
 from carecloud_async.models import CardInput
 from carecloud_async.sandbox import Sandbox
@@ -53,9 +53,8 @@ class OtherReads(httpx.AsyncBaseTransport):
 
 
 @pytest.mark.parametrize("records", [[], None])
-async def test_an_empty_look_up_whose_total_is_not_0_is_read_again(clock, records):
+async def test_an_empty_look_up_whose_total_is_not_0_is_read_again(server, clock, records):
     """An empty page that says that there is a record is read again, and the record is found and not doubled."""
-    server = CustomerServer(clock)
     server.add("new0@example.com", last_name="Theirs")
     async with client_of(OtherReads(server, [{"customers": records, "total_items": 1}]), clock) as client:
         report = await client.customers.bulk_write(people(1), **BY_EMAIL)
@@ -64,20 +63,18 @@ async def test_an_empty_look_up_whose_total_is_not_0_is_read_again(clock, record
 
 
 @pytest.mark.parametrize("total", [{"total_items": 0}, {"total_items": None}, {}])
-async def test_an_empty_look_up_is_one_request(clock, total):
+async def test_an_empty_look_up_is_one_request(server, write, total):
     """An empty page whose total is 0 or missing is believed at once."""
-    server = CustomerServer(clock)
     answers = OtherReads(server, [{"customers": [], **total}])
-    async with client_of(answers, clock) as client:
-        report = await client.customers.bulk_write(people(1), **BY_EMAIL)
+    report = await write(people(1), transport=answers)
     assert counts(report) == {"created": 1}
     assert answers.reads == 1
 
 
 @pytest.mark.parametrize("last_name", ["Theirs", "New"])
-async def test_a_record_without_its_id(clock, tmp_path, last_name):
+async def test_a_record_without_its_id(server, clock, tmp_path, last_name):
     """A row whose record is shown without an id is refused, since its parts could not be written."""
-    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
+    results = tmp_path / "r.jsonl"
     server.add("new0@example.com", first_name="New", last_name="Theirs", language_id="en")
     rows = people(1, last_name=last_name, card_number="5", card_type_id="t1")
     async with client_of(WithoutIds(server, "customer_id"), clock) as client:
@@ -98,10 +95,10 @@ async def test_a_free_card_without_its_id(sandbox, clock, tmp_path):
     assert read(results)[0]["reasons"] == ["card_number: the record has no id"]
 
 
-async def test_a_create_that_is_refused_after_its_answer_was_lost(clock, tmp_path):
+async def test_a_create_that_is_refused_after_its_answer_was_lost(server, write, tmp_path):
     """A create took effect, its answer was lost, and lists show it late: a second one that is refused is `unknown`."""
-    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
-    server.writes = ["after"]
+    results = tmp_path / "r.jsonl"
+    server.faults = ["after"]
 
     class Late(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
@@ -112,19 +109,17 @@ async def test_a_create_that_is_refused_after_its_answer_was_lost(clock, tmp_pat
                 return httpx.Response(200, json={"data": {"customers": [], "total_items": 0}})
             return await server.handle_async_request(request)
 
-    async with client_of(Late(), clock) as client:
-        report = await client.customers.bulk_write(people(1), results=results, **BY_EMAIL)
+    report = await write(people(1), results=results, transport=Late())
     assert counts(report) == {"unknown": 1}
     refusal, doubt = read(results)[0]["reasons"]
     assert refusal == "customer.personal_information.email: already_exists"
     assert "an earlier answer was lost" in doubt
 
 
-async def test_an_update_that_is_refused_after_its_answer_was_lost(clock):
+async def test_an_update_that_is_refused_after_its_answer_was_lost(server, clock):
     """An update makes no record, so that its refusal is believed, whatever became of an earlier request."""
-    server = CustomerServer(clock)
     row = {"customer_id": server.add("a@example.com", last_name="Old"), "last_name": "New"}
-    server.writes = ["before"]
+    server.faults = ["before"]
 
     class Taken(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
@@ -137,11 +132,10 @@ async def test_an_update_that_is_refused_after_its_answer_was_lost(clock):
         assert counts(await client.customers.bulk_write([row], match="customer_id")) == {"refused": 1}
 
 
-async def test_a_value_that_is_refused_after_an_answer_was_lost(clock, tmp_path):
+async def test_a_value_that_is_refused_after_an_answer_was_lost(server, write, tmp_path):
     """A create that is refused for a value was refused for it before too, whatever its first answer was."""
-    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
-    server.writes = ["before"]
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(people(1, last_name="Refused"), results=results, **BY_EMAIL)
+    results = tmp_path / "r.jsonl"
+    server.faults = ["before"]
+    report = await write(people(1, last_name="Refused"), results=results)
     assert counts(report) == {"refused": 1}
     assert read(results)[0]["reasons"] == ["customer.personal_information.last_name: not_allowed_value"]

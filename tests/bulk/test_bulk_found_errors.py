@@ -5,8 +5,8 @@ import json
 import sqlite3
 
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import CARD_TYPE, SOURCE, connect, counts, long, people, read
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BadSourceError, BulkWriteError
@@ -21,17 +21,13 @@ def server(clock):
     return CustomerServer(clock)
 
 
-async def test_defaults_fill_new_records_and_values_set_every_row(server, clock):
+async def test_defaults_fill_new_records_and_values_set_every_row(write, server):
     """A known customer keeps what it has where a default differs; a value is set in every row."""
     server.add("new0@example.com", last_name="No 0", first_name="Kept", language_id="cs")
     rows = [{"email": "new0@example.com", "last_name": "Row"}, {"email": "new1@example.com", "last_name": "Row"}]
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(
-            rows,
-            match="email",
-            defaults={**SOURCE, "first_name": "Default", "language_id": "en"},
-            values={"last_name": "Value"},
-        )
+    report = await write(
+        rows, defaults={**SOURCE, "first_name": "Default", "language_id": "en"}, values={"last_name": "Value"}
+    )
     assert counts(report) == {"created": 1, "updated": 1}
     known, new = [one["personal_information"] for one in server.customers.values()]
     assert (known["first_name"], known["last_name"], known["language_id"]) == ("Kept", "Value", "cs")
@@ -83,16 +79,15 @@ async def test_results_that_cannot_be_written_show_before_any_row_is(server, clo
         for path in (directory, tmp_path / "none" / "r.csv"):
             with pytest.raises(BadSourceError):
                 await client.customers.bulk_write(people(3), results=path, **BY_EMAIL)
-    assert server.requests == 0
+    assert server.requests == []
 
 
-async def test_results_that_are_a_link_are_written_through(server, clock, tmp_path):
+async def test_results_that_are_a_link_are_written_through(write, tmp_path):
     """A link as results keeps pointing to its file, which gets them."""
     link, target = tmp_path / "r.jsonl", tmp_path / "kept" / "target.jsonl"
     target.parent.mkdir()
     link.symlink_to(target)
-    async with client_of(server, clock) as client:
-        await client.customers.bulk_write(people(2), results=link, **BY_EMAIL)
+    await write(people(2), results=link)
     assert link.is_symlink()
     assert [json.loads(line)["outcome"] for line in target.read_text().splitlines()] == ["created"] * 2
 
@@ -134,9 +129,8 @@ async def test_changed_fields_of_parts_that_were_written_before_a_stop(sandbox, 
     assert read(results)[0]["changed_fields"] == ["card_number", f"property.{property_id}"]
 
 
-async def test_a_record_that_the_list_showed_and_that_is_gone(clock):
+async def test_a_record_that_the_list_showed_and_that_is_gone(server, write):
     """A row whose listed record is gone makes a new record; it is neither reported as updated nor left in conflict."""
-    server = CustomerServer(clock)
     rows = [{**row, "email": long(row["email"])} for row in people(20)]
     for row in rows:
         server.add(row["email"], last_name="Old")
@@ -145,10 +139,9 @@ async def test_a_record_that_the_list_showed_and_that_is_gone(clock):
     async def arrived(request):
         if "email_list" in str(request.url) and first in server.customers:
             del server.customers[first]
-            server.writes = ["after"]
+            server.faults = ["after"]
 
     server.arrived = arrived
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(rows, **BY_EMAIL)
+    report = await write(rows)
     assert counts(report) == {"created": 1, "updated": 19}
     assert set(server.emails().values()) == {1}

@@ -7,7 +7,6 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import (
     CARD_TYPE,
     SOURCE,
@@ -19,6 +18,7 @@ from bulk_tools import (
     read,
     stop_while_it_waits,
 )
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async import CareCloudError
 from carecloud_async.sandbox import Sandbox
@@ -33,9 +33,9 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize("runs", [3, 5])
-async def test_several_runs_at_once_make_no_double(clock, runs):
+async def test_several_runs_at_once_make_no_double(server, clock, runs):
     """The same rows in three and more runs at once: each address is made once."""
-    server, rows, reports = CustomerServer(clock), people(60), []
+    rows, reports = people(60), []
 
     async def arrived(_request):
         await anyio.lowlevel.checkpoint()
@@ -53,9 +53,9 @@ async def test_several_runs_at_once_make_no_double(clock, runs):
     assert sum(report.created + report.unchanged for report in reports) == 60 * runs
 
 
-async def test_a_row_that_was_intended_and_whose_key_another_program_made(clock, tmp_path):
+async def test_a_row_that_was_intended_and_whose_key_another_program_made(server, clock, tmp_path):
     """After a kill its values are written, and it is reported as updated: what is there was not made by the row."""
-    server, journal = CustomerServer(clock), tmp_path / "j.db"
+    journal = tmp_path / "j.db"
 
     async def arrived(request):
         if request.method == "POST" and request.url.path.endswith("/customers"):
@@ -184,7 +184,7 @@ async def test_a_later_row_waits_for_a_record_that_a_stopped_run_may_still_write
 
 
 @pytest.mark.parametrize(("most", "known"), [(1, 2), (2, 3), (40, 41), (40, 150)])
-async def test_a_look_up_of_several_pages_while_records_go(clock, most, known):
+async def test_a_look_up_of_several_pages_while_records_go(write, clock, most, known):
     """Known keys are found though the server caps its pages and a record goes between two of them."""
     server, rows = CustomerServer(clock, most=most), people(known)
     for row in rows:
@@ -196,17 +196,15 @@ async def test_a_look_up_of_several_pages_while_records_go(clock, most, known):
             server.customers.pop(first, None)
 
     server.arrived = arrived
-    async with client_of(server, clock) as client:
-        await client.customers.bulk_write(rows, **BY_EMAIL)
+    await write(rows, transport=server)
     assert set(server.emails().values()) == {1}
 
 
-async def test_a_row_that_a_queue_delivers_again(clock):
+async def test_a_row_that_a_queue_delivers_again(server, clock):
     """A row whose request was lost, and whose writer raised, is looked up after the settle time when it comes again."""
-    server = CustomerServer(clock)
     (row,) = people(1)
     async with client_of(server, clock) as client, client.customers.bulk_writer(**BY_EMAIL) as writer:
-        server.writes = [20.0]
+        server.faults = [20.0]
 
         async def arrived(request):
             if server.sent and request.method == "GET" and not denied:
@@ -317,17 +315,16 @@ async def test_records_by_an_id_that_only_their_list_shows(sandbox):
     assert (len(ids), values.count("new"), report.requests) == (3, 3, 1 + 3)
 
 
-async def test_two_letters_are_not_one(clock):
+async def test_two_letters_are_not_one(server, clock):
     """`ß` and `ss` are two e-mail addresses."""
-    server = CustomerServer(clock)
     rows = [{**people(1)[0], "email": f"{name}@example.com"} for name in ("strauß", "strauss")]
     async with client_of(server, clock) as client:
         assert counts(await client.customers.bulk_write(rows, **BY_EMAIL)) == {"created": 2}
 
 
-async def test_two_runs_change_one_record_by_two_keys(clock):
+async def test_two_runs_change_one_record_by_two_keys(server, clock):
     """A row that finds its record by id and one by e-mail are written one after the other, and nothing is lost."""
-    server, read = CustomerServer(clock), anyio.Event()
+    read = anyio.Event()
     customer_id = server.add("a@example.com", first_name="Old", last_name="Old")
 
     async def arrived(request):

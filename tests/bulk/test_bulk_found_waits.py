@@ -2,8 +2,8 @@
 
 import httpx
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people, read
+from memory_servers import client_of
 
 from carecloud_async import RateLimit, RetryPolicy
 from carecloud_async.bulk import BulkWriteError
@@ -13,9 +13,9 @@ pytestmark = pytest.mark.anyio
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
 
 
-async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock, threads_at_once):
+async def test_a_record_is_read_ten_seconds_before_its_put_at_most(server, clock, threads_at_once):
     """At five calls a second records are read again in time, few of them twice; what never left is not counted."""
-    server, read_at, ages = CustomerServer(clock), {}, []
+    read_at, ages = {}, []
     known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(200)]
 
     async def arrived(request):
@@ -33,13 +33,12 @@ async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock, thread
     assert max(ages) <= 10.0
     assert server.sent == ["PUT"] * 200
     logins = 1
-    assert report.requests == server.requests - logins < 200 * 1.2
+    assert report.requests == len(server.requests) - logins < 200 * 1.2
 
 
 @pytest.mark.parametrize("slow", ["refusal", "login"])
-async def test_a_base_is_too_old_after_a_slow_answer_or_a_slow_login(clock, slow):
+async def test_a_base_is_too_old_after_a_slow_answer_or_a_slow_login(server, clock, slow):
     """A PUT whose token is refused after 20 s, or whose new token takes 20 s, is made again from a new look-up."""
-    server = CustomerServer(clock)
     customer_id = server.add("a@example.com", last_name="Old")
     record = server.customers[customer_id]
     refusal = {"error": {"exception": "unauthorized_exception"}}
@@ -65,9 +64,8 @@ async def test_a_base_is_too_old_after_a_slow_answer_or_a_slow_login(clock, slow
     assert (person["last_name"], person["phone"]) == ("New", "420111222333")
 
 
-async def test_records_that_cannot_be_replaced_in_time(clock):
+async def test_records_that_cannot_be_replaced_in_time(server, clock):
     """If each record is read too long before its PUT could leave, the run ends with the reason and can go on."""
-    server = CustomerServer(clock)
     known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(3)]
 
     async def arrived(request):
@@ -98,9 +96,9 @@ async def test_a_key_that_only_a_slow_list_finds(clock, sandbox):
             assert counts(report) == {outcome: 1}
 
 
-async def test_one_row_on_which_the_server_fails_holds_up_no_other(clock, tmp_path):
+async def test_one_row_on_which_the_server_fails_holds_up_no_other(server, clock, tmp_path):
     """Other rows are done while a row's lost answers settle; the progress says what is waited for."""
-    server, results, seen = CustomerServer(clock), tmp_path / "r.jsonl", []
+    results, seen = tmp_path / "r.jsonl", []
 
     class Failing(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):

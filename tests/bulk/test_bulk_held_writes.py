@@ -5,16 +5,16 @@ import json
 import shutil
 
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, StopError, counts, people, read, stop_while_it_waits
+from memory_servers import CustomerServer, client_of
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_look_ups_pass_by_caches_in_front_of_the_api(clock):
+async def test_look_ups_pass_by_caches_in_front_of_the_api(server, clock):
     """Each look-up, before a write and after a lost answer, tells caches on the way to ask the server."""
-    server, headers = CustomerServer(clock), []
-    server.writes = ["before"]
+    headers = []
+    server.faults = ["before"]
 
     async def arrived(request):
         if request.method == "GET":
@@ -43,7 +43,7 @@ class Held:
         if request.method != "GET" and "/users/" not in request.url.path:
             person = json.loads(request.content)["customer"]["personal_information"]
             self.sent.append((now, person["last_name"]))
-            self.server.writes = [self.seconds - now] if now < self.seconds else []
+            self.server.faults = [self.seconds - now] if now < self.seconds else []
 
     def doubles(self):
         """The addresses that are there more than once, when all has acted."""
@@ -125,10 +125,9 @@ async def test_a_stop_does_not_make_it_forget_how_often_it_was_lost(clock, tmp_p
     assert times[2] - times[1] >= 300
 
 
-async def test_what_was_lost_and_acted_at_once_is_known_soon(clock):
+async def test_what_was_lost_and_acted_at_once_is_known_soon(server, clock):
     """The usual lost answer, of a write that has acted, costs the read timeout and five seconds, and one look-up."""
-    server = CustomerServer(clock)
-    server.writes = ["cut after"]
+    server.faults = ["cut"]
     began = clock.monotonic()
     async with client_of(server, clock) as client:
         report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
@@ -147,12 +146,11 @@ async def test_one_at_a_time_while_writes_are_only_lost(clock):
     assert held.doubles() == set()
 
 
-async def test_rows_that_need_no_write_go_by_meanwhile(clock):
+async def test_rows_that_need_no_write_go_by_meanwhile(server, clock):
     """Behind a lost write, rows that change nothing have their outcome at once."""
-    server = CustomerServer(clock)
     for row in people(500)[1:]:
         server.add(row["email"], **{name: value for name, value in row.items() if name != "email"})
-    server.writes = ["cut before"]
+    server.faults = ["cut before"]
     seen = []
     async with client_of(server, clock) as client:
         report = await client.customers.bulk_write(
@@ -162,11 +160,10 @@ async def test_rows_that_need_no_write_go_by_meanwhile(clock):
     assert {done for waits_for, done in seen if waits_for} == {499}
 
 
-async def test_what_another_program_changed_after_a_lost_update_stays(clock, tmp_path):
+async def test_what_another_program_changed_after_a_lost_update_stays(server, clock, tmp_path):
     """A lost update has acted, and another program changes the same field: the row is a `conflict` that names it."""
-    server = CustomerServer(clock)
     customer_id = server.add("a@example.com", last_name="Old", first_name="Old")
-    server.writes = ["cut after"]
+    server.faults = ["cut"]
 
     async def arrived(request):
         if request.method == "GET" and server.sent:
@@ -183,11 +180,10 @@ async def test_what_another_program_changed_after_a_lost_update_stays(clock, tmp
     assert server.customers[customer_id]["personal_information"]["last_name"] == "Theirs"
 
 
-async def test_what_another_program_changes_beside_a_lost_update_does_not_stop_it(clock):
+async def test_what_another_program_changes_beside_a_lost_update_does_not_stop_it(server, clock):
     """An update that did not act is sent again, with what another program has written in other fields meanwhile."""
-    server = CustomerServer(clock)
     customer_id = server.add("a@example.com", last_name="Old", first_name="Old")
-    server.writes = ["cut before"]
+    server.faults = ["cut before"]
 
     async def arrived(request):
         if request.method == "GET" and server.sent:
@@ -204,13 +200,13 @@ async def test_what_another_program_changes_beside_a_lost_update_does_not_stop_i
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_what_was_sent_twice_is_looked_up_once_more(clock, known):
+async def test_what_was_sent_twice_is_looked_up_once_more(server, clock, known):
     """A write that was lost, and answered when it was sent again, is looked up a minute later, before it ends."""
-    server, look_ups = CustomerServer(clock), []
+    look_ups = []
     began = clock.monotonic()
     if known:
         server.add("new0@example.com", last_name="Old")
-    server.writes = ["before"]
+    server.faults = ["before"]
 
     async def arrived(request):
         if request.method == "GET":
@@ -223,14 +219,14 @@ async def test_what_was_sent_twice_is_looked_up_once_more(clock, known):
     assert look_ups == pytest.approx([0, 35, 60, 120], abs=1)
 
 
-async def test_a_kill_counts_as_a_lost_answer(clock, tmp_path):
+async def test_a_kill_counts_as_a_lost_answer(server, clock, tmp_path):
     """A run is killed while it sends, and its write acts after that of the next run: what is there twice is told."""
     journal, left = tmp_path / "journal", tmp_path / "left"
-    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE}
-    server.writes = [90.0]
+    arguments = {"match": "email", "defaults": SOURCE}
+    server.faults = [90.0]
 
     async def keep_journal(request):
-        if request.method == "POST" and server.writes and request.url.path.endswith("/customers"):
+        if request.method == "POST" and server.faults and request.url.path.endswith("/customers"):
             for suffix in ("", "-wal"):
                 shutil.copyfile(f"{journal}{suffix}", f"{left}{suffix}")
 
@@ -243,24 +239,23 @@ async def test_a_kill_counts_as_a_lost_answer(clock, tmp_path):
     assert len(server.customers) == 2
 
 
-async def test_what_a_look_up_shows_after_two_losses_is_confirmed(clock):
+async def test_what_a_look_up_shows_after_two_losses_is_confirmed(server, clock):
     """The second request has acted, and the first one acts a minute later: what is there twice is told."""
-    server = CustomerServer(clock)
-    server.writes = [120.0, "after"]
+    server.faults = [120.0, "after"]
     async with client_of(server, clock) as client:
         report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     assert counts(report) == {"unknown": 1}
     assert len(server.customers) == 2
 
 
-async def test_a_write_that_did_nothing_remembers_an_earlier_loss(clock):
+async def test_a_write_that_did_nothing_remembers_an_earlier_loss(server, clock):
     """A lost create is sent again, refused with 429, and acts late: the row is `created`, and is there once."""
-    server, began = CustomerServer(clock), clock.monotonic()
-    server.writes = [100.0]
+    began = clock.monotonic()
+    server.faults = [100.0]
 
     async def arrived(_request):
         if server.sent and clock.monotonic() < began + 110:
-            server.writes = ["busy"]
+            server.faults = ["busy"]
 
     server.arrived = arrived
     async with client_of(server, clock) as client:
@@ -269,10 +264,9 @@ async def test_a_write_that_did_nothing_remembers_an_earlier_loss(clock):
     assert len(server.sent) > 1
 
 
-async def test_a_lost_create_whose_key_another_program_made(clock):
+async def test_a_lost_create_whose_key_another_program_made(server, clock):
     """With `mode="create"`, a record with other values does not show what became of a lost row: it is `unknown`."""
-    server = CustomerServer(clock)
-    server.writes = ["before"]
+    server.faults = ["before"]
 
     async def arrived(request):
         if server.sent and request.method == "GET" and not server.customers:

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import counts, read
 
-from carecloud_async.pytest_plugin.clock import START, FakeClock
+from carecloud_async.pytest_plugin.clock import START
 
 pytestmark = pytest.mark.anyio
 
@@ -26,13 +25,11 @@ BEFORE = [
     ("last_change", "outcome"),
     [*((one, "updated") for one in SAME), *((one, "conflict") for one in BEFORE), ("soon", "refused"), ("", "refused")],
 )
-async def test_times_of_any_spelling(tmp_path, last_change, outcome):
+async def test_times_of_any_spelling(server, write, tmp_path, last_change, outcome):
     """A row's time is read as spreadsheets, JSON and Python write it; one that is no time refuses the row."""
-    clock = FakeClock()
-    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
+    results = tmp_path / "r.jsonl"
     row = {"customer_id": server.add("a@x.cz", last_name="Old"), "last_name": "New", "last_change": last_change}
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write([row], match="customer_id", if_unchanged=True, results=results)
+    report = await write([row], match="customer_id", if_unchanged=True, results=results)
     assert counts(report) == {outcome: 1}
     if outcome != "updated":
         assert read(results)[0]["reasons"][0].startswith("last_change: ")

@@ -6,7 +6,6 @@ import sqlite3
 
 import httpx
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import (
     SOURCE,
     StopError,
@@ -19,6 +18,7 @@ from bulk_tools import (
     people,
     stop_while_it_waits,
 )
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async import RateLimitError, Timeout
 from carecloud_async._base.runs import RunFile
@@ -62,11 +62,10 @@ async def test_a_key_that_a_killed_run_claimed_long_before_it_was_killed(sandbox
             assert (await emails(client))["new0@example.com"] == 1
 
 
-async def test_a_run_goes_on_with_a_shorter_timeout(clock, tmp_path):
+async def test_a_run_goes_on_with_a_shorter_timeout(server, clock, tmp_path):
     """What a run with a timeout of 60 s has lost is left alone for that long also by runs that wait 5 s for answers."""
     arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
-    server = CustomerServer(clock)
-    server.writes = [40.0]
+    server.faults = [40.0]
     for seconds in (60.0, 5.0):
         async with client_of(server, clock, timeout=Timeout(read=seconds)) as client:
             with pytest.raises(StopError):
@@ -78,18 +77,16 @@ async def test_a_run_goes_on_with_a_shorter_timeout(clock, tmp_path):
     assert len(server.customers) == 1
 
 
-async def test_a_create_that_meets_429_leaves_soon_after_its_look_up(clock):
+async def test_a_create_that_meets_429_leaves_soon_after_its_look_up(server, write):
     """A create that is refused with 429 for long is looked up again, and a record made meanwhile is not doubled."""
-    server = CustomerServer(clock)
-    server.writes = ["busy"] * 12
+    server.faults = ["busy"] * 12
 
     async def arrived(_request):
         if len(server.sent) == 6 and not server.customers:
             server.add("new0@example.com", last_name="Theirs")
 
     server.arrived = arrived
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    report = await write(people(1))
     assert counts(report) == {"updated": 1}
     assert server.emails() == {"new0@example.com": 1}
 
@@ -118,9 +115,9 @@ async def test_the_parts_of_a_refused_batch_leave_soon_after_their_look_ups(sand
 async def test_a_run_goes_on_on_another_host(tmp_path, monkeypatch):
     """On a host that was up for longer, what was lost on another one a moment ago has not settled yet."""
     clock = UptimeClock(0.0)
-    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
     server = CustomerServer(clock)
-    server.writes = [20.0]
+    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
+    server.faults = [20.0]
     async with client_of(server, clock) as client:
         with pytest.raises(StopError):
             await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
@@ -144,7 +141,7 @@ async def test_a_key_that_was_left_on_another_host():
     """On a host that was up for longer, the key of a stopped run has not settled yet."""
     clock = UptimeClock(0.0)
     server = CustomerServer(clock)
-    server.writes = [20.0]
+    server.faults = [20.0]
     async with client_of(server, clock) as client:
         with pytest.raises(StopError):
             await client.customers.bulk_write(
@@ -161,9 +158,9 @@ async def test_a_key_that_was_left_on_another_host():
 
 
 @pytest.mark.parametrize("rows", [5, 100])
-async def test_a_server_that_takes_no_writes_for_two_minutes(clock, rows):
+async def test_a_server_that_takes_no_writes_for_two_minutes(server, write, clock, rows):
     """429s for two minutes, that ask to wait for longer than a look-up lasts, end no run."""
-    server, began = CustomerServer(clock), clock.monotonic()
+    began = clock.monotonic()
 
     class Busy(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
@@ -171,15 +168,14 @@ async def test_a_server_that_takes_no_writes_for_two_minutes(clock, rows):
                 return httpx.Response(429, headers={"Retry-After": "20"})
             return await server.handle_async_request(request)
 
-    async with client_of(Busy(), clock) as client:
-        report = await client.customers.bulk_write(people(rows), match="email", defaults=SOURCE)
+    report = await write(people(rows), transport=Busy())
     assert counts(report) == {"created": rows}
 
 
-async def test_a_server_that_takes_no_writes_at_all(clock):
+async def test_a_server_that_takes_no_writes_at_all(server, clock):
     """A run that can send nothing for five minutes ends with the error of the server."""
-    server, began = CustomerServer(clock), clock.monotonic()
-    server.writes = ["busy"] * 100_000
+    began = clock.monotonic()
+    server.faults = ["busy"] * 100_000
     async with client_of(server, clock) as client:
         with pytest.raises(RateLimitError):
             await client.customers.bulk_write(people(500), match="email", defaults=SOURCE)
@@ -206,9 +202,8 @@ class Replica(httpx.AsyncBaseTransport):
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-async def test_a_record_that_was_just_made_is_not_made_again(clock, runs):
+async def test_a_record_that_was_just_made_is_not_made_again(server, clock, runs):
     """A row whose key was made a moment ago, by this writer or another run, waits for a replica to show it."""
-    server = CustomerServer(clock)
     async with client_of(Replica(server, clock, seconds=20.0), clock) as client:
         options, rows = {"match": "email", "defaults": SOURCE}, [people(1, last_name=name)[0] for name in "ab"]
         if runs == 1:
@@ -220,9 +215,8 @@ async def test_a_record_that_was_just_made_is_not_made_again(clock, runs):
     assert [one["personal_information"]["last_name"] for one in server.customers.values()] == ["b"]
 
 
-async def test_a_record_that_was_made_and_deleted_is_made_again(clock):
+async def test_a_record_that_was_made_and_deleted_is_made_again(server, clock):
     """A row whose key was made a moment ago, and is not shown for a minute, makes a record."""
-    server = CustomerServer(clock)
     async with client_of(server, clock) as client:
         for _ in range(2):
             server.customers.clear()
@@ -235,13 +229,14 @@ async def test_a_record_that_was_made_and_deleted_is_made_again(clock):
 async def test_a_monotonic_clock_that_began_again(tmp_path, lost_by):
     """After a reboot that has no id (macOS, Windows), nothing waits for as long as the machine was up before."""
     clock = UptimeClock(500_000.0)
-    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
+    server = CustomerServer(clock)
+    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
     async with client_of(server, clock) as client:
         if lost_by == "another run":
             with claim_of_a_killed_run(client, clock):
                 pass
         else:
-            server.writes = ["after"]
+            server.faults = ["after"]
             with pytest.raises(StopError):
                 await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
         clock.uptime = 0.0

@@ -1,8 +1,7 @@
 """How often one write is tried."""
 
 import pytest
-from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people
+from bulk_tools import counts, people
 
 
 @pytest.mark.anyio
@@ -15,10 +14,8 @@ from bulk_tools import SOURCE, counts, people
         ("cut before", 6, "sent 6 times: each time the answer was lost, and no look-up showed the row's values"),
     ],
 )
-async def test_how_often_a_write_is_sent(clock, fault, times, reason):
+async def test_how_often_a_write_is_sent(server, write, fault, times, reason):
     """Three equal failures of the server, six of a proxy perhaps, six lost answers: then the row is refused."""
-    server = CustomerServer(clock)
-    server.writes = [fault] * 99
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    server.faults = [fault] * 99
+    report = await write(people(1))
     assert (counts(report), report.reasons, len(server.sent)) == ({"refused": 1}, {reason: 1}, times)

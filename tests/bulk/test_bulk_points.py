@@ -1,9 +1,8 @@
 """Points, credits and statuses in bulk: each operation has a key of its own, and is done once."""
 
 import pytest
-from bulk_server import client_of
 from bulk_tools import counts, read
-from loyalty_server import LoyaltyServer
+from memory_servers import LoyaltyServer, client_of
 
 from carecloud_async.bulk.references import reference_in
 

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, StopError, connect, counts, people, stop_while_it_waits
+from memory_servers import client_of
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
@@ -20,10 +20,9 @@ def full(*_, **__):
     raise BulkWriteError("the disk is full")
 
 
-async def test_a_loss_that_cannot_be_noted_keeps_its_key(clock, tmp_path, monkeypatch):
+async def test_a_loss_that_cannot_be_noted_keeps_its_key(server, clock, tmp_path, monkeypatch):
     """The disk is full when a lost answer is noted: another run waits until the request can take no effect."""
-    server = CustomerServer(clock)
-    server.writes = [20.0]
+    server.faults = [20.0]
     async with client_of(server, clock) as client:
         with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
             patch.setattr(RowJournal, "lose", full)
@@ -35,9 +34,8 @@ async def test_a_loss_that_cannot_be_noted_keeps_its_key(clock, tmp_path, monkey
     assert server.emails() == Counter({"new0@example.com": 1})
 
 
-async def test_an_outcome_that_cannot_be_noted_is_found_again(clock, tmp_path, monkeypatch):
+async def test_an_outcome_that_cannot_be_noted_is_found_again(server, clock, tmp_path, monkeypatch):
     """The disk is full when a created row is noted: the run that goes on finds the record, and says created."""
-    server = CustomerServer(clock)
     options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
     async with client_of(server, clock) as client:
         with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
@@ -47,10 +45,9 @@ async def test_an_outcome_that_cannot_be_noted_is_found_again(clock, tmp_path, m
     assert (counts(report), server.sent) == ({"created": 1}, ["POST"])
 
 
-async def test_a_run_that_goes_on_and_stops_again_keeps_what_it_holds(clock, tmp_path):
+async def test_a_run_that_goes_on_and_stops_again_keeps_what_it_holds(server, clock, tmp_path):
     """A lost create, and a second run whose look-up fails: the third finds the record, and says created."""
-    server = CustomerServer(clock)
-    server.writes = ["after"]
+    server.faults = ["after"]
     options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
     async with client_of(server, clock) as client:
         with pytest.raises(StopError):
@@ -80,9 +77,8 @@ async def test_a_family_is_held_while_a_batch_of_it_is_in_doubt(clock, tmp_path,
     assert brands.count("x1") == 1
 
 
-async def test_a_row_has_its_outcome_though_its_key_cannot_be_released(clock, monkeypatch):
+async def test_a_row_has_its_outcome_though_its_key_cannot_be_released(server, clock, monkeypatch):
     """The claims are locked when a row of a writer has been written: it gets its outcome all the same."""
-    server = CustomerServer(clock)
     release = Claims.release
 
     def locked(claims, keys, **records):

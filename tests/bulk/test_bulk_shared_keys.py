@@ -2,7 +2,6 @@
 
 import anyio
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import (
     CARD_TYPE,
     SOURCE,
@@ -15,6 +14,7 @@ from bulk_tools import (
     read,
     stop_while_it_waits,
 )
+from memory_servers import client_of
 
 from carecloud_async import RetryPolicy
 from carecloud_async.bulk import engine
@@ -62,12 +62,11 @@ async def test_rows_with_one_spoiled_card_number_wait_for_nothing(sandbox, tmp_p
 
 
 @pytest.mark.parametrize("turn", [1, 2, 450])
-async def test_a_row_before_one_whose_key_another_run_holds_ends(sandbox, monkeypatch, turn):
+async def test_a_row_before_one_whose_key_another_run_holds_ends(clock, sandbox, monkeypatch, turn):
     """A row's lost answer is settled while a later row waits for another run, which waits for the first one's key."""
     monkeypatch.setattr(engine, "CHUNK", turn)
     rows = [{**row, "external_id": f"E{one}"} for one, row in enumerate(people(8))]
     sandbox.faults.add("POST /customers", status=504, times=1)
-    clock = FakeClock()
     end = clock.monotonic() + 300.0
     async with connect(sandbox, clock=clock, retry=RetryPolicy(attempts=1)) as client:
         with Claims(project=client.project.origin, clock=clock, settle_seconds=35.0) as other:
@@ -143,9 +142,8 @@ async def test_rows_of_a_writer_with_one_unusable_card_wait_for_nothing(sandbox,
     assert [one.outcome for one in found] == ["refused"] * 5
 
 
-async def test_an_external_id_of_a_row_is_not_written_as_a_record_of_its_own_meanwhile(tmp_path):
+async def test_an_external_id_of_a_row_is_not_written_as_a_record_of_its_own_meanwhile(clock, tmp_path):
     """While a row's lost external id may still be written, a bulk write of the customer's source records waits."""
-    clock = FakeClock()
     sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
     external = {**SOURCE, "external_id": "E1"}
     async with connect(sandbox, clock=clock) as client:
@@ -203,11 +201,11 @@ async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox,
     assert [one.property_value for one in values if one.property_id == property_id] == ["7772"]
 
 
-async def test_runs_that_wait_for_each_others_key_and_record(clock, tmp_path):
+async def test_runs_that_wait_for_each_others_key_and_record(server, clock, tmp_path):
     """A run that goes on waits for a key without its record, which the run with the key needs: both end."""
-    server, (row,), waits, reports = CustomerServer(clock), people(1), anyio.Event(), []
+    (row,), waits, reports = people(1), anyio.Event(), []
     server.add(row["email"], last_name="Old")
-    server.writes = ["before"]
+    server.faults = ["before"]
     first = {"match": "email", "journal": tmp_path / "1.db", "resume": True}
     end = clock.monotonic() + 600
 

@@ -5,25 +5,23 @@ import resource
 import anyio
 import anyio.lowlevel
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import CARD_TYPE, SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
 from disks import file_of, watch_databases
+from memory_servers import client_of
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_row_that_was_never_sent_takes_no_credit(sandbox, tmp_path):
+async def test_a_row_that_was_never_sent_takes_no_credit(clock, sandbox, tmp_path):
     """A row that an error kept from being sent, and whose record another program makes, is updated by the next run."""
     source = tmp_path / "c.jsonl"
     source.write_text(
         "".join(f'{{"email":"k{one}@example.com","language_id":"en","last_name":"X"}}\n' for one in range(6))
     )
-    clock = FakeClock()
     async with connect(sandbox, clock=clock) as client:
         fault = sandbox.faults.add("POST /customers", status=403, times=None)
         with pytest.raises(CareCloudError):
@@ -136,9 +134,9 @@ async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(sandbox, tmp_pat
     assert total == 460
 
 
-async def test_a_run_that_is_cancelled_while_it_sends(clock, tmp_path):
+async def test_a_run_that_is_cancelled_while_it_sends(server, clock, tmp_path):
     """A row that was under way when its run was cancelled is not sent again at once: its request may act still."""
-    server, scope, cancelled_at = CustomerServer(clock), anyio.CancelScope(), 0.0
+    scope, cancelled_at = anyio.CancelScope(), 0.0
     arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
 
     async def arrived(request):
@@ -159,10 +157,10 @@ async def test_a_run_that_is_cancelled_while_it_sends(clock, tmp_path):
     assert server.sent == []
 
 
-async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(clock, tmp_path):
+async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(server, clock, tmp_path):
     """The run that goes on with a lost row is stopped after a look-up: a run of other rows waits for the row's key."""
-    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE}
-    server.writes = [50.0]
+    arguments = {"match": "email", "defaults": SOURCE}
+    server.faults = [50.0]
     stops_at = clock.monotonic()
 
     def stop_later(progress):
@@ -182,10 +180,10 @@ async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(cloc
     assert len(server.customers) == 1
 
 
-async def test_a_run_takes_no_credit_for_what_another_one_made(clock, tmp_path):
+async def test_a_run_takes_no_credit_for_what_another_one_made(server, clock, tmp_path):
     """A create was lost and did nothing, and another run made the record; the first one is stopped when it goes on."""
-    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE}
-    server.writes = ["before"]
+    arguments = {"match": "email", "defaults": SOURCE}
+    server.faults = ["before"]
     async with client_of(server, clock) as client:
         with pytest.raises(StopError):
             await client.customers.bulk_write(

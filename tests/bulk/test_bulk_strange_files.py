@@ -5,13 +5,11 @@ import os
 import sqlite3
 
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.sources.files import MAX_LINE
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -47,13 +45,11 @@ async def test_lines_that_are_too_long(sandbox, tmp_path):
         await written(sandbox, path)
 
 
-async def test_a_key_that_no_url_of_the_server_holds(tmp_path):
+async def test_a_key_that_no_url_of_the_server_holds(server, write):
     """A key that the server finds too long for a URL refuses its row alone."""
-    clock = FakeClock()
-    server = CustomerServer(clock, longest=600)
+    server.longest = 600
     rows = [*people(3), {"email": f"{'x' * 700}@example.com", "language_id": "en"}]
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    report = await write(rows)
     assert counts(report) == {"created": 3, "refused": 1}
 
 

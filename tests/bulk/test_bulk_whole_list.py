@@ -1,14 +1,11 @@
 """The reading of the whole list in place of look-ups, while the list changes."""
 
 import json
-import re
 
 import httpx
 import pytest
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, long, people
-
-from carecloud_async.pytest_plugin.clock import FakeClock
+from memory_servers import CustomerServer, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -19,23 +16,19 @@ def rows_of(number):
 
 
 @pytest.mark.parametrize(("most", "is_read"), [(1000, True), (5, False)])
-async def test_the_choice_knows_how_many_records_the_server_gives(most, is_read):
+async def test_the_choice_knows_how_many_records_the_server_gives(clock, write, most, is_read):
     """The list is read in place of look-ups only if that costs fewer requests with the pages that the server gives."""
-    clock = FakeClock()
     server = CustomerServer(clock, most=most)
     for number in range(120):
         server.add(long(f"new{number}@example.com"), last_name="Old")
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(rows_of(24), match="email", mode="create")
+    report = await write(rows_of(24), mode="create", transport=server)
     assert counts(report) == {"conflict": 24}
     assert report.requests <= 24 / 2 + 1
     assert (report.requests < 24 / 2) == is_read
 
 
-async def test_what_the_whole_list_shows_is_a_hint():
+async def test_what_the_whole_list_shows_is_a_hint(server, clock):
     """Rows that the list shows unchanged are not looked up; before a create or a PUT the record is."""
-    clock = FakeClock()
-    server = CustomerServer(clock)
     for row in rows_of(24):
         server.add(row["email"], **{name: value for name, value in row.items() if name != "email"})
     server.add(long("new24@example.com"), last_name="Old")
@@ -46,18 +39,15 @@ async def test_what_the_whole_list_shows_is_a_hint():
     assert len([call for call in calls if call.method == "GET"]) < 30 / 2
 
 
-async def test_a_record_that_is_made_after_the_list_was_read():
+async def test_a_record_that_is_made_after_the_list_was_read(server, write):
     """A record that another program makes after the list was read is found before the row is sent."""
-    clock = FakeClock()
-    server = CustomerServer(clock)
 
     async def arrived(request):
         if "email_list" in str(request.url) and not server.customers:
             server.add(long("new7@example.com"), last_name="Theirs")
 
     server.arrived = arrived
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(rows_of(20), match="email", defaults=SOURCE)
+    report = await write(rows_of(20))
     assert counts(report) == {"created": 19, "updated": 1}
     assert set(server.emails().values()) == {1}
 
@@ -65,18 +55,16 @@ async def test_a_record_that_is_made_after_the_list_was_read():
 class OnePageServer(CustomerServer):
     """Ignores `offset`: every page is the first one."""
 
-    def _read(self, path, query, length):
-        return super()._read(path, re.sub(r"offset=\d+", "offset=0", query), length)
+    def _read(self, path, query):
+        return super()._read(path, query.set("offset", 0))
 
 
-async def test_a_list_that_cannot_be_read():
+async def test_a_list_that_cannot_be_read(clock, write):
     """If the list cannot be read, rows are looked up, as where that costs fewer requests."""
-    clock = FakeClock()
     server = OnePageServer(clock, most=5)
     for number in range(12):
         server.add(long(f"new{number}@example.com"), last_name="Old")
-    async with client_of(server, clock) as client:
-        report = await client.customers.bulk_write(rows_of(24), match="email", defaults=SOURCE)
+    report = await write(rows_of(24), transport=server)
     assert counts(report) == {"created": 12, "updated": 12}
     assert set(server.emails().values()) == {1}
 

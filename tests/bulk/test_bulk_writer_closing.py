@@ -6,12 +6,11 @@ import anyio
 import httpx
 import pytest
 from anyio import wait_all_tasks_blocked
-from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, people
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.errors import WrongEventLoopError
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -20,9 +19,8 @@ SECONDS = 30
 
 
 @pytest.mark.parametrize("entered", [False, True])
-async def test_a_writer_outside_its_block_refuses_rows(entered):
+async def test_a_writer_outside_its_block_refuses_rows(clock, entered):
     """A writer raises before its block and after it, and says where to write."""
-    clock = FakeClock()
     async with client_of(CustomerServer(clock), clock) as client:
         writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
         if entered:
@@ -32,9 +30,8 @@ async def test_a_writer_outside_its_block_refuses_rows(entered):
             await writer.write(people(1)[0])
 
 
-async def test_a_writer_refuses_rows_of_another_event_loop():
+async def test_a_writer_refuses_rows_of_another_event_loop(clock):
     """A thread with an event loop of its own is refused at once: it would wait for the outcome without end."""
-    clock = FakeClock()
     async with (
         client_of(CustomerServer(clock), clock) as client,
         client.customers.bulk_writer(match="email", defaults=SOURCE) as writer,
@@ -43,9 +40,8 @@ async def test_a_writer_refuses_rows_of_another_event_loop():
             await anyio.to_thread.run_sync(lambda: asyncio.run(writer.write(people(1)[0])))
 
 
-async def test_a_writer_whose_block_ends_takes_no_more_rows():
+async def test_a_writer_whose_block_ends_takes_no_more_rows(clock):
     """A row that is given while the block waits for earlier rows is an error; the earlier rows have their outcomes."""
-    clock = FakeClock()
     server, first, second = CustomerServer(clock), *people(2)
     outcomes, errors, posted = [], [], anyio.Event()
 

@@ -3,18 +3,15 @@
 import csv
 
 import pytest
-from bulk_server import CustomerServer, client_of
+from memory_servers import client_of
 
-from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.workflows import find_duplicates
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_addresses_and_phones_are_compared_as_people_write_them(tmp_path):
+async def test_addresses_and_phones_are_compared_as_people_write_them(server, clock, tmp_path):
     """E-mails are compared without case, phones by their digits; empty ones are no duplicates."""
-    clock = FakeClock()
-    server = CustomerServer(clock)
     ids = [
         server.add("Ann@Example.com", phone="+420 603 123 456"),
         server.add("ann@example.com", phone=""),

@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_asyncio
-from outbox_server import TillServer, client_of
+from memory_servers import LoyaltyServer, client_of
 
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -20,7 +20,7 @@ def clock():
 
 @pytest.fixture
 def server(clock):
-    return TillServer(clock)
+    return LoyaltyServer(clock)
 
 
 @pytest_asyncio.fixture

@@ -2,12 +2,13 @@
 
 import httpx
 import pytest
-from outbox_server import TillServer, client_of
+from memory_servers import LoyaltyServer, client_of
+from outbox_tools import put_points
 
 pytestmark = pytest.mark.anyio
 
 
-class PickyTill(TillServer):
+class PickyTill(LoyaltyServer):
     """A server that never does the entries of the customer `x`.
 
     Attributes:
@@ -35,11 +36,6 @@ class PickyTill(TillServer):
 @pytest.fixture
 def server(clock):
     return PickyTill(clock)
-
-
-async def put_points(client, outbox, customer, reference="B1"):
-    points = {"customer_id": customer, "amount": 5.0, "reference": reference}
-    return await outbox.put(client.points.assign_points, **points)
 
 
 async def wait_for(outbox, waiting):

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from outbox_server import PLACE, bill
+from outbox_tools import put_bill
 
 from carecloud_async.outbox import OutboxError
 from carecloud_async.outbox.queue import KIND
@@ -36,16 +36,15 @@ async def test_a_file_of_this_format_goes_on(client, server, path):
     assert [*range(1, KIND.version + 1)] == VERSIONS
     restore(path, KIND.version)
     server.customers["c1"] = {"customer_id": "c1", "personal_information": {"first_name": "A", "city": "Brno"}}
-    points = {"customer_id": "p", "amount": 5.0, "note": "[ref: B1]"}
-    server.done.append(("/points/actions/assign-points", points))
+    server.points.append({"customer_id": "p", "point_amount": 5.0, "point_operation_note": "[ref: B1]"})
     async with client.outbox(path) as outbox:
         assert (outbox.waiting, outbox.failed) == (3, 1)
-        await outbox.put(client.purchases.send_purchase, bill(9), customer_id="s", **PLACE)  # it was sent before
+        await put_bill(client, outbox, 9, customer_id="s")  # it was sent before
         assert outbox.waiting == 3
         assert not await outbox.flush()
         (failed,) = await outbox.failures()
     assert (failed.label, failed.reasons) == ("purchases.send_purchase 4", ("bill.payment_recap: voucher_used",))
-    assert server.bills() == ["1"]
+    assert server.bill_ids() == ["1"]
     assert server.notes() == ["[ref: B1]"]
     assert server.customers["c1"]["personal_information"] == {"first_name": "Eva", "city": "Brno"}
 
@@ -93,7 +92,7 @@ async def test_an_entry_that_cannot_be_read_fails_alone(client, server, path, br
     server.away = True
     async with client.outbox(path) as outbox:
         for number in (1, 2, 3):
-            await outbox.put(client.purchases.send_purchase, bill(number), customer_id="cc d"[number], **PLACE)
+            await put_bill(client, outbox, number, customer_id="cc d"[number])
     server.away = False
     change(path, f"UPDATE entries {broken} WHERE id = 1")
     async with client.outbox(path) as outbox:
@@ -106,4 +105,4 @@ async def test_an_entry_that_cannot_be_read_fails_alone(client, server, path, br
         await outbox.flush()
         (failed,) = await outbox.failures()
         assert failed.outcome == outcome
-    assert sorted(server.bills()) == ["2", "3"]
+    assert sorted(server.bill_ids()) == ["2", "3"]

@@ -1,7 +1,8 @@
 """Outboxes that go on elsewhere: with another timeout, or after a stop at any step."""
 
 import pytest
-from outbox_server import PLACE, bill, client_of
+from memory_servers import client_of
+from outbox_tools import put_bill
 
 from carecloud_async import Timeout
 
@@ -12,7 +13,7 @@ async def send_bill_late(server, clock, path, *, seconds, **settings):
     """Put a bill whose answer is lost, and which the server makes some seconds later; the outbox is closed at once."""
     server.faults = [seconds]
     async with client_of(server, clock, **settings) as client, client.outbox(path) as outbox:
-        await outbox.put(client.purchases.send_purchase, bill(1), customer_id="c", **PLACE)
+        await put_bill(client, outbox, 1)
         while server.faults:
             await outbox.flush(timeout=0.01)
 
@@ -27,4 +28,4 @@ async def test_an_outbox_goes_on_with_a_shorter_timeout(server, clock, path):
         assert await outbox.flush()
     clock.advance(300)
     server.work_late()
-    assert server.bills() == ["1"]
+    assert server.bill_ids() == ["1"]

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import anyio
 import pytest
-from outbox_server import NEXT_DAY, PLACE, STORE, bill, client_of
+from memory_servers import LoyaltyServer, client_of
+from outbox_tools import NEXT_DAY, PLACE, STORE, bill, put_points
 
 from carecloud_async import (
     ConfigurationError,
@@ -115,7 +116,7 @@ async def test_a_part_of_a_reference_is_another_operation(client, server, clock,
     """Points with the reference `B1` are given although `B10` is there."""
     async with client.outbox(path) as outbox:
         for reference in ("B10", "B1", "B10"):
-            await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, reference=reference)
+            await put_points(client, outbox, "c", reference)
             assert await outbox.flush()
             clock.advance(NEXT_DAY)
     assert server.notes() == ["[ref: B10]", "[ref: B1]"]
@@ -123,11 +124,10 @@ async def test_a_part_of_a_reference_is_another_operation(client, server, clock,
 
 async def test_an_entry_whose_look_up_fails_alone(client, server, path):
     """Points of a customer whose history the server cannot list fail with that reason, and all others are given."""
-    server.broken = {"c2"}
+    server.failing = {"c2": 500}
     async with client.outbox(path) as outbox:
         for number in range(6):
-            points = {"customer_id": f"c{number}", "amount": 5, "reference": f"B{number}"}
-            await outbox.put(client.points.assign_points, **points)
+            await put_points(client, outbox, f"c{number}", f"B{number}")
         assert not await outbox.flush()
         (failed,) = await outbox.failures()
     assert (failed.label, failed.reasons) == (
@@ -159,7 +159,7 @@ async def test_an_outbox_and_a_bulk_write_beside_it_give_points_once(client, ser
 
     server.arrived = hold
     async with client.outbox(path) as outbox:
-        await outbox.put(client.points.assign_points, customer_id="8ea", amount=5, reference="B1")
+        await put_points(client, outbox, "8ea", "B1")
         await arrived.wait()
         rows = [{"customer_id": "8EA", "reference": "B1", "amount": 5}]
         report = await client.points.bulk_write(
@@ -286,15 +286,16 @@ async def test_aware_times_are_sent_in_the_projects_zone(client, server, path):
     async with client.outbox(path) as outbox:
         await outbox.put(client.purchases.send_purchase, sold, **PLACE)
         assert await outbox.flush()
-    assert server.done[0][1]["bill"]["payment_time"] == "2026-03-02 11:00:00"
+    assert server.bills[0]["bill"]["payment_time"] == "2026-03-02 11:00:00"
 
 
-async def test_a_customer_whose_email_is_not_shown_is_made_once(server, clock, path):
+async def test_a_customer_whose_email_is_not_shown_is_made_once(clock, path):
     """A lost create of a customer whom the server finds by e-mail and shows without it is not sent again."""
 
-    class Shy(type(server)):
-        def _customers(self, query):
-            return [{**one, "personal_information": {}} for one in super()._customers(query)]
+    class Shy(LoyaltyServer):
+        def _read(self, path, query):
+            shown = super()._read(path, query)
+            return {**shown, "customers": [{**one, "personal_information": {}} for one in shown["customers"]]}
 
     shy = Shy(clock)
     shy.faults = ["after"]

@@ -2,7 +2,8 @@
 
 import httpx
 import pytest
-from outbox_server import PLACE, bill, client_of
+from memory_servers import client_of
+from outbox_tools import put_bill
 
 from carecloud_async import RetryPolicy
 
@@ -21,10 +22,10 @@ async def test_the_problem_is_known_when_the_network_dies(server, clock, path, i
     server.arrived = die
     async with client_of(server, clock, retry=RetryPolicy()) as client, client.outbox(path) as outbox:
         for number in range(3):
-            await outbox.put(client.purchases.send_purchase, bill(number), customer_id=f"c{number}", **PLACE)
+            await put_bill(client, outbox, number, customer_id=f"c{number}")
         assert not await outbox.flush(timeout=4)
         assert "the server was not reached" in str(outbox.problem)
         dies = False
         assert await outbox.flush(timeout=60)
         assert outbox.problem is None
-    assert sorted(server.bills()) == ["0", "1", "2"]
+    assert sorted(server.bill_ids()) == ["0", "1", "2"]

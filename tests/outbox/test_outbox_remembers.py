@@ -1,8 +1,9 @@
 """What an outbox keeps of entries that are not in its queue any more: keys of a day, and answers that were lost."""
 
-import httpx
 import pytest
-from outbox_server import PLACE, TillServer, bill, client_of
+from kit import RefusedError, listed
+from memory_servers import LoyaltyServer, client_of
+from outbox_tools import put_bill, put_points
 
 from carecloud_async.outbox import KeyInUseError
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.anyio
 _DAY = 24 * 3600.0
 
 
-class LateTill(TillServer):
+class LateTill(LoyaltyServer):
     """A server whose lists are hours late.
 
     Attributes:
@@ -21,28 +22,17 @@ class LateTill(TillServer):
     limit = None
 
     def _read(self, path, query):
-        return httpx.Response(200, json={"data": {path.strip("/").replace("-", "_"): [], "total_items": 0}})
+        return listed(path.strip("/").replace("-", "_"))
 
-    def _write(self, request, path, body):
+    def _work(self, method, path, body):
         if self.limit is not None and len(self.done) >= self.limit:
-            params = [{"name": "amount", "reason": "limit_exceeded"}]
-            error = {"type": "x", "exception": "e", "title": "t", "error_data": {"invalid_params": params}}
-            return httpx.Response(400, json={"error": error})
-        return super()._write(request, path, body)
+            raise RefusedError(400, ("amount", "limit_exceeded"))
+        return super()._work(method, path, body)
 
 
 @pytest.fixture
 def server(clock):
     return LateTill(clock)
-
-
-async def put_bill(client, outbox, number=1, **more):
-    return await outbox.put(client.purchases.send_purchase, bill(number, **more), customer_id="c", **PLACE)
-
-
-async def put_points(client, outbox):
-    points = {"customer_id": "c", "amount": 5.0, "reference": "B1"}
-    return await outbox.put(client.points.assign_points, **points)
 
 
 async def test_what_was_sent_is_put_again_within_a_day(client, server, clock, path):
@@ -57,7 +47,7 @@ async def test_what_was_sent_is_put_again_within_a_day(client, server, clock, pa
         assert outbox.waiting == 0
         assert await put_bill(other, outbox, 2) > first
         assert await outbox.flush()
-    assert server.bills() == ["1", "2"]
+    assert server.bill_ids() == ["1", "2"]
     assert [one for one in server.requests[requests:] if "purchase" in one].count("GET /purchases") == 1
 
 
@@ -68,7 +58,7 @@ async def test_another_call_with_a_key_that_was_sent(client, server, path):
         assert await outbox.flush()
         with pytest.raises(KeyInUseError, match=f"with this key was sent within the last day, as entry {first}: give"):
             await put_bill(client, outbox, total=20.0)
-    assert server.bills() == ["1"]
+    assert server.bill_ids() == ["1"]
 
 
 async def test_keys_of_what_was_sent_are_forgotten_after_a_day(client, server, clock, path):
@@ -80,7 +70,7 @@ async def test_keys_of_what_was_sent_are_forgotten_after_a_day(client, server, c
         assert await put_bill(client, outbox) > first
         assert await outbox.flush()
         assert await put_bill(client, outbox) > first
-    assert server.bills() == ["1", "1"]  # its lists are later than a day
+    assert server.bill_ids() == ["1", "1"]  # its lists are later than a day
 
 
 @pytest.mark.parametrize("is_dropped", [False, True])

@@ -3,9 +3,10 @@
 from contextlib import closing
 
 import anyio
-import httpx
 import pytest
-from outbox_server import PLACE, TillServer, bill, client_of
+from kit import RefusedError
+from memory_servers import LoyaltyServer, client_of
+from outbox_tools import put_bill
 
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.outbox.queue import NewEntry, OutboxQueue
@@ -13,7 +14,7 @@ from carecloud_async.outbox.queue import NewEntry, OutboxQueue
 pytestmark = pytest.mark.anyio
 
 
-class SlowTill(TillServer):
+class SlowTill(LoyaltyServer):
     """A server that refuses bill 1, loses the first answer to bill 2, and works on a retried bill 1 for long.
 
     Attributes:
@@ -34,11 +35,11 @@ class SlowTill(TillServer):
             if self.posts == 1:
                 await self.may_go.wait()
 
-    def _write(self, request, path, body):
+    def _work(self, method, path, body):
         if body["bill"]["bill_id"] == "2" and not self._lost:
             self._lost = True
-            return httpx.Response(504)
-        return super()._write(request, path, body)
+            raise RefusedError(504)
+        return super()._work(method, path, body)
 
 
 @pytest.mark.usefixtures("threads_at_once")
@@ -48,25 +49,25 @@ async def test_a_retried_entry_outlasts_the_group_in_which_it_failed(clock, path
     async with client_of(server, clock) as client:
         async with client.outbox(path) as outbox:
             for number in (1, 2):
-                await outbox.put(client.purchases.send_purchase, bill(number), customer_id=f"c{number}", **PLACE)
+                await put_bill(client, outbox, number, customer_id=f"c{number}")
         server.away = False
         async with client.outbox(path) as outbox:
             while not outbox.failed:
                 await outbox.flush(timeout=0.01)
-            await outbox.put(client.purchases.send_purchase, bill(3), customer_id="c3", **PLACE)
-            while server.bills() != ["3"]:  # an answer: writes are not only lost any more
+            await put_bill(client, outbox, 3, customer_id="c3")
+            while server.bill_ids() != ["3"]:  # an answer: writes are not only lost any more
                 await outbox.flush(timeout=0.01)
             server.refused.clear()
             server.retried = True
             await outbox.retry()
-            while server.bills() != ["3", "2"]:
+            while server.bill_ids() != ["3", "2"]:
                 await outbox.flush(timeout=1)
             for _ in range(100):  # the group of bill 2 ends
                 await outbox.flush(timeout=1)
             server.may_go.set()
             assert await outbox.flush()
             assert outbox.problem is None
-    assert server.bills() == ["3", "2", "1"]
+    assert server.bill_ids() == ["3", "2", "1"]
     assert server.posts == 1
 
 
