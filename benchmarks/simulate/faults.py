@@ -32,7 +32,7 @@ __all__ = ["Change", "operator_changes", "seeds_until_found"]
 
 ROOT: Final = Path(__file__).parents[2]
 #: The packages and files in which operators are changed.
-ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/to_target.py", "_lists/export/storage")
+ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/job.py", "_lists/export/storage")
 #: Files of them that the simulation does not pass: reading and converting rows, storage services, pipes, reports.
 _LEFT_OUT: Final = re.compile(
     r"sources/|convert|column|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds|segment_sync|options"

@@ -312,15 +312,15 @@ KNOWN: Final[Sequence[Fault]] = (
         name="the mark of an export moves before its end is reported",
         theme="exports since",
         file="_lists/export/job.py",
-        right="            following = _following(report, last, found_timeless)\n",
-        wrong="            following = _following(report, last, found_timeless)\n"
-        "            await run_in_thread(lambda: following and write_last(run_file, following))\n",
+        right="        ended = done or await _export(request)\n",
+        wrong="        ended = done or await _export(request)\n"
+        "        await run_in_thread(lambda: (after := last.following(ended)) and state.store(after))\n",
     ),
     Fault(
         name="an export that was killed before its mark moved is not known again",
         theme="exports since",
-        file="_lists/export/to_target.py",
-        right="if ended is not None and workspace.run.continues:",
+        file="_lists/export/storage/export_file.py",
+        right="if ended is not None and self._folder.run.continues:",
         wrong="if False:",
     ),
     Fault(

@@ -13,7 +13,6 @@ from benchmarks.simulate.network import Sight
 from benchmarks.simulate.world import FAMILIES, Json
 from carecloud_async import ExportError, ExportReport
 from carecloud_async._lists.export.job import write_export
-from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async._lists.export.written import Written
 
 __all__ = ["Export", "Night", "StateExport"]
@@ -342,16 +341,18 @@ class StateExport(_Reader):
             super()._plan_harm(process)
 
     async def _export(self, process: Process, target: Path) -> Any:
-        options = ExportOptions(
-            resume=self.resumes and not self.overwrites,
-            overwrite=self.overwrites,
-            state=self.folder / "list.state",
-            concurrency=self.concurrency,
-        )
         written: list[Written[ExportReport]] = []
         try:
             async with self.client(process, is_reader=True) as client:
-                written.append(await write_export(self.listing(client).export_source(), target, options))
+                exported = await write_export(
+                    self.listing(client).export_source(),
+                    target,
+                    resume=self.resumes and not self.overwrites,
+                    overwrite=self.overwrites,
+                    state=self.folder / "list.state",
+                    concurrency=self.concurrency,
+                )
+                written.append(exported)
             if not self.resumes:
                 process.plans.clear()  # a run that begins again cannot see that the mark has moved for it
             written[0].confirm()

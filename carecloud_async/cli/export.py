@@ -10,7 +10,6 @@ import anyio
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, read_fields
 from carecloud_async._lists.export.job import write_export
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async._lists.export.written import Written
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, exits_at_once, ignores_signals, say
@@ -72,7 +71,9 @@ def export(
             if not resume:
                 target.warn_of_discarding(overwrite=source.overwrite)
             with show_progress(resource, quiet=target.is_direct) as on_progress:
-                options = ExportOptions(
+                exported = await write_export(
+                    listing.export_source(),
+                    target.name,
                     concurrency=source.width,
                     resume=resume,
                     overwrite=source.overwrite,
@@ -84,7 +85,7 @@ def export(
                     on_progress=on_progress,
                     **arguments,
                 )
-                written.append(await write_export(listing.export_source(), target.name, options))
+                written.append(exported)
 
     with ExitStack() as stack:
         try:

@@ -89,10 +89,10 @@ class Output:
 
     def has_partial(self) -> bool:
         """Return whether a run that was stopped left records that `--resume` can go on with."""
+        from carecloud_async._lists.export.storage.export_file import has_records
         from carecloud_async._lists.export.storage.target import read_target
-        from carecloud_async._lists.export.storage.workspace import Workspace
 
-        return not self.is_direct and Workspace(read_target(self.name, format=self.format)).records.exists()
+        return not self.is_direct and has_records(read_target(self.name, format=self.format))
 
     def warn_of_discarding(self, *, overwrite: bool) -> None:
         """Say that what an earlier run has fetched is lost, if so."""

@@ -19,7 +19,7 @@ from kit import connect
 
 from carecloud_async._base.runs import Database
 from carecloud_async._lists.export.formats.registry import format_of
-from carecloud_async._lists.export.storage.output import Output
+from carecloud_async._lists.export.storage.export_file import ExportFile
 from carecloud_async.sandbox import Sandbox
 
 SANDBOX = Sandbox(customers=120, seed=1)
@@ -30,11 +30,11 @@ CHANGES = {"open", "os.rename", "os.link", "os.remove", "os.rmdir", "os.chmod", 
 def kill_at(step):
     """Kill this process before the step of that number, counted from where the file is finished."""
     left, counts = step, threading.Event()
-    finish = Output.finish
+    finish = ExportFile.finish
 
-    async def finish_and_count(*args):
+    def finish_and_count(self):
         counts.set()
-        return await finish(*args)
+        return finish(self)
 
     def count():
         nonlocal left
@@ -54,7 +54,7 @@ def kill_at(step):
                 count()
             step()
 
-    Output.finish = finish_and_count
+    ExportFile.finish = finish_and_count
     Database.commit = commit_and_count
     sys.addaudithook(look)
 

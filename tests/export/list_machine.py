@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import partial
 
 import anyio
 import httpx
@@ -13,7 +14,6 @@ from carecloud_async._base.project import Project
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.job import run
-from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources import OPERATIONS
@@ -136,8 +136,8 @@ class ListMachine:
     def export(self, path, *, count, concurrency=1, plan=None, resume=False):
         """Export it, by a plan for the pages or by the SDK's own; return the report, what is missing, what is twice."""
         start = set(self.records)
-        options = ExportOptions(concurrency=concurrency, overwrite=True, resume=resume)
-        report = anyio.run(run, self.source(count=count, plan=plan), path, options)
+        export = partial(run, concurrency=concurrency, overwrite=True, resume=resume)
+        report = anyio.run(export, self.source(count=count, plan=plan), path)
         found = [json.loads(line) for line in path.read_bytes().splitlines()]
         keys = [(one["customer_id"], one["n"]) for one in found]
         twice = {one for one in keys if keys.count(one) > 1} if len(set(keys)) != len(keys) else set()

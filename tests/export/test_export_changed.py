@@ -19,7 +19,6 @@ from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._base.project import Project
 from carecloud_async._lists.export.job import write_export
 from carecloud_async._lists.export.reading.since import OVERLAP, parse_since
-from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -326,14 +325,14 @@ async def test_a_failed_run_leaves_the_state_as_it_was(tmp_path):
 async def test_a_run_whose_end_was_not_reported_is_repeated_whole(tmp_path):
     """Stopped after the file has its name: the mark stays, and a retry with `overwrite=True` has the same records."""
     sandbox = Sandbox(customers=300, seed=1)
-    options = ExportOptions(state=tmp_path / "state", overwrite=True)
+    options = {"state": tmp_path / "state", "overwrite": True}
     async with connect(sandbox) as client:
         listing = client.customers.list()
         await listing.export(tmp_path / "c.jsonl", state=tmp_path / "state")
         sandbox.advance(3600)
         changed = change(sandbox, [1, 2])
         sandbox.advance(3600)
-        stopped = await write_export(listing.export_source(), tmp_path / "c.jsonl", options)
+        stopped = await write_export(listing.export_source(), tmp_path / "c.jsonl", **options)
         assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
         stopped.close()
         sandbox.advance(3600)
@@ -349,10 +348,10 @@ async def test_a_run_whose_end_was_not_reported_is_repeated_whole(tmp_path):
 async def test_a_run_that_was_killed_before_its_mark_is_finished_by_the_same_call(tmp_path, resume, name):
     """The file at the target is the one that it noted: nothing is requested, the mark moves, nothing is left."""
     sandbox, state = Sandbox(customers=300, seed=1), tmp_path / "state"
-    options = ExportOptions(state=state, resume=resume)
+    options = {"state": state, "resume": resume}
     async with connect(sandbox) as client:
         listing = client.customers.list(count=100)
-        killed = await write_export(listing.export_source(), tmp_path / name, options)
+        killed = await write_export(listing.export_source(), tmp_path / name, **options)
         killed.close()
         requests, content = sandbox.count(), (tmp_path / name).read_bytes()
         sandbox.advance(3600)
@@ -371,10 +370,10 @@ async def test_a_run_that_was_killed_before_its_mark_is_finished_by_the_same_cal
 async def test_a_run_that_was_killed_before_its_mark_takes_no_other_file_for_its_own(tmp_path, resume):
     """Changed since, or exported with other arguments: the target exists already, and the mark stays."""
     sandbox, state, path = Sandbox(customers=30, seed=1), tmp_path / "state", tmp_path / "c.jsonl"
-    options = ExportOptions(state=state, resume=resume)
+    options = {"state": state, "resume": resume}
     async with connect(sandbox) as client:
         listing = client.customers.list()
-        (await write_export(listing.export_source(), path, options)).close()
+        (await write_export(listing.export_source(), path, **options)).close()
         with pytest.raises(ExportError, match="exists already"):
             await listing.export(path, state=state, resume=resume, fields=["customer_id"])
         path.write_bytes(path.read_bytes() + b"\n")

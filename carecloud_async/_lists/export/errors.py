@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from carecloud_async._base.codec.json_text import Malformed
 from carecloud_async._base.runs import FULL, reason_of
@@ -37,14 +36,14 @@ def disk_error(target: str | os.PathLike[str], error: OSError, *, full: Fix = RE
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the disk into an `ExportError`."""
+def disk_errors(target: str | os.PathLike[str], *, full: Fix = ROOM) -> Iterator[None]:
+    """Turn an error of the disk into an `ExportError`; see `disk_error`."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise disk_error(path, error, full=ROOM) from error
+        raise disk_error(target, error, full=full) from error
 
 
 def missing_extra(what: str, extra: str) -> BadExportError:

@@ -1,49 +1,46 @@
-"""One export, from its options to its report, and the state file from which the next one knows when this one began."""
+"""One export, from the call to its report: to a file, or to a pipe or another target that is not a regular file.
+
+To a file, the list is read into the folder next to it, and the file appears when it is whole; a killed export continues
+from its checkpoint with `resume=True`. What is written to a pipe cannot be taken back: the records are written as they
+arrive, and nothing is resumed.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
-from pathlib import Path
-from typing import Final
+from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from carecloud_async._base.runs import RunFile, RunKind
-from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.export.errors import BadExportError, disk_error
-from carecloud_async._lists.export.reading.since import require_changes
-from carecloud_async._lists.export.reading.times import TimelessRecords
-from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.request import ExportOptions, ExportRequest, check_request
-from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
-from carecloud_async._lists.export.storage.target import Target, read_target
-from carecloud_async._lists.export.storage.workspace import Workspace
-from carecloud_async._lists.export.to_target import export_to_file, export_to_stream, find_end
-from carecloud_async._lists.export.written import Written
-from carecloud_async.errors import ExportError
-from carecloud_async.fixes import DELETE, RESUME, ROOM
-
-__all__ = ["LastRun", "open_state", "read_last", "run", "write_export", "write_last"]
-
-_KIND: Final = RunKind(
-    name="nightly export",
-    file="a state file of an export",
-    each="list",
-    own="a state file",
-    version=1,
-    tables=(),
-    error=ExportError,
-    begin_again=DELETE,
-    full=ROOM,
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
+from carecloud_async._base.runtime.threads import (
+    run_in_thread,
+    run_in_thread_regardless,
+    run_in_thread_until_stopped,
 )
-_LAST = "last"
+from carecloud_async._lists.export.errors import BadExportError
+from carecloud_async._lists.export.nightly import LastRun, NightlyState
+from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.times import TimelessRecords
+from carecloud_async._lists.export.report import ExportReport, Reporter
+from carecloud_async._lists.export.request import ExportRequest
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.direct import DirectFile
+from carecloud_async._lists.export.storage.export_file import Ended, ExportFile
+from carecloud_async._lists.export.storage.target import read_target
+from carecloud_async._lists.export.storage.writer import Writer
+from carecloud_async._lists.export.written import Written
+
+__all__ = ["run", "write_export"]
+
+T = TypeVar("T")
 
 
-async def run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
+async def run(source: ExportSource, target: str | os.PathLike[str], **options: Any) -> ExportReport:
     """Export a list; see `Listing.export`.
 
     Args:
@@ -55,172 +52,133 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
         ExportError: the export cannot start or continue.
         CareCloudError: the server cannot be read.
     """
-    return await (await write_export(source, target, options)).confirmed()
+    return await (await write_export(source, target, **options)).confirmed()
 
 
 async def write_export(
-    source: ExportSource, target: str | os.PathLike[str], options: ExportOptions
+    source: ExportSource,
+    target: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002  (as users call it)
+    state: str | os.PathLike[str] | None = None,
+    **options: Any,
 ) -> Written[ExportReport]:
     """Export a list, for a caller that confirms it later; see `run`.
 
     Until then the state file keeps the watermark of the run before. If it is never confirmed, the same call finds the
     file and ends with its report; with `overwrite` it exports again.
     """
-    if source.offset:
-        raise BadExportError("an export holds the whole list: leave offset out")
-    destination = await run_in_thread(partial(read_target, target, format=options.format))
-    if options.state is None:
-        had_records = options.overwrite and await run_in_thread(destination.has_lines)
-        request = check_request(source, destination, options, expects_records=had_records)
-        report, _ = await _export(request)
-        return Written(report)
-    remote = remote_state(options.state)
-    if remote is None:
-        return await _export_since_state(source, destination, options, local_state(options.state))
-    try:
-        await run_in_thread(remote.fetch)
-        return await _export_since_state(source, destination, options, remote.path, remote=remote)
-    except BaseException:
-        await run_in_thread_regardless(remote.close)
-        raise
+    destination = await run_in_thread(partial(read_target, target, format=format))
+    request = ExportRequest(source=source, target=destination, **options)
+    had_records = request.overwrite and await run_in_thread(destination.has_lines)
+    request = evolve(request, expects_records=had_records)
+    if state is None:
+        return Written((await _export(request)).report)
+    if request.changed_since is not None:
+        raise BadExportError("give either state or changed_since: the state file holds the time to begin from")
+    return await _export_since(request, NightlyState(state, source))
 
 
-async def _export_since_state(
-    source: ExportSource, target: Target, options: ExportOptions, state: Path, *, remote: RemoteState | None = None
-) -> Written[ExportReport]:
+async def _export_since(request: ExportRequest, state: NightlyState) -> Written[ExportReport]:
     """Export what changed since the run that wrote the state file."""
-    require_changes(source)
-    fingerprints = source.fingerprints()
-    if await run_in_thread(lambda: target.is_file(state)):
-        raise BadExportError(f"the target and state are the same file, {state}: give each a file of its own")
-    opened: list[RunFile] = []  # where a cancelled wait finds it
     try:
-        shown = None if remote is None else remote.shown
-        await run_in_thread(lambda: opened.append(open_state(state, fingerprints, shown=shown)))
-        run_file = opened[0]
-        last = read_last(run_file)
-        since = evolve(options, state=None, changed_since=last.changed_since)
-        had_records = last.has_records or (options.overwrite and await run_in_thread(target.has_lines))
-        timeless = TimelessRecords(last.timeless)
-        request = check_request(source, target, since, timeless=timeless, expects_records=had_records)
-        done, following = await run_in_thread(partial(_find_done, request, last)), None
-        if done is not None:
-            report = done
-        else:
-            report, found_timeless = await _export(request)
-            following = _following(report, last, found_timeless)
+        await run_in_thread(partial(state.open, request.target))
+        last = state.last
+        request = evolve(
+            request,
+            changed_since=last.changed_since,
+            timeless=TimelessRecords(last.timeless),
+            expects_records=last.has_records or request.expects_records,
+        )
+        done = await run_in_thread(partial(_find_done, request, last))
+        ended = done or await _export(request)
     except BaseException:
-        for state_file in opened:
-            await run_in_thread_regardless(state_file.close)
+        await run_in_thread_regardless(state.close)
         raise
 
     def note() -> None:
+        if done is not None:
+            return
+        following = last.following(ended)
         if following is not None:
-            write_last(run_file, following)
-            if remote is not None:
-                remote.store(run_file.db)
-        if done is None and not (options.resume or target.direct):
-            Workspace(target).discard()
+            state.store(following)
+        if not (request.resume or request.target.direct):
+            ExportFile(request).discard()
 
-    def close() -> None:
-        try:
-            run_file.close()
-        finally:
-            if remote is not None:
-                remote.close()
-
-    return Written(report, note=note, close=close, is_remote=remote is not None)
+    return Written(ended.report, note=note, close=state.close, is_remote=state.is_remote)
 
 
-def _following(report: ExportReport, last: LastRun, timeless: Sequence[str]) -> LastRun | None:
-    """Return what the next run must know; `None` if the watermark must not move."""
-    watermark = report.next_changed_since
-    if not report.exact or watermark is None:
+def _find_done(request: ExportRequest, last: LastRun) -> Ended | None:
+    """Return the end of the last run if this call repeats it: it was killed after the watermark had moved."""
+    if not request.resume or request.overwrite or last.changed_since is None or not request.target.exists():
         return None
-    has_records = bool(report.total if report.total is not None else report.records or last.has_records)
-    return LastRun(changed_since=watermark, timeless=timeless, has_records=has_records, began_from=last.changed_since)
+    return ExportFile(evolve(request, changed_since=last.began_from)).find_end()
 
 
-def _find_done(request: ExportRequest, last: LastRun) -> ExportReport | None:
-    """Return the report of the last run if this call repeats it: it was killed after the mark had moved."""
-    options = request.options
-    if not options.resume or options.overwrite or last.changed_since is None or not request.target.exists():
-        return None
-    before = evolve(options, changed_since=last.began_from)
-    ended = find_end(check_request(request.source, request.target, before))
-    return None if ended is None else ended.report
-
-
-async def _export(request: ExportRequest) -> tuple[ExportReport, Sequence[str]]:
-    """Export; return the report, and the records without a readable `last_change`, for the next run."""
-    target = request.target
+async def _export(request: ExportRequest) -> Ended:
+    """Export; return the end, perhaps that of an earlier run."""
+    clock = request.source.clock
+    file = DirectFile(request) if request.target.direct else ExportFile(request)
     try:
-        if not target.direct:
-            ended = await export_to_file(request)
-            return ended.report, ended.timeless
-        return await export_to_stream(request), request.found_timeless
-    except OSError as error:
-        if error.errno is None:  # not the system's: a user's own, or a timeout of the SDK
-            raise
-        if request.callback is not None and error is request.callback.error:
-            raise
-        raise disk_error(target.shown, error, full=ROOM if target.direct else RESUME) from error
+        earlier = await _in_thread(request, file, file.open)
+        if earlier is not None:
+            return earlier
+        began = clock.monotonic()
+        start = await _in_thread(request, file, file.restore)
+        report = await _read(request, file, start or Checkpoint(report=ExportReport(target="")))
+        report = evolve(report, target=request.target.shown, resumed=start is not None)
+        reporter = Reporter(request.on_progress, clock=clock, before=report, bounded=False)
+        with closing(file.finish()) as steps:
+            while await _in_thread(request, file, lambda: next(steps, _DONE)) is not _DONE:
+                await reporter.report(report, stage="writing")
+        earlier_seconds = 0.0 if start is None else start.report.seconds
+        seconds = earlier_seconds + clock.monotonic() - began
+        return await _in_thread(
+            request, file, partial(file.publish, evolve(report, seconds=seconds, nulls=dict(file.nulls)))
+        )
+    finally:
+        await run_in_thread_regardless(file.close)
 
 
-@frozen(kw_only=True)
-class LastRun:
-    """The last complete export.
-
-    Attributes:
-        changed_since: the time to begin from; `None` before the first one.
-        timeless: the records without a readable `last_change`; see `TimelessRecords`.
-        has_records: whether the list had records.
-        began_from: the time from which it began; `None` if it had everything.
-    """
-
-    changed_since: datetime | None = None
-    timeless: Sequence[str] = ()
-    has_records: bool = False
-    began_from: datetime | None = None
+_DONE = object()
 
 
-def open_state(path: Path, fingerprints: Mapping[str, str], *, shown: str | None = None) -> RunFile:
-    """Open the state of a nightly job, or begin one; no other export uses it until it is closed.
+async def _in_thread(request: ExportRequest, file: ExportFile | DirectFile, work: Callable[[], T]) -> T:
+    with request.target.disk_errors():
+        if file.stop is None:
+            return await run_in_thread(work)
+        return await run_in_thread_until_stopped(work, stop=file.stop)
+    raise AssertionError("the block returns or raises")
 
-    Args:
-        path: the state file.
-        fingerprints: digests of the list that is exported.
-        shown: what messages call it; its path if left out.
 
-    Raises:
-        ExportError: the file is in use, cannot be read, is damaged, or belongs to another list, or its folder cannot be
-            written.
-    """
-    folder = path.parent
-    if not folder.is_dir():
-        raise BadExportError(f"{path}: there is no folder {folder}: make it first, or choose another place")
-    if not os.access(folder, os.W_OK):
-        raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
-    state = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True, shown=shown)
+async def _read(request: ExportRequest, file: ExportFile | DirectFile, start: Checkpoint) -> ExportReport:
+    """Read the list from a checkpoint on into the file, by a writer in the background."""
+    if start.complete:
+        return start.report
+    source = request.source
+    tasks = BackgroundTasks()
+    writer = Writer(
+        file.commit,
+        restart=file.restart,
+        seen=lambda: file.seen,
+        tasks=tasks,
+        clock=source.clock,
+        interval=file.interval,
+        stop=file.stop,
+    )
     try:
-        if not state.continues:
-            state.begin()
+        async with tasks:
+            return await scan(
+                source,
+                start,
+                since=request.since,
+                concurrency=request.concurrency,
+                on_progress=request.on_progress,
+                writer=writer,
+                timeless=request.timeless,
+                expects_records=not request.allow_shrink and (request.expects_records or start.report.records > 0),
+            )
     except BaseException:
-        state.close()
+        if file.stop is None:
+            await writer.leave()  # keeps what was accepted for a resume
         raise
-    return state
-
-
-def read_last(state: RunFile) -> LastRun:
-    """Return what is known of the last complete export."""
-    return state.get(_LAST, LastRun) or LastRun()
-
-
-def write_last(state: RunFile, last: LastRun) -> None:
-    """Store what the next export must know.
-
-    Raises:
-        ExportError: the disk refuses; what was stored before still holds.
-    """
-    with state.transaction():
-        state.set(_LAST, last)

@@ -12,7 +12,7 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async.models.field_docs import with_field_docs
 
-__all__ = ["ExportReport", "OnProgress", "Progress", "ProgressCallback", "Reporter"]
+__all__ = ["ExportReport", "OnProgress", "Progress", "Reporter"]
 
 _EVERY = 0.1
 
@@ -87,28 +87,6 @@ class ExportReport:
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]
-
-
-class ProgressCallback:
-    """The user's function; remembers its `OSError`, so that its broken pipe is not taken for an error of the disk.
-
-    Attributes:
-        error: the error of the system that it raised, if it did.
-    """
-
-    def __init__(self, function: OnProgress) -> None:
-        self._function = function
-        self.error: OSError | None = None
-
-    async def __call__(self, progress: Progress) -> None:
-        """Call it."""
-        try:
-            result = self._function(progress)
-            if inspect.isawaitable(result):
-                await result
-        except OSError as error:
-            self.error = error
-            raise
 
 
 class Reporter:

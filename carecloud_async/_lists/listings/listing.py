@@ -204,9 +204,10 @@ class Listing(NotAList, Generic[T]):
         """
         from carecloud_async._lists.export.formats.sinks import CsvOptions
         from carecloud_async._lists.export.job import run  # few programs export
-        from carecloud_async._lists.export.request import ExportOptions
 
-        options = ExportOptions(
+        return await run(
+            self.export_source(),
+            target,
             concurrency=concurrency,
             resume=resume,
             overwrite=overwrite,
@@ -222,7 +223,6 @@ class Listing(NotAList, Generic[T]):
             csv=csv or CsvOptions(),
             mode=mode,
         )
-        return await run(self.export_source(), target, options)
 
     def arrow(
         self,

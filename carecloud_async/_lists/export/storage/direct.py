@@ -15,14 +15,18 @@ import os
 import select
 import stat
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 
 from carecloud_async._base.runtime.threads import ThreadYielder
+from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError
 from carecloud_async._lists.export.formats.registry import SinkStream
-from carecloud_async._lists.export.formats.sinks import Layout
-from carecloud_async._lists.export.storage.target import Target
+from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
+from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.export.request import ExportRequest
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.export_file import Ended
 
 __all__ = ["DirectFile", "FileStoppedError", "StoppableFile"]
 
@@ -37,50 +41,64 @@ _PIPE_BUF = getattr(select, "PIPE_BUF", 512)
 
 
 class DirectFile:
-    """Writes straight to a target. A method can block forever (a pipe may have no reader); `stop` ends it.
+    """What takes the place of an `ExportFile`. A method can block forever (a pipe may have no reader); `stop` ends it.
 
     Args:
-        layout: the layout for the sink.
-        encode: turns records into bytes, a piece at a time, for formats without a sink.
+        request: the export.
 
     Attributes:
-        nulls: the number of values that the format wrote as null, by dotted field name; once it is finished.
+        interval: see `Writer`.
+        seen: the ids of the records that were written.
+        nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
     """
 
-    def __init__(self, target: Target, *, layout: Layout, encode: Callable[[Sequence[bytes]], Iterable[bytes]]) -> None:
-        self._format = target.format
-        self._layout = layout
-        self._encode = encode
+    interval: Final = 0.0
+
+    def __init__(self, request: ExportRequest) -> None:
+        self._request, self._target = request, request.target
+        self._encode = request.encode
         self._yielder = ThreadYielder()
-        self._file = StoppableFile(target.opened_as)
+        self._file = StoppableFile(request.target.opened_as)
         self._buffer = cast("BinaryIO", io.BufferedWriter(self._file, _BUFFER))
         self._sink: SinkStream | None = None
         self._warned = False
+        self.seen: TemporarySeen
         self.nulls: Mapping[str, int] = {}
 
     def open(self) -> None:
         """Open it; a pipe waits for its reader.
 
         Raises:
+            ExportError: an export to it cannot be resumed.
             FileStoppedError: see `stop`.
             OSError: it cannot be opened.
         """
+        if self._request.resume:
+            raise BadExportError(f"{self._target.shown} is not a regular file: an export to it cannot be resumed")
+        self.seen = TemporarySeen()
         self._file.open()
+
+    def restore(self) -> None:
+        """Return `None`: no earlier run is continued."""
 
     def stop(self) -> None:
         """Make the method that blocks raise `FileStoppedError`."""
         self._file.stop()
 
-    def commit(self, lines: Sequence[bytes]) -> None:
-        """Write records.
+    def commit(self, pages: Sequence[Rows], checkpoint: Checkpoint) -> None:
+        """Write the records that were not shown before.
 
         Raises:
+            ExportError: the reader has gone.
             FileStoppedError: see `stop`.
-            OSError: the reader has gone.
         """
-        if not lines:
-            return
-        if self._format.sink is None:
+        with self._target.disk_errors():
+            lines = self.seen.select_lines(pages, sweep=checkpoint.sweep)
+            if lines:
+                self._write(lines)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        if self._target.format.sink is None:
             for data in self._encode(lines):
                 self._buffer.write(data)
                 self._yielder.rest()
@@ -88,25 +106,44 @@ class DirectFile:
             return
         sink = self._sink
         if sink is None:
-            sink = self._sink = SinkStream(self._buffer, self._format, self._layout)
+            sink = self._open_sink()
             sink.infer_schema(lines)
         sink.write(lines)
         if sink.outdated and not self._warned:
             self._warned = True
             _log.warning("records have fields that no column was written for: export to a file to have them all")
 
-    def finish(self) -> None:
-        """Write the end of the file.
+    def _open_sink(self) -> SinkStream:
+        self._sink = SinkStream(self._buffer, self._target.format, self._request.layout)
+        return self._sink
+
+    def restart(self) -> None:
+        """Refuse it.
+
+        Raises:
+            CannotStartOverError: always.
+        """
+        raise CannotStartOverError(
+            f"several records of {self._request.source.name} have one id, and what was written to "
+            f"{self._target.shown} cannot be taken back: export to a file"
+        )
+
+    def finish(self) -> Generator[None]:
+        """Write the end of the file; yields before it.
 
         Raises:
             FileStoppedError: see `stop`.
             OSError: the reader has gone.
         """
-        if self._format.sink is not None:
-            sink = self._sink or SinkStream(self._buffer, self._format, self._layout)
-            self.nulls = sink.finish()
+        yield
+        if self._target.format.sink is not None:
+            self.nulls = (self._sink or self._open_sink()).finish()
             self._sink = None
         self._buffer.flush()
+
+    def publish(self, report: ExportReport) -> Ended:
+        """Return the end: everything has arrived."""
+        return Ended.of(report, self._request)
 
     def close(self) -> None:
         """Close the file; unfinished output is abandoned. No thread uses it any more."""
@@ -115,6 +152,8 @@ class DirectFile:
             self._buffer.close()
         if self._sink is not None:
             self._sink.abandon()
+        if hasattr(self, "seen"):
+            self.seen.close()
 
 
 class FileStoppedError(Exception):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.durable_files import cache_folder, is_same_file
-from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
+from carecloud_async._lists.export.errors import BadExportError, disk_error, disk_errors, missing_extra
 from carecloud_async._lists.export.formats.registry import Format, format_of
 from carecloud_async._lists.export.storage.urls import (
     find_secrets,
@@ -22,7 +23,7 @@ from carecloud_async._lists.export.storage.urls import (
     storage_errors,
 )
 from carecloud_async.errors import ExportError
-from carecloud_async.fixes import OVERWRITE
+from carecloud_async.fixes import OVERWRITE, RESUME, ROOM
 
 __all__ = ["Target", "read_target"]
 
@@ -119,6 +120,10 @@ class Target:
         if self.url is not None:
             return False
         return is_same_file(self.opened_as, path)
+
+    def disk_errors(self) -> AbstractContextManager[None]:
+        """Turn an error of the disk into an `ExportError`, for a block."""
+        return disk_errors(self.shown, full=ROOM if self.direct else RESUME)
 
     @property
     def opened_as(self) -> Path | int:
