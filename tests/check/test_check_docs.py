@@ -1,4 +1,4 @@
-"""The pages on the check name every finding, with what is assumed and how it is checked."""
+"""The page on the check names every finding, with what is assumed and how it is checked."""
 
 import re
 from pathlib import Path
@@ -29,8 +29,3 @@ def test_the_reference_says_what_each_finding_is_about():
     names = names_of_findings()
     assert without_a_row < names
     assert first_cells("reference/check.md", "(`meaning`, `fix`).\n\n") == (names - without_a_row)
-
-
-def test_the_first_day_says_what_to_do_about_each_finding():
-    """Every finding that can be other than ok has a row that says what to do."""
-    assert first_cells("first_day.md", "What to do about a finding:\n\n") >= names_of_findings() - {"settings", "proxy"}

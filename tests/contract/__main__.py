@@ -15,7 +15,6 @@ from tests.contract import manifest
 from tests.contract.compare import compare
 from tests.contract.description import UnreadableError, read
 from tests.contract.facts import Facts
-from tests.contract.skeleton import skeleton
 
 #: Where the vendor's description lies beside a checkout, if it does.
 BESIDE = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
@@ -30,9 +29,7 @@ def main(arguments: Sequence[str] | None = None, *, beside: Path = BESIDE) -> in
     """
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.skeleton and given.write_manifest:
-        parser.error("--skeleton and --write-manifest exclude each other")
-    if given.file is None and not given.skeleton:
+    if given.file is None:
         if not beside.exists():
             parser.error("name the description to compare with")
         given.file = beside
@@ -44,12 +41,6 @@ def main(arguments: Sequence[str] | None = None, *, beside: Path = BESIDE) -> in
 
 
 def _run(given: argparse.Namespace) -> int:
-    if given.skeleton:
-        facts = read(given.file) if given.file else _known(given.manifest)
-        if given.skeleton not in facts.operations:
-            raise UnreadableError(f"there is no operation {given.skeleton}")
-        sys.stdout.write(skeleton(facts, given.skeleton))
-        return 0
     found = read(given.file)
     if given.write_manifest:
         given.manifest.write_text(manifest.dumps(found), encoding="utf-8")
@@ -69,7 +60,6 @@ def _known(path: Path) -> Facts:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.contract", description=(__doc__ or "").strip())
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an OpenAPI description, YAML or JSON")
-    parser.add_argument("--skeleton", metavar="OPERATION_ID", help="print the code to begin an operation with")
     parser.add_argument(
         "--write-manifest",
         action="store_true",

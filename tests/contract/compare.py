@@ -78,7 +78,7 @@ def _operations(known: Facts, found: Facts) -> Iterator[Task]:
         yield from (Task(kind=kind, subjects=(name,), text=text) for kind, text in _operation(was, now))
     for name, now in found.operations.items():
         if name not in known.operations and name not in renamed:
-            text = f"add {now.verb} {now.path}: begin with --skeleton {name}"
+            text = f"add {now.verb} {now.path}"
             yield Task(kind="new operation", subjects=(name,), text=text)
 
 

@@ -1,7 +1,5 @@
 """`python -m tests.contract`: what it prints and how it exits when a description changes."""
 
-import ast
-
 import pytest
 from every import every
 
@@ -166,7 +164,7 @@ BREAKING = [
     (of_boats("get", security=[]), "getBoats: send no token any more"),
 ]
 MERELY_NEW = [
-    (lambda now: now["paths"].update({"/oars": OARS}), "getOars: add GET /oars: begin with --skeleton getOars"),
+    (lambda now: now["paths"].update({"/oars": OARS}), "getOars: add GET /oars"),
     (
         lambda now: operation(now, "/boats", "get")["parameters"].append(COLOUR),
         "getBoats: add the query parameter `colour` (any)",
@@ -251,20 +249,19 @@ def fails(capsys):
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path, now, fails):
-    """No description, no file, a broken manifest and an unknown operation exit with 2 and say why."""
+    """No description, no file and a broken manifest exit with 2 and say why."""
     for text in ODD:
         (tmp_path / "odd.yaml").write_text(text)
         fails(tmp_path / "odd.yaml")
     assert "cannot read" in fails(tmp_path / "none.yaml")
-    assert "getNothing" in fails("--skeleton", "getNothing")
     known = tmp_path / "manifest.json"
     known.write_text(BROKEN)
     assert "operations[0].verb" in fails(write(tmp_path / "new.json", now), "--manifest", known)
 
 
 def test_wrong_usage_exits_with_2():
-    """Two files, an unknown option, and two commands at once."""
-    for arguments in (["a", "b"], ["--nonsense"], ["--skeleton", "getCard", "--write-manifest"]):
+    """Two files and an unknown option are wrong usage."""
+    for arguments in (["a", "b"], ["--nonsense"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2
@@ -299,32 +296,6 @@ def test_the_manifest_is_the_vendors_file(capsys):
         pytest.skip("the vendor's description is not beside the project")
     assert main([str(DESCRIPTION)]) == 0
     assert capsys.readouterr().out == ""
-
-
-IDS = [*manifest.load().operations]
-
-
-@every("operation_id", IDS, thorough=[one for number, one in enumerate(IDS) if number % 20])
-def test_skeletons_are_python(operation_id, capsys):
-    """The skeleton of every operation, from the manifest alone, is code that can be compiled."""
-    assert main(["--skeleton", operation_id]) == 0
-    code = capsys.readouterr().out
-    tree = ast.parse("class Family(Resource):\n" + code)
-    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert len(names) == 1
-    assert f'"{operation_id}"' in code
-
-
-def test_a_skeleton_of_a_new_operation(tmp_path, now, capsys):
-    """A file that is newer than the manifest gives the skeleton of what it adds, models as well."""
-    path = write(tmp_path / "new.json", now)
-    assert main([str(path), "--skeleton", "postBoat"]) == 0
-    code = capsys.readouterr().out
-    assert '@posts("postBoat", "/boats", unwrap="boat_id", interfaces=ENTERPRISE_ONLY)' in code
-    assert "async def create(self, boat: BoatInput, *, note: str | None = None) -> str:" in code
-    assert "class OwnerInput(Input, reads=Owner):" in code
-    assert "    name: str\n" in code
-    assert "boat_id: str" not in code.partition("class BoatInput")[2]
 
 
 @every(

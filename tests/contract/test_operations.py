@@ -14,7 +14,7 @@ INTERFACES = {"both": {"enterprise", "customer"}, "enterprise": {"enterprise"}, 
 def pair(operation_id):
     """What the manifest says of an operation, and its row."""
     if operation_id not in OPERATIONS:
-        pytest.fail(f"begin with: python -m tests.contract --skeleton {operation_id}", pytrace=False)
+        pytest.fail(f"no method declares {operation_id}", pytrace=False)
     return KNOWN[operation_id], OPERATIONS[operation_id]
 
 
