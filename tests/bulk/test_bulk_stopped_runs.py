@@ -4,6 +4,7 @@ import resource
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 from bulk_tools import CARD_TYPE, SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
 from disks import file_of, watch_databases
@@ -287,3 +288,36 @@ async def test_rows_without_a_key_are_not_written_again_for_a_file_of_results(sa
             await client.customers.bulk_write(people(2), results=tmp_path / "r.csv", **more)
     assert counts(await client.customers.bulk_write(people(2), **more)) == {"created": 2}
     assert sandbox.count("POST /customers") == 2
+
+
+class _Replica(httpx.AsyncBaseTransport):
+    """A server whose lists show no customer for twenty seconds after one was made."""
+
+    def __init__(self, sandbox, clock):
+        self._inner, self._clock, self._shown_at = sandbox.transport(), clock, 0.0
+
+    async def handle_async_request(self, request):
+        if request.url.path.endswith("/customers"):
+            if request.method == "POST":
+                self._shown_at = self._clock.monotonic() + 20.0
+            elif self._clock.monotonic() < self._shown_at:
+                return httpx.Response(200, json={"data": {"customers": [], "total_items": 0}})
+        return await self._inner.handle_async_request(request)
+
+
+async def test_a_record_of_a_row_whose_card_is_lost_is_not_made_again(sandbox, tmp_path):
+    """A run that goes on with a lost card lets go of the row's key as of one just made: a replica may not show it."""
+    clock, row = FakeClock(), people(1)[0]
+    async with connect(sandbox, clock=clock, transport=_Replica(sandbox, clock)) as client:
+        card = {**row, "card_number": "6660"}
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "resume": True}
+        sandbox.faults.add("POST /cards", status=504)
+        for _ in range(2):
+            with pytest.raises(StopError):
+                await client.customers.bulk_write(
+                    [card], journal=tmp_path / "a.db", on_progress=stop_while_it_waits, **arguments
+                )
+        report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
+        clock.advance(30.0)
+        assert counts(report) == {"unchanged": 1}
+        assert await client.customers.list(email="new0@example.com").total() == 1
