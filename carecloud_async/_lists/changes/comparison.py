@@ -31,8 +31,6 @@ AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = records.text)"""
 _REMOVE_GONE = "DELETE FROM records WHERE (id, twin) IN (SELECT id, twin FROM gone)"
 #: Users know a record by its id: it is deleted when no other record has that id.
 _DELETED = "SELECT DISTINCT id FROM gone WHERE NOT EXISTS (SELECT 1 FROM records WHERE records.id = gone.id)"
-_UNSEEN = """SELECT count(*) FROM gone WHERE NOT EXISTS (SELECT 1 FROM records AS other WHERE other.id = gone.id
-AND NOT EXISTS (SELECT 1 FROM gone AS also WHERE also.id = other.id AND also.twin = other.twin))"""
 
 Identify: TypeAlias = Callable[[list[bytes]], list[Identity]]
 
@@ -165,27 +163,15 @@ class Comparison:
         rows = self._db.execute("SELECT record FROM records WHERE id = ? AND twin = ?", (known.id, known.twin))
         return tuple(_differing(rows[0][0], line))
 
-    def find_gone(self) -> None:
-        """Find the known records that a reading of the whole list did not show."""
+    def find_gone(self) -> int:
+        """Find the known records that a reading of the whole list did not show; return their number."""
         if self.known > self.counts["unchanged"] + self.counts["updated"]:
             self.seen.fill()
             self._db.execute(_FIND_GONE)
-        self.seen.clear()
-
-    @property
-    def unseen(self) -> int:
-        """The number of known records that no reading of the whole list showed."""
-        return self._count(_UNSEEN)
-
-    def recognize(self, pages: Sequence[Rows], *, by_text: bool) -> None:
-        """Note that known records are there, without comparing them: for the reading that confirms deletions."""
-        ids = [key for page in pages for key in page.ids]
-        if by_text:
-            ids = self._identify([line for page in pages for line in page.lines])
-        self.counts["unchanged"] += self._db.execute_many("DELETE FROM gone WHERE id = ?", [(key,) for key in ids])
+        return self._count("SELECT count(*) FROM gone")
 
     def delete_gone(self) -> None:
-        """Note the records that exact readings of the whole list did not show as deleted."""
+        """Note the records that an exact reading of the whole list did not show as deleted."""
         if not self._db.execute("SELECT 1 FROM gone LIMIT 1"):
             return
         self._db.execute(_REMOVE_GONE)

@@ -118,7 +118,9 @@ class ChangesRun:
         identify = RawPageFetcher(source).identify
         since = await run_in_thread(lambda: self._since(state))
         comparison = await run_in_thread(lambda: Comparison(state, keep=self._options.keep, identify=identify))
-        read = await self._read(comparison, since)
+        read = await self._scan(comparison, since)
+        if since is None:
+            await run_in_thread(lambda: self._check_shrink(comparison, read))
         await run_in_thread(lambda: self._finish(comparison, read, since))
         changed = comparison.earlier + comparison.counts
         self._report = ChangesReport(
@@ -136,45 +138,23 @@ class ChangesRun:
             total=read.total,
         )
 
-    async def _read(self, comparison: Comparison, since: Since | None) -> ExportReport:
-        """Read the list; if known records are not in it, read it once more before they count as deleted."""
-        read = await self._scan(comparison, since)
-        if since is not None:
-            return read
+    def _check_shrink(self, comparison: Comparison, read: ExportReport) -> None:
+        """Raise if a reading of the whole list did not show more than half of the known records."""
         with disk_errors(self.path):
-            await run_in_thread(comparison.find_gone)
-        if not await self._check_shrink(comparison, read) or read.reasons:
-            return read
-        again = await self._scan(comparison, None, again=True)
-        read = evolve(
-            again,
-            requests=read.requests + again.requests,
-            retries=read.retries + again.retries,
-            seconds=read.seconds + again.seconds,
-            passes=read.passes + again.passes,
-            list_changed=read.list_changed or again.list_changed,
-            next_changed_since=read.next_changed_since,
-        )
-        await self._check_shrink(comparison, read)
-        return read
-
-    async def _check_shrink(self, comparison: Comparison, read: ExportReport) -> int:
-        """Return how many known records were not shown; raise if they are more than half of the list."""
-        unseen = await run_in_thread(lambda: comparison.unseen)
+            gone = comparison.find_gone()
         is_believed = not read.reasons or read.total == 0  # a list that became empty is not exact
-        if not unseen or not is_believed or self._options.allow_shrink:
-            return unseen
+        if not gone or not is_believed or self._options.allow_shrink:
+            return
         known = comparison.known
         # A right that is taken away while the list is read hides only its end: its total shows that.
-        has_left = read.list_changed and read.total is not None
-        gone = max(unseen, known - (read.total or 0)) if has_left else unseen
+        if read.list_changed and read.total is not None:
+            gone = max(gone, known - read.total)
         if 2 * gone > known:
             raise ExportError(
                 f"{self.source.name}: {gone:,} of {known:,} records are gone, more than half; a filter, a right of "
                 "this user or the server may be at fault, so the state is unchanged",
                 fix=Fix("if they were really deleted, pass {allow_shrink}"),
             )
-        return unseen
 
     def _since(self, state: StateFile) -> Since | None:
         """Return the time that changes are wanted from; `None` to compare the whole list."""
@@ -186,21 +166,13 @@ class ChangesRun:
         # If the clock was set back, compare now.
         return parse_since(since, self.source.project) if 0 <= age < every.total_seconds() else None
 
-    async def _scan(self, comparison: Comparison, since: Since | None, *, again: bool = False) -> ExportReport:
-        """Read the list once.
-
-        Args:
-            comparison: takes the records.
-            since: the time that changes are wanted from; `None` for everything.
-            again: whether known records are recognized, and nothing else is taken.
-        """
+    async def _scan(self, comparison: Comparison, since: Since | None) -> ExportReport:
         source, options, seen = self.source, self._options, comparison.seen
-        take = comparison.recognize if again else comparison.take
 
         def commit(pages: list[Rows], state: Checkpoint) -> None:
             with disk_errors(self.path):
                 if rows := seen.select(pages, sweep=state.sweep):
-                    take(rows, by_text=state.by_text)
+                    comparison.take(rows, by_text=state.by_text)
 
         async with BackgroundTasks() as tasks:
             return await scan(
@@ -213,7 +185,7 @@ class ChangesRun:
                 expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
                 writer=Writer(
                     commit,
-                    restart=seen.clear if again else comparison.restart,
+                    restart=comparison.restart,
                     seen=lambda: seen,
                     tasks=tasks,
                     clock=source.clock,
