@@ -208,12 +208,15 @@ class Claims:
         """Release all keys of this run, whose writes have their outcome; those that an earlier run left stay left."""
         self.keep_only(())
 
-    def keep_only(self, keys: Collection[str]) -> None:
+    def keep_only(self, keys: Collection[str], *, made: Iterable[str] = ()) -> None:
         """Release all keys of this run but these; those that an earlier run left behind are left behind again.
 
         None may stay with a run that is not working on it: another run would wait for it, perhaps with a key that this
-        one waits for. The time is kept, as one of them may be a record that an earlier run wrote before it was stopped,
-        or lead to one that it made.
+        one waits for. The time is kept, as one of them may be a record that an earlier run wrote before it was stopped.
+
+        Args:
+            keys: the keys to keep.
+            made: keys whose records an earlier run made, perhaps a moment ago.
         """
         kept = {self._digest(key) for key in keys}
         now = self._clock.monotonic()
@@ -223,7 +226,9 @@ class Claims:
             left = [(_NOBODY, now - self._settle_seconds, key) for key, doubted in others if doubted == _DOUBTED]
             let_go = [(now, key) for key, doubted in others if doubted != _DOUBTED]
             self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ?", left)
-            self._db.execute_many(f"UPDATE claims SET settle = 0, left_at = ?, doubted = {_MADE} WHERE key = ?", let_go)
+            self._db.execute_many("UPDATE claims SET settle = 0, left_at = ? WHERE key = ?", let_go)
+            is_made = "UPDATE claims SET doubted = ? WHERE key = ? AND owner = ? AND settle = 0"
+            self._db.execute_many(is_made, [(_MADE, self._digest(key), self.owner) for key in made])
 
     def adopt(self, owner: int) -> None:
         """Take over the claims of the run that this one continues: its journal knows what was sent.

@@ -410,6 +410,11 @@ class RowJournal(Journal):
         where = f"key IS NULL AND state = {State.ENDED} AND parts > 0"
         return self._db.execute(f"SELECT row, record_id FROM writes WHERE {where}")
 
+    def written_keys(self) -> list[str]:
+        """Return the keys of the rows whose record is written and whose parts are not."""
+        where = f"key IS NOT NULL AND state = {State.ENDED} AND parts > 0"
+        return [key for (key,) in self._db.execute(f"SELECT key FROM writes WHERE {where}")]
+
     def end(
         self,
         results: Sequence[tuple[Write, RowResult]],

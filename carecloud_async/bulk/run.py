@@ -321,7 +321,9 @@ class _Run:
             engine = Engine(family, journal, claims, key=self.key, options=options, metrics=metrics, times=times)
             if claims is not None:
                 # Other rows claim theirs in their turn: one that waits for another run must not keep that run waiting.
-                await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt()))
+                written, key = await run_in_thread(journal.written_keys), self.key
+                made = [] if key is None else [key.claim(family.facts.family, text) for text in written]
+                await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt(), made=made))
             metrics.stage = "finding"
             await metrics.report_progress(always=True)
             await engine.run(journal)
