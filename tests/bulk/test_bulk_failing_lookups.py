@@ -2,8 +2,8 @@
 
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
-from kit import RefusedError
+from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
+from kit import RefusedError, through
 from memory_servers import CustomerServer, LoyaltyServer, client_of
 from thorough import variants
 
@@ -104,15 +104,11 @@ async def test_a_server_that_goes_away_meanwhile_refuses_no_row(clock, tmp_path,
     rows = amounts(40)
     server.failing["c3"] = 500
 
-    class Away(httpx.AsyncBaseTransport):
-        """The server, which cannot be reached after some reads."""
+    def cut(request):
+        if len(server.requests) - len(server.sent) > away:
+            raise httpx.ReadError("cut", request=request)
 
-        async def handle_async_request(self, request):
-            if len(server.requests) - len(server.sent) > away:
-                raise httpx.ReadError("cut", request=request)
-            return await server.handle_async_request(request)
-
-    async with client_of(Away(), clock) as client:
+    async with client_of(through(server, cut), clock) as client:
         with pytest.raises(ConnectionFailedError):
             await client.points.bulk_write(rows, concurrency=5, **arguments)
     server.failing.clear()
@@ -138,16 +134,11 @@ async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, tmp_path):
     server.faults = ["after"]
     rows = amounts(2)
 
-    class Failing(httpx.AsyncBaseTransport):
-        """The server, which fails on the customer whose answer was lost."""
+    def fail(_request, answer):
+        if answer.status_code == 503:
+            server.failing[server.points[0]["customer_id"]] = 500
 
-        async def handle_async_request(self, request):
-            answer = await server.handle_async_request(request)
-            if answer.status_code == 503:
-                server.failing[server.points[0]["customer_id"]] = 500
-            return answer
-
-    async with client_of(Failing(), clock) as client:
+    async with client_of(through(server, after=fail), clock) as client:
         report = await client.points.bulk_write(rows, match="reference", concurrency=1, results=results)
     assert counts(report) == {"created": 1, "unknown": 1}
     assert "failed 3 times on its look-up: 500" in str([one["reasons"] for one in read(results)])
@@ -155,26 +146,14 @@ async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, tmp_path):
 
 async def test_a_part_whose_look_up_fails(sandbox, tmp_path):
     """A row is refused whose properties the server fails to list; the properties of other customers are written."""
-    failing = set()
+    ids, results = sandbox.customers.ids()[:6], tmp_path / "results.jsonl"
 
-    class Failing(httpx.AsyncBaseTransport):
-        """The sandbox, which fails on the properties of one customer."""
+    def fail(request):
+        return httpx.Response(500) if request.url.path.endswith(f"{ids[2]}/property-records") else None
 
-        async def handle_async_request(self, request):
-            path = request.url.path
-            if path.endswith("/property-records") and path.split("/")[-2] in failing:
-                return httpx.Response(500)
-            return await sandbox.transport().handle_async_request(request)
-
-    async with connect(sandbox, transport=Failing()) as client:
-        found = [one.customer_id for one in await client.customers.list().collect(limit=6)]
-        failing.add(found[2])
-        kind = (
-            await client.customer_properties.list(name="Shoe").first()
-            or await client.customer_properties.list().first()
-        )
-        rows = [{"customer_id": one, f"property.{kind.property_id}": "7"} for one in found]
-        results = tmp_path / "results.jsonl"
+    property_id = properties_of_texts(sandbox)[0]
+    rows = [{"customer_id": customer_id, f"property.{property_id}": "7"} for customer_id in ids]
+    async with connect(sandbox, transport=through(sandbox, fail)) as client:
         report = await client.customers.bulk_write(rows, match="customer_id", results=results)
     assert counts(report)["refused"] == 1
     assert read(results)[2]["outcome"] == "refused"

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
+from kit import through
 from memory_servers import client_of
 
 from carecloud_async import RateLimit, RetryPolicy
@@ -43,20 +44,19 @@ async def test_a_base_is_too_old_after_a_slow_answer_or_a_slow_login(server, clo
     record = server.customers[customer_id]
     refusal = {"error": {"exception": "unauthorized_exception"}}
 
-    class Refusing(httpx.AsyncBaseTransport):
-        refused = False
+    refused = []
 
-        async def handle_async_request(self, request):
-            is_login = request.url.path.endswith("/login")
-            if (self.refused and is_login) if slow == "login" else request.method == "PUT" and not self.refused:
-                clock.advance(20.0)
-                record["personal_information"]["phone"] = "420111222333"  # another program writes it meanwhile
-            if request.method == "PUT" and not self.refused:
-                self.refused = True
-                return httpx.Response(401, json=refusal)
-            return await server.handle_async_request(request)
+    def refuse(request):
+        is_login = request.url.path.endswith("/login")
+        if (refused and is_login) if slow == "login" else request.method == "PUT" and not refused:
+            clock.advance(20.0)
+            record["personal_information"]["phone"] = "420111222333"  # another program writes it meanwhile
+        if request.method == "PUT" and not refused:
+            refused.append(request)
+            return httpx.Response(401, json=refusal)
+        return None
 
-    async with client_of(Refusing(), clock) as client:
+    async with client_of(through(server, refuse), clock) as client:
         rows = [{"customer_id": customer_id, "last_name": "New"}]
         report = await client.customers.bulk_write(rows, match="customer_id")
     assert counts(report) == {"updated": 1}
@@ -100,17 +100,14 @@ async def test_one_row_on_which_the_server_fails_holds_up_no_other(server, clock
     """Other rows are done while a row's lost answers settle; the progress says what is waited for."""
     results, seen = tmp_path / "r.jsonl", []
 
-    class Failing(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if request.method == "POST" and b'"No 7"' in request.content:
-                return httpx.Response(500)
-            return await server.handle_async_request(request)
+    def fail(request):
+        return httpx.Response(500) if request.method == "POST" and b'"No 7"' in request.content else None
 
     def on_progress(progress):
         seen.append((progress.waits_for, progress.done))
 
     began = clock.monotonic()
-    async with client_of(Failing(), clock, retry=RetryPolicy(attempts=1)) as client:
+    async with client_of(through(server, fail), clock, retry=RetryPolicy(attempts=1)) as client:
         report = await client.customers.bulk_write(people(900), results=results, on_progress=on_progress, **BY_EMAIL)
     assert counts(report) == {"created": 899, "refused": 1}
     assert read(results)[7]["reasons"] == ["the server failed on it 3 times: 500"]

@@ -18,6 +18,7 @@ from bulk_tools import (
     people,
     stop_while_it_waits,
 )
+from kit import through
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async import RateLimitError, Timeout
@@ -158,18 +159,15 @@ async def test_a_key_that_was_left_on_another_host():
 
 
 @pytest.mark.parametrize("rows", [5, 100])
-async def test_a_server_that_takes_no_writes_for_two_minutes(server, write, clock, rows):
+async def test_a_server_that_takes_no_writes_for_two_minutes(server, clock, write, rows):
     """429s for two minutes, that ask to wait for longer than a look-up lasts, end no run."""
-    began = clock.monotonic()
+    end = clock.monotonic() + 120
 
-    class Busy(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if request.method == "POST" and request.url.path.endswith("/customers") and clock.monotonic() < began + 120:
-                return httpx.Response(429, headers={"Retry-After": "20"})
-            return await server.handle_async_request(request)
+    def busy(request):
+        is_early = request.url.path.endswith("/customers") and clock.monotonic() < end
+        return httpx.Response(429, headers={"Retry-After": "20"}) if is_early and request.method == "POST" else None
 
-    report = await write(people(rows), transport=Busy())
-    assert counts(report) == {"created": rows}
+    assert counts(await write(people(rows), transport=through(server, busy))) == {"created": rows}
 
 
 async def test_a_server_that_takes_no_writes_at_all(server, clock):

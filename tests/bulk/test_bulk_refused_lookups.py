@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from bulk_tools import connect, counts, people, read
+from kit import data, through
 from memory_servers import CustomerServer
 
 from carecloud_async import ResponseError
@@ -26,39 +27,27 @@ async def test_a_value_that_cannot_be_looked_up_refuses_its_row_alone(server, wr
 async def test_a_record_that_is_not_json_is_an_error_of_its_call(sandbox, value):
     """A record with `NaN` or half a surrogate, looked up by its id, raises `ResponseError` with the call's path."""
 
-    class Odd(httpx.AsyncBaseTransport):
-        def __init__(self):
-            self._inner = sandbox.transport()
+    def after(request, answer):
+        if request.method == "GET" and not request.url.path.endswith("/bookings"):
+            body = answer.content.rstrip()
+            headers = {"content-type": "application/json"}
+            return httpx.Response(200, headers=headers, content=body[:-2] + b',"odd":' + value + b"}}")
+        return None
 
-        async def handle_async_request(self, request):
-            response = await self._inner.handle_async_request(request)
-            if request.method != "GET" or request.url.path.endswith("/bookings"):
-                return response
-            body = (await response.aread()).rstrip()
-            assert body.endswith(b"}}")
-            return httpx.Response(
-                200, headers={"content-type": "application/json"}, content=body[:-2] + b',"odd":' + value + b"}}"
-            )
-
-    async with connect(sandbox, transport=Odd()) as client:
+    async with connect(sandbox, transport=through(sandbox, after=after)) as client:
         booking_id = (await client.bookings.list().first()).booking_id
         with pytest.raises(ResponseError, match=r"GET /bookings/\{booking_id\}: the body is not JSON"):
             await client.bookings.bulk_write([{"booking_id": booking_id}], match="booking_id")
 
 
-@pytest.mark.parametrize("data", [[], {"total_items": 0}])
-async def test_new_rows_are_imported_from_a_server_that_leaves_an_empty_list_out(write, clock, data):
+@pytest.mark.parametrize("shown", [[], {"total_items": 0}])
+async def test_new_rows_are_imported_from_a_server_that_leaves_an_empty_list_out(server, write, shown):
     """Look-ups that find nothing, answered with `"data": []` or with a total of 0 alone, are new rows."""
 
-    class Terse(CustomerServer):
-        async def handle_async_request(self, request):
-            response = await super().handle_async_request(request)
-            empty = request.method == "GET" and response.status_code == 200 and b'"total_items":0' in response.content
-            return httpx.Response(200, json={"data": data}) if empty else response
+    def after(request, answer):
+        return data(shown) if request.method == "GET" and answer.json()["data"]["total_items"] == 0 else None
 
-    server = Terse(clock)
-    report = await write(people(3), transport=server)
-    assert counts(report) == {"created": 3}
+    assert counts(await write(people(3), transport=through(server, after=after))) == {"created": 3}
     assert len(server.customers) == 3
 
 
@@ -71,20 +60,18 @@ def _masked(record):
 
 
 @pytest.mark.parametrize("shown", [_without_email, _masked, lambda _record: None])
-async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(write, clock, tmp_path, shown):
+async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(server, write, tmp_path, shown):
     """A record that is found by a row's e-mail and shows none, or another, refuses the row; the others are created."""
 
-    class Shy(CustomerServer):
-        async def handle_async_request(self, request):
-            response = await super().handle_async_request(request)
-            if request.method != "GET" or not request.url.path.endswith("/customers"):
-                return response
-            data = response.json()["data"]
-            return httpx.Response(200, json={"data": {**data, "customers": [*map(shown, data["customers"])]}})
+    def after(request, answer):
+        if request.method == "GET":
+            page = answer.json()["data"]
+            return data({**page, "customers": [*map(shown, page["customers"])]})
+        return None
 
-    server, results = Shy(clock), tmp_path / "r.jsonl"
+    results = tmp_path / "r.jsonl"
     server.add("new3@example.com")
-    report = await write(people(8), results=results, transport=server)
+    report = await write(people(8), results=results, transport=through(server, after=after))
     assert counts(report) == {"created": 7, "refused": 1}
     assert read(results)[3]["reasons"] == [
         "personal_information.email: the server finds a record by it that does not show it"

@@ -1,10 +1,8 @@
 """The reading of the whole list in place of look-ups, while the list changes."""
 
-import json
-
-import httpx
 import pytest
 from bulk_tools import SOURCE, connect, counts, long, people
+from kit import data, through
 from memory_servers import CustomerServer, client_of
 
 pytestmark = pytest.mark.anyio
@@ -52,15 +50,13 @@ async def test_a_record_that_is_made_after_the_list_was_read(server, write):
     assert set(server.emails().values()) == {1}
 
 
-class OnePageServer(CustomerServer):
-    """Ignores `offset`: every page is the first one."""
-
-    def _read(self, path, query):
-        return super()._read(path, query.set("offset", 0))
-
-
 async def test_a_list_that_cannot_be_read(clock, write):
-    """If the list cannot be read, rows are looked up, as where that costs fewer requests."""
+    """If the list cannot be read, since `offset` is ignored, rows are looked up, as where that costs fewer requests."""
+
+    class OnePageServer(CustomerServer):
+        def _read(self, path, query):
+            return super()._read(path, query.set("offset", 0))
+
     server = OnePageServer(clock, most=5)
     for number in range(12):
         server.add(long(f"new{number}@example.com"), last_name="Old")
@@ -71,25 +67,20 @@ async def test_a_list_that_cannot_be_read(clock, write):
 
 async def test_a_lost_row_whose_list_changes_while_it_is_read(sandbox, clock):
     """A brand whose answer was lost is looked up again when its list could not be read exactly: it is not unknown."""
-    inner, lost_at = sandbox.transport(), []
+    lost_at, more = [], []
 
-    class Changing(httpx.AsyncBaseTransport):
-        """The sandbox, whose list of brands counts more than it shows, until 70 seconds after the loss."""
+    def after(request, answer):
+        """Let the list of brands count more than it shows, until 70 seconds after the loss."""
+        if request.method == "POST" and request.url.path.endswith("/batch"):
+            lost_at.append(clock.monotonic())
+        elif lost_at and request.url.path.endswith("/product-brands") and clock.monotonic() < lost_at[0] + 70:
+            page = answer.json()["data"]
+            more.extend([1] * ("sort_field" not in request.url.params))
+            return data({**page, "total_items": page["total_items"] + len(more)})
+        return None
 
-        more = 0
-
-        async def handle_async_request(self, request):
-            answer = await inner.handle_async_request(request)
-            if request.method == "POST" and request.url.path.endswith("/batch"):
-                lost_at.append(clock.monotonic())
-            elif lost_at and request.url.path.endswith("/product-brands") and clock.monotonic() < lost_at[0] + 70:
-                data = json.loads(await answer.aread())["data"]
-                self.more += "sort_field" not in request.url.params
-                return httpx.Response(200, json={"data": {**data, "total_items": data["total_items"] + self.more}})
-            return answer
-
-    async with connect(sandbox, clock=clock, transport=Changing()) as client:
+    async with connect(sandbox, clock=clock, transport=through(sandbox, after=after)) as client:
         sandbox.faults.add("POST /product-brands/batch", status=504, worked=True)
-        rows = [{"external_id": f"b{one}", "name": f"No {one}"} for one in range(3)]
+        rows = [{"external_id": f"b{number}", "name": f"No {number}"} for number in range(3)]
         report = await client.product_brands.bulk_write(rows, match="external_id")
     assert counts(report) == {"created": 3}

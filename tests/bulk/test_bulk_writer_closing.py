@@ -3,10 +3,10 @@
 import asyncio
 
 import anyio
-import httpx
 import pytest
 from anyio import wait_all_tasks_blocked
 from bulk_tools import SOURCE, connect, people
+from kit import through
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async.bulk import BulkWriteError
@@ -74,15 +74,10 @@ async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandb
     """A row whose names of properties arrive after the block has ended is refused; its task does not wait forever."""
     asked, over, errors = anyio.Event(), anyio.Event(), []
 
-    class LateNames(httpx.AsyncBaseTransport):
-        def __init__(self):
-            self._inner = sandbox.transport()
-
-        async def handle_async_request(self, request):
-            if "propert" in request.url.path and not asked.is_set():
-                asked.set()
-                await over.wait()
-            return await self._inner.handle_async_request(request)
+    async def wait(request):
+        if "propert" in request.url.path and not asked.is_set():
+            asked.set()
+            await over.wait()
 
     async def write():
         try:
@@ -91,9 +86,8 @@ async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandb
         except (BulkWriteError, TimeoutError) as error:
             errors.append(str(error))
 
-    async with connect(sandbox) as client:
-        name = (await client.customer_properties.list().first()).property_id
-    async with connect(sandbox, transport=LateNames()) as client, anyio.create_task_group() as tasks:
+    name = sandbox.records("customer-properties").ids()[0]
+    async with connect(sandbox, transport=through(sandbox, wait)) as client, anyio.create_task_group() as tasks:
         async with client.customers.bulk_writer(match="email") as writer:
             tasks.start_soon(write)
             await asked.wait()
