@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import kit
 import pytest
 
-from carecloud_async import CustomerInput, OutcomeUnknownError, RetryPolicy
+from carecloud_async import CareCloudError, CustomerInput, OutcomeUnknownError, RetryPolicy
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -52,6 +52,12 @@ def read(path):
     """The rows of a CSV or JSONL file."""
     with open(path, encoding="utf-8", newline="") as file:
         return [json.loads(line) for line in file] if str(path).endswith("jsonl") else list(csv.DictReader(file))
+
+
+def write_jsonl(path, rows):
+    """Write rows as JSON Lines, and return their path."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
 
 
 def write_csv(path, rows, *, encoding="utf-8"):
@@ -98,6 +104,15 @@ async def create_with_late_write(client, sandbox):
 def claims_of(clock, project="p"):
     """The claims of a run."""
     return Claims(project=project, clock=clock, settle_seconds=35.0)
+
+
+@contextmanager
+def denied(sandbox, operation, *, after=0):
+    """A block that ends with an error, since an operation is denied from some call on; afterwards it is not."""
+    fault = sandbox.faults.add(operation, status=403, times=None, after=after)
+    with pytest.raises(CareCloudError):
+        yield
+    sandbox.faults.remove(fault)
 
 
 class StopError(Exception):

@@ -5,7 +5,7 @@ import json
 import sqlite3
 
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, long, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, long, people, read
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async import CareCloudError
@@ -42,10 +42,8 @@ async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, tmp_path):
         return ({**people(1)[0], "email": f"e{one}@example.com"} for one in itertools.count())
 
     async with connect(sandbox) as client:
-        fault = sandbox.faults.add("POST /customers", status=403, times=None, after=2)
-        with pytest.raises(CareCloudError):
+        with denied(sandbox, "POST /customers", after=2):
             await client.customers.bulk_write(endless(), concurrency=1, **arguments)
-        sandbox.faults.remove(fault)
         with pytest.raises(BulkWriteError, match="its limit differs"):
             await client.customers.bulk_write(endless(), **{**arguments, "limit": 6})
         assert counts(await client.customers.bulk_write(endless(), **arguments)) == {"created": 5}

@@ -1,14 +1,27 @@
 """Rows of customers that carry a card and values of properties: written in order, each once."""
 
-import json
+import re
 
 import anyio
 import httpx
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, properties_of_texts, read
+from bulk_tools import (
+    CARD_TYPE,
+    SOURCE,
+    StopError,
+    connect,
+    counts,
+    customer_with_cards,
+    denied,
+    people,
+    properties_of_texts,
+    read,
+    stop_while_it_waits,
+)
+from kit import through
 
-from carecloud_async import CareCloudError, CustomerInput
-from carecloud_async.models import CardInput, CustomerSourceInput, PersonalInformationInput
+from carecloud_async import CustomerInput
+from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -39,16 +52,15 @@ async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
         assert [one.property_value async for one in values if one.property_id == properties[0]] == ["another"]
 
 
-@pytest.mark.parametrize("match", ["email", None])
-async def test_two_rows_with_one_card(sandbox, tmp_path, match):
-    """A card that an earlier row has refuses its row before anything is sent."""
+@pytest.mark.parametrize(("match", "part"), [("email", "card_number"), (None, "card_number"), ("email", "external_id")])
+async def test_two_rows_with_one_part(sandbox, tmp_path, match, part):
+    """A card or an id of another system that an earlier row has refuses its row before anything is sent."""
     async with connect(sandbox) as client:
         defaults = {**SOURCE, "card_type_id": CARD_TYPE}
-        rows, results = [{**row, "card_number": "7777"} for row in people(2)], tmp_path / "r.jsonl"
+        rows, results = [{**row, part: "7777"} for row in people(2)], tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(rows, match=match, defaults=defaults, results=results)
         assert counts(report) == {"created": 1, "refused": 1}
-        assert read(results)[1]["reasons"] == ["card_number: repeats line 1"]
-        assert await client.cards.list(card_number="7777").total() == 1
+        assert read(results)[1]["reasons"] == [f"{part}: repeats line 1"]
         assert await client.customers.list().total() == 61
 
 
@@ -165,22 +177,19 @@ async def test_an_external_id_of_two_customers(sandbox, tmp_path):
         assert (await both).conflict == 1
 
 
-async def test_a_server_that_ignores_external_ids(sandbox):
-    """A record that such a server shows for any id is no evidence: its customer is not taken for that of a row."""
+@pytest.mark.parametrize(("external_id", "asked"), [("abc1", "abc1"), ("E9", "[^&]+")])
+async def test_an_external_id_for_which_the_server_shows_another_customer(sandbox, external_id, asked):
+    """A server that finds an id in any case, or ignores it, does not let a row overwrite another customer."""
     person = PersonalInformationInput(email="old@example.com", language_id="en", last_name="Old")
-    source = CustomerSourceInput(**SOURCE, external_id="E1")
-    server = sandbox.transport()
+    source = CustomerSourceInput(**SOURCE, external_id="ABC1")
 
-    class Ignoring(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if request.url.path.endswith("/customer-source-records") and request.method == "GET":
-                one = {"customer_source_record_id": "r1", "customer_id": customer_id, "external_id": "E1", **SOURCE}
-                return httpx.Response(200, json={"data": {"customer_source_records": [one], "total_items": 1}})
-            return await server.handle_async_request(request)
+    def ask_for_another(request):
+        if request.url.path.endswith("/customer-source-records"):
+            request.url = httpx.URL(re.sub(f"(external_ids[^=]*)={asked}", r"\1=ABC1", str(request.url)))
 
-    async with connect(sandbox, transport=Ignoring()) as client:
+    async with connect(sandbox, transport=through(sandbox, ask_for_another)) as client:
         customer_id = await client.customers.create(CustomerInput(personal_information=person), customer_source=source)
-        rows = [{**people(1)[0], "external_id": "E9"}]
+        rows = people(1, external_id=external_id)
         report = await client.customers.bulk_write(rows, match="external_id", defaults=SOURCE)
         assert (await client.customers.get(customer_id)).personal_information.last_name == "Old"
     assert counts(report) == {"created": 1}
@@ -219,17 +228,6 @@ async def test_a_lost_answer_of_a_part_makes_no_double(sandbox, fault):
     assert sorted(one for one in numbers if one.startswith("6660")) == ["66600", "66601", "66602"]
 
 
-async def test_customers_by_their_cards(sandbox):
-    """`match="card_number"` finds customers by their cards, and gives new ones the card of their row."""
-    async with connect(sandbox) as client:
-        defaults = {**SOURCE, "card_type_id": CARD_TYPE}
-        rows = [{**row, "card_number": f"4440{one}"} for one, row in enumerate(people(3))]
-        assert counts(await client.customers.bulk_write(rows, match="card_number", defaults=defaults)) == {"created": 3}
-        rows[1]["last_name"] = "Changed"
-        report = await client.customers.bulk_write(rows, match="card_number", defaults=defaults)
-        assert counts(report) == {"unchanged": 2, "updated": 1}
-
-
 async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, tmp_path):
     """A keyless row that was created before its card could be written is no second time created: it gets its card."""
     source, results = tmp_path / "c.jsonl", tmp_path / "r.jsonl"
@@ -238,10 +236,8 @@ async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, tmp_path):
     )
     async with connect(sandbox) as client:
         arguments = {"match": None, "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
-        fault = sandbox.faults.add("POST /cards", status=403, times=None, after=2)
-        with pytest.raises(CareCloudError):
+        with denied(sandbox, "POST /cards", after=2):
             await client.customers.bulk_write(source, results=results, concurrency=1, **arguments)
-        sandbox.faults.remove(fault)
         report = await client.customers.bulk_write(source, results=results, resume=True, **arguments)
         assert counts(report) == {"created": 5}
         assert await client.customers.list().total() == 65
@@ -264,11 +260,6 @@ async def test_a_keyless_row_of_a_writer_whose_card_fails(sandbox):
 @pytest.fixture
 def slow_sandbox(clock):
     return Sandbox(customers=10, seed=1, clock=clock.time)
-
-
-def late_card(sandbox):
-    """Let the next card be created twenty seconds after its answer was lost."""
-    sandbox.faults.add("POST /cards", status=504, late=20.0)
 
 
 async def cards_of(client, number):
@@ -300,64 +291,34 @@ async def test_a_part_that_is_written_late(slow_sandbox, clock, path, part):
         assert await cards_of(client, "66601") == ("card_number" in part)
 
 
-class KilledError(BaseException):
-    """The process ends here."""
-
-
-async def test_a_card_that_was_sent_right_before_a_kill(slow_sandbox, clock, tmp_path):
-    """A card that a killed run sent is not sent again before the settle time has passed."""
-    source = tmp_path / "c.jsonl"
-    source.write_text('{"email":"k@example.com","language_id":"en","card_number":"66601"}\n')
-
+async def test_a_card_that_was_sent_right_before_a_stop(slow_sandbox, clock, tmp_path):
+    """A card that a stopped run sent is not sent again before the settle time has passed."""
+    arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "journal": tmp_path / "j.db"}
+    rows = people(1, card_number="66601")
+    slow_sandbox.faults.add("POST /cards", status=504, late=20.0)
     async with connect(slow_sandbox, clock=clock) as client:
-        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
-        late_card(slow_sandbox)
-        sleep = clock.sleep
-
-        async def killed(seconds):
-            raise KilledError
-
-        clock.sleep = killed
-        with pytest.raises(BaseException) as caught:  # noqa: PT011  (a group, where the task was one of several)
-            await client.customers.bulk_write(source, **arguments)
-        assert "KilledError" in repr(caught.value)
-        clock.sleep = sleep
-        report = await client.customers.bulk_write(source, resume=True, **arguments)
-        assert counts(report) == {"created": 1}
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **arguments)
+        assert counts(await client.customers.bulk_write(rows, resume=True, **arguments)) == {"created": 1}
         clock.advance(100)
         assert await cards_of(client, "66601") == 1
 
 
 async def test_a_property_that_two_rows_of_a_resumed_run_have(slow_sandbox, clock, tmp_path):
-    """A later row of a resumed run leaves a property alone that the killed one may still be writing for another row."""
+    """A later row of a resumed run leaves a property alone that a stopped one may still be writing for another row."""
     property_id = properties_of_texts(slow_sandbox)[0]
-    source = tmp_path / "c.jsonl"
+    arguments = {"match": "card_number", "journal": tmp_path / "j.db"}
     async with connect(slow_sandbox, clock=clock) as client:
-        person = PersonalInformationInput(email="two@example.com", language_id="en")
-        customer_id = await client.customers.create(
-            CustomerInput(personal_information=person), customer_source=CustomerSourceInput(**SOURCE)
-        )
-        for number in ("7701", "7702"):
-            await client.cards.create(
-                CardInput(customer_id=customer_id, card_type_id=CARD_TYPE, card_number=number, state=1)
-            )
-        rows = [{"card_number": f"770{one}", f"property.{property_id}": f"value {one}"} for one in (1, 2)]
-        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        row = await customer_with_cards(client, "7701", "7702")
+        rows = [{"card_number": f"770{number}", f"property.{property_id}": f"value {number}"} for number in (1, 2)]
         slow_sandbox.faults.add("POST /customers/{customer_id}/property-records", status=504, late=20.0)
-        sleep = clock.sleep
-
-        async def killed(seconds):
-            raise KilledError
-
-        clock.sleep = killed
-        with pytest.raises(BaseException) as caught:  # noqa: PT011  (a group, where the task was one of several)
-            await client.customers.bulk_write(source, match="card_number")
-        assert "KilledError" in repr(caught.value)
-        clock.sleep = sleep
-        report = await client.customers.bulk_write(source, match="card_number", resume=True)
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **arguments)
+        report = await client.customers.bulk_write(rows, resume=True, **arguments)
         clock.advance(100)
-        records = [one async for one in client.customers.property_records(customer_id).list()]
-    assert [one.property_value for one in records if one.property_id == property_id] == ["value 2"]
+        customer = await client.customers.list(email=row["email"]).first()
+        records = [record async for record in client.customers.property_records(customer.customer_id).list()]
+    assert [record.property_value for record in records if record.property_id == property_id] == ["value 2"]
     assert counts(report) == {"updated": 2}
 
 

@@ -1,14 +1,14 @@
 """What was sent is held until its outcome is noted: also if the disk is full, or the run stops before."""
 
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 from bulk_tools import SOURCE, StopError, connect, counts, people, stop_while_it_waits
+from disks import file_of, full_database, watch_databases
 from memory_servers import client_of
 
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -16,16 +16,25 @@ pytestmark = pytest.mark.anyio
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
 
 
-def full(*_, **__):
-    raise BulkWriteError("the disk is full")
+@contextmanager
+def full_disk(server, file):
+    """Let a disk be full from the first write to the server on, for a file of this name."""
+
+    def refuse(database, statement):
+        is_change = statement.startswith(("INSERT", "UPDATE", "DELETE"))
+        if server.sent and is_change and file_of(database).startswith(file):
+            raise full_database()
+
+    with pytest.MonkeyPatch.context() as patch:
+        watch_databases(patch, refuse)
+        yield
 
 
-async def test_a_loss_that_cannot_be_noted_keeps_its_key(server, clock, tmp_path, monkeypatch):
+async def test_a_loss_that_cannot_be_noted_keeps_its_key(server, clock, tmp_path):
     """The disk is full when a lost answer is noted: another run waits until the request can take no effect."""
     server.faults = [20.0]
     async with client_of(server, clock) as client:
-        with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
-            patch.setattr(RowJournal, "lose", full)
+        with full_disk(server, "1.db"), pytest.raises(BulkWriteError, match="full"):
             await client.customers.bulk_write(people(1), journal=tmp_path / "1.db", **BY_EMAIL)
         began = clock.monotonic()
         report = await client.customers.bulk_write(people(1), journal=tmp_path / "2.db", **BY_EMAIL)
@@ -34,12 +43,11 @@ async def test_a_loss_that_cannot_be_noted_keeps_its_key(server, clock, tmp_path
     assert server.emails() == Counter({"new0@example.com": 1})
 
 
-async def test_an_outcome_that_cannot_be_noted_is_found_again(server, clock, tmp_path, monkeypatch):
+async def test_an_outcome_that_cannot_be_noted_is_found_again(server, clock, tmp_path):
     """The disk is full when a created row is noted: the run that goes on finds the record, and says created."""
     options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
     async with client_of(server, clock) as client:
-        with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
-            patch.setattr(RowJournal, "end", full)
+        with full_disk(server, "j.db"), pytest.raises(BulkWriteError, match="full"):
             await client.customers.bulk_write(people(1), **options)
         report = await client.customers.bulk_write(people(1), **options)
     assert (counts(report), server.sent) == ({"created": 1}, ["POST"])
@@ -77,18 +85,8 @@ async def test_a_family_is_held_while_a_batch_of_it_is_in_doubt(clock, tmp_path,
     assert brands.count("x1") == 1
 
 
-async def test_a_row_has_its_outcome_though_its_key_cannot_be_released(server, clock, monkeypatch):
-    """The claims are locked when a row of a writer has been written: it gets its outcome all the same."""
-    release = Claims.release
-
-    def locked(claims, keys, **records):
-        keys = [*keys]
-        if keys and server.sent:
-            raise BulkWriteError("locked")
-        release(claims, keys, **records)
-
-    async with client_of(server, clock) as client, client.customers.bulk_writer(**BY_EMAIL) as writer:
-        monkeypatch.setattr(Claims, "release", locked)
-        result = await writer.write(people(1)[0])
-        monkeypatch.setattr(Claims, "release", release)
-    assert result.outcome == "created"
+async def test_a_row_has_its_outcome_though_its_key_cannot_be_released(server, clock):
+    """The claims cannot be changed when a row of a writer has been written: it gets its outcome all the same."""
+    with full_disk(server, "claims"):
+        async with client_of(server, clock) as client, client.customers.bulk_writer(**BY_EMAIL) as writer:
+            assert (await writer.write(people(1)[0])).outcome == "created"

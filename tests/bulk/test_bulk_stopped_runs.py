@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
+from bulk_tools import CARD_TYPE, SOURCE, StopError, UptimeClock, connect, counts, denied, people, stop_while_it_waits
 from disks import file_of, watch_databases
 from memory_servers import client_of
 
@@ -25,10 +25,8 @@ async def test_a_row_that_was_never_sent_takes_no_credit(clock, sandbox, tmp_pat
         "".join(f'{{"email":"k{one}@example.com","language_id":"en","last_name":"X"}}\n' for one in range(6))
     )
     async with connect(sandbox, clock=clock) as client:
-        fault = sandbox.faults.add("POST /customers", status=403, times=None)
-        with pytest.raises(CareCloudError):
+        with denied(sandbox, "POST /customers"):
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
-        sandbox.faults.remove(fault)
         others = [{"email": f"k{one}@example.com", "language_id": "en", "last_name": "Y"} for one in range(6)]
         # Nothing was sent: the keys are free at once, for a run of other rows too.
         before = len(clock.sleeps)
@@ -48,10 +46,8 @@ async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restar
     clock = UptimeClock(0.0)
     async with connect(sandbox, clock=UptimeClock(500_000.0)) as client:
         arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
-        fault = sandbox.faults.add("POST /cards", status=403, times=None)
-        with pytest.raises(CareCloudError):
+        with denied(sandbox, "POST /cards"):
             await client.customers.bulk_write(source, **arguments)
-        sandbox.faults.remove(fault)
     before = clock.monotonic()
     async with connect(sandbox, clock=clock) as client:
         report = await client.customers.bulk_write(source, resume=True, **arguments)
@@ -252,10 +248,8 @@ async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatc
     watch_databases(monkeypatch, watch)
     async with connect(sandbox) as client:
         asked = 0
-        fault = sandbox.faults.add("POST /customers", status=403, times=None, after=3)
-        with pytest.raises(CareCloudError):
+        with denied(sandbox, "POST /customers", after=3):
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
-        sandbox.faults.remove(fault)
         first, asked = len(seen), sandbox.count("GET /customers")
         await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
     assert len({file for file, *_ in seen}) == 2

@@ -5,9 +5,8 @@ import os
 import sqlite3
 
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, people, read
 
-from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.sources.files import MAX_LINE
 
@@ -59,10 +58,8 @@ async def test_a_journal_that_is_damaged_between_runs(sandbox, tmp_path):
     source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(600)))
     arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True}
     async with connect(sandbox) as client:
-        fault = sandbox.faults.add("POST /customers", status=403, times=None, after=100)
-        with pytest.raises(CareCloudError):
+        with denied(sandbox, "POST /customers", after=100):
             await client.customers.bulk_write(source, **arguments)
-        sandbox.faults.remove(fault)
         with sqlite3.connect(journal) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()

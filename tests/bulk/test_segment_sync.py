@@ -6,7 +6,7 @@ import json
 import httpx
 import pytest
 from clocks import FakeClock
-from kit import connect
+from kit import connect, through
 
 from carecloud_async import ConfigurationError, NotFoundError
 from carecloud_async.bulk import BulkWriteError
@@ -38,6 +38,14 @@ def members(sandbox, segment):
 
 def ids(sandbox, *numbers):
     return [sandbox.customers.id_at(number) for number in numbers]
+
+
+def with_emails(sandbox, number):
+    """The first customers, each with an e-mail of its own, and a row for each."""
+    people = ids(sandbox, *range(number))
+    for customer_id in people:
+        sandbox.customers.update(customer_id, {"personal_information": {"email": f"{customer_id}@example.com"}})
+    return people, [{"email": f"{customer_id}@example.com"} for customer_id in people]
 
 
 def counts(report):
@@ -101,14 +109,12 @@ async def test_customers_by_email_and_unknown_ones(sandbox, tmp_path):
 
 async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
     """A row may mean any of the customers who share its key: a mirror leaves those who are members."""
-    source = ids(sandbox, *range(6))
-    for one in source[:2]:
-        sandbox.customers.update(one, {"personal_information": {"email": "shared@example.com"}})
-    for one in source[2:]:
-        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    source, rows = with_emails(sandbox, 6)
+    for customer_id in source[:2]:
+        sandbox.customers.update(customer_id, {"personal_information": {"email": "shared@example.com"}})
     segment = segment_of(sandbox, source)
-    rows = [{"email": "shared@example.com"}, *({"email": f"{one}@example.com"} for one in source[2:5])]
     async with connect(sandbox) as client:
+        rows = [{"email": "shared@example.com"}, *rows[2:5]]
         report = await client.segments.sync(segment, rows, mode="mirror", match="email")
     assert counts(report) == (0, 1, 3, 1)
     assert members(sandbox, segment) == sorted(source[:5])
@@ -149,21 +155,13 @@ async def test_a_mirror_that_may_be_a_mistake_has_a_switch_of_its_own(sandbox, n
 
 async def test_a_customer_whose_look_up_fails_keeps_no_other_one_up(sandbox, tmp_path):
     """A row on whose look-up the server fails is unknown, with the reason, and all other customers are added."""
-    people = ids(sandbox, *range(6))
-    for one in people:
-        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
-    segment, inner, results = segment_of(sandbox, []), sandbox.transport(), tmp_path / "results.jsonl"
+    people, rows = with_emails(sandbox, 6)
+    segment, results = segment_of(sandbox, []), tmp_path / "results.jsonl"
 
-    class Failing(httpx.AsyncBaseTransport):
-        """The sandbox, which fails on the look-up of one address."""
+    def fail(request):
+        return httpx.Response(500) if f"{people[3]}%40" in str(request.url) else None
 
-        async def handle_async_request(self, request):
-            if f"{people[3]}%40" in str(request.url):
-                return httpx.Response(500)
-            return await inner.handle_async_request(request)
-
-    rows = [{"email": f"{one}@example.com"} for one in people]
-    async with connect(sandbox, transport=Failing(), clock=FakeClock()) as client:
+    async with connect(sandbox, transport=through(sandbox, fail), clock=FakeClock()) as client:
         report = await client.segments.sync(segment, rows, mode="add", match="email", results=results)
     assert (report.added, report.unknown) == (5, 1)
     line = json.loads(results.read_text().splitlines()[3])
@@ -172,9 +170,7 @@ async def test_a_customer_whose_look_up_fails_keeps_no_other_one_up(sandbox, tmp
 
 async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
     """Each row has a line with its outcome, its customer and the reason; customers whom a mirror removes follow."""
-    people = ids(sandbox, *range(8))
-    for one in people:
-        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    people, _ = with_emails(sandbox, 8)
     for one in people[6:]:
         sandbox.customers.update(one, {"personal_information": {"email": "shared@example.com"}})
     segment = segment_of(sandbox, [*people[:2], people[5]])
@@ -285,35 +281,26 @@ async def test_sync_that_cannot_work_is_refused(sandbox, tmp_path):
 
 async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
     """A customer whom the server finds by e-mail and shows without it may be a member; so may one of an odd address."""
-    source = ids(sandbox, *range(6))
-    for one in source:
-        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
-    segment, inner = segment_of(sandbox, source), sandbox.transport()
+    source, rows = with_emails(sandbox, 6)
+    segment = segment_of(sandbox, source)
 
-    class Shy(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            response = await inner.handle_async_request(request)
-            if request.method != "GET" or "/customers" not in request.url.path:
-                return response
-            body = json.loads(await response.aread())
-            for one in body["data"].get("customers", [body["data"]]):
-                if one["customer_id"] == source[0]:
-                    one["personal_information"]["email"] = None
+    def hide(request, answer):
+        if request.method == "GET" and "/customers" in request.url.path:
+            body = answer.json()
+            for shown in body["data"].get("customers", [body["data"]]):
+                if shown["customer_id"] == source[0]:
+                    shown["personal_information"]["email"] = None
             return httpx.Response(200, json=body)
+        return None
 
-    rows = [{"email": f"{one}@example.com"} for one in source]
+    def refuse(request):
+        return httpx.Response(400, json={"error": {"message": "no"}}) if "odd%40" in str(request.url) else None
 
-    class Strict(Shy):
-        async def handle_async_request(self, request):
-            if "odd%40" in str(request.url):
-                return httpx.Response(400, json={"error": {"message": "no e-mail address"}})
-            return await inner.handle_async_request(request)
-
-    async with connect(sandbox, transport=Strict(), clock=FakeClock()) as client:
+    async with connect(sandbox, transport=through(sandbox, refuse), clock=FakeClock()) as client:
         fewer = [*rows[1:], {"email": "odd@example"}]
         with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
             await client.segments.sync(segment, fewer, mode="mirror", match="email", dry_run=True)
-    async with connect(sandbox, transport=Shy(), clock=FakeClock()) as client:
+    async with connect(sandbox, transport=through(sandbox, after=hide), clock=FakeClock()) as client:
         with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
             await client.segments.sync(segment, rows, mode="mirror", match="email")
         assert members(sandbox, segment) == sorted(source)

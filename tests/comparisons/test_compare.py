@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 from disks import FullFile, make_files_of, watch_databases
-from kit import connect
+from kit import connect, cut, data, served, through
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async.bulk import BulkWriteError
@@ -182,21 +182,14 @@ async def test_only_the_filtered_list_is_compared(sandbox):
     assert report.records == len(rows)
 
 
-class WithATotalTooHigh(httpx.AsyncBaseTransport):
-    """A server that counts more purchases than it shows."""
-
-    def __init__(self, sandbox):
-        self.inner = sandbox.transport()
-
-    async def handle_async_request(self, request):
-        response = await self.inner.handle_async_request(request)
-        body = (await response.aread()).replace(b'"total_items":60', b'"total_items":75')
-        return httpx.Response(response.status_code, content=body)
-
-
 async def test_a_list_that_may_lack_records_is_not_exact(sandbox):
-    """A record that was not shown is not known to be missing: the report says so."""
-    async with connect(sandbox, transport=WithATotalTooHigh(sandbox)) as client:
+    """A record that was counted and not shown is not known to be missing: the report says so."""
+
+    def count_more(_request, answer):
+        body = answer.content.replace(b'"total_items":60', b'"total_items":75')
+        return httpx.Response(answer.status_code, content=body)
+
+    async with connect(sandbox, transport=through(sandbox, after=count_more)) as client:
         report = await client.purchases.list().compare(bills(sandbox), match="external_purchase_id")
     assert not report.exact
     assert not report.all_same
@@ -252,51 +245,34 @@ BILL = {
 }
 
 
-class WithOnePurchase(httpx.AsyncBaseTransport):
-    """A server with one purchase, as a test spells it."""
-
-    def __init__(self, sandbox, shown):
-        self.inner, self.shown = sandbox.transport(), shown
-
-    async def handle_async_request(self, request):
-        if request.url.path.endswith("/purchases"):
-            found = [] if request.url.params.get("offset", "0") != "0" else [self.shown]
-            return httpx.Response(200, json={"data": {"purchases": found, "total_items": 1}})
-        return await self.inner.handle_async_request(request)
-
-
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize(("row", "verdict"), [({}, "same"), ({"total_price": 12.51}, "different")])
-async def test_bills_are_compared_as_bulk_writes_compare_them(sandbox, spelling, row, verdict):
+async def test_bills_are_compared_as_bulk_writes_compare_them(spelling, row, verdict):
     """Times in another zone, amounts as texts and ids in capital letters are the same; another cent is different."""
     shown = {"purchase_id": "86e05affc7a7abefcd513ab4aa", **BILL, **SPELLINGS[spelling]}
-    async with connect(sandbox, transport=WithOnePurchase(sandbox, shown)) as client:
+    async with served(lambda request: cut("purchases", [shown], request)) as client:
         report = await client.purchases.list().compare([BILL | row], match="external_purchase_id")
     assert getattr(report, verdict) == 1
 
 
 async def test_a_record_that_is_no_object(sandbox, tmp_path):
     """An empty record, which PHP writes as a list, is one without a key: it ends neither kind of run."""
-    inner, empty = sandbox.transport(), sandbox.customers.id_at(3)
+    empty, total = sandbox.customers.id_at(3), len(sandbox.customers)
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            answer = await inner.handle_async_request(request)
-            if request.method != "GET" or not request.url.path.endswith("/customers"):
-                return answer
-            data = json.loads(await answer.aread())
-            shown = data["data"]["customers"]
-            data["data"]["customers"] = [[] if one["customer_id"] == empty else one for one in shown]
-            return httpx.Response(200, json=data)
+    def empty_one(request, answer):
+        if request.method != "GET" or not request.url.path.endswith("/customers"):
+            return None
+        page = answer.json()["data"]
+        shown = [[] if record["customer_id"] == empty else record for record in page["customers"]]
+        return data({**page, "customers": shown})
 
-    total = len(sandbox.customers)
-    async with connect(sandbox, transport=Transport()) as client:
+    async with connect(sandbox, transport=through(sandbox, after=empty_one)) as client:
         report = await client.customers.list().compare([{"customer_id": empty}], match="customer_id")
         assert (report.missing_there, report.missing_here) == (1, total)
-        found = await find_duplicates(
+        groups = await find_duplicates(
             client, listing=client.customers.list(), by=["email"], file=tmp_path / "groups.csv", plan=False
         )
-    assert found.records == total
+    assert groups.records == total
 
 
 async def test_a_full_disk_for_the_results(sandbox, tmp_path, monkeypatch):
