@@ -1,10 +1,9 @@
 """What the tests of changes share."""
 
-import random
 import tempfile
 
 import pytest
-from changes_help import ListMachine
+from lists import numbered
 
 from carecloud_async._base.runs import Database
 from carecloud_async.sandbox import Sandbox
@@ -56,4 +55,4 @@ def state(tmp_path):
 
 @pytest.fixture
 def machine():
-    return ListMachine(records=[(f"{index:04}", index) for index in range(300)], dice=random.Random(1))
+    return numbered([f"{index:04}" for index in range(300)])

@@ -9,11 +9,9 @@ import asyncio
 import json
 import random
 import sys
-from pathlib import Path
 from urllib.parse import parse_qs
 
-sys.path.append(str(Path(__file__).parents[1] / "export"))
-from list_machine import ListMachine
+from lists import ListServer
 
 LOGIN = {"bearer_token": "0" * 40, "valid_to": "2099-01-01 00:00:00", "user": {"user_id": "1"}}
 
@@ -22,14 +20,14 @@ class Nights:
     """The list, from night to night; the failures of a night come from its seed."""
 
     def __init__(self, size):
-        self.machine = ListMachine(records=[(f"{index * 7919 % 2**32:08x}", -index) for index in range(size)])
+        self.machine = ListServer(records=[(f"{index * 7919 % 2**32:08x}", -index) for index in range(size)])
         self.version = 0
         self.removed, self.gone = [], set()
         self.fails = 0.0
 
     def begin(self, *, seed, churn, fails, order, cap, total):
         machine = self.machine
-        machine.dice, machine.order, machine.cap, machine.total = random.Random(seed), (order,), cap, total
+        machine.dice, machine.order, machine.cap, machine.total = random.Random(seed), order, cap, total
         self.gone, self.fails = set(), fails
         machine.requests = 0
         machine.churn = None

@@ -11,10 +11,11 @@ from datetime import timedelta
 import anyio
 import attrs
 import pytest
-from changes_help import serve, take
+from changes_help import take
 from clocks import SlowClock, WrongClock
 from disks import file_of, watch_databases
 from kit import connect
+from lists import sending
 
 from carecloud_async import ConfigurationError, EnterpriseCredentials, ExportError, ResponseError
 
@@ -83,7 +84,7 @@ async def test_the_last_digit_of_a_number_is_a_change(state):
         (f'{{"customer_id":"a","y":1.5,"x":{second}}}', ["updated"], [("x",)]),
         (f'{{"customer_id":"a","y":1e{"9" * 20},"x":{second}}}', ["updated"], [("y",)]),
     ):
-        async with serve([record]) as client:
+        async with sending(record) as client:
             found, report = await take(client.customers.list(), state, keep="records")
         assert [change.kind for change in found] == kinds
         assert [change.fields for change in found if change.kind == "updated"] == fields
@@ -110,7 +111,9 @@ async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox
 
 async def test_the_state_is_as_small_as_before_its_first_run(state):
     """The changes of a first run, which are in the state until they are taken, leave no room in it."""
-    async with serve([f'{{"customer_id":"{number:03}","note":"{"x" * 20_000}"}}' for number in range(400)]) as client:
+    async with sending(
+        *(f'{{"customer_id":"{number:03}","note":"{"x" * 20_000}"}}' for number in range(400))
+    ) as client:
         await take(client.customers.list(), state)
     assert state.stat().st_size < 100_000
 
@@ -198,7 +201,7 @@ async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(state, monkey
             began.set()
             may_end.wait(60)
 
-    async with serve([f'{{"customer_id":"{number:03}"}}' for number in range(60)]) as client:
+    async with sending(*(f'{{"customer_id":"{number:03}"}}' for number in range(60))) as client:
         changes = client.customers.list().changes(state=state)
         watch_databases(monkeypatch, lambda *arguments: is_open and wait(*arguments))
         is_open = False
@@ -243,7 +246,7 @@ class Strict:
 
 async def test_a_record_that_does_not_fit_a_class_is_an_error(state):
     """As in the list itself; it is never `None`, and the state does not move."""
-    async with serve(['{"customer_id":"a","shoe_size":43}', '{"customer_id":"b"}']) as client:
+    async with sending('{"customer_id":"a","shoe_size":43}', '{"customer_id":"b"}') as client:
         listing = client.listing("customers", into=Strict, id_field="customer_id")
         async with listing.changes(state=state) as changes:
             for _ in range(2):
@@ -255,7 +258,7 @@ async def test_a_record_that_does_not_fit_a_class_is_an_error(state):
 
 async def test_a_record_that_is_no_object_is_read_as_the_list_reads_it(state):
     """PHP writes an empty record as `[]`: changes bring it as `list` does."""
-    async with serve(['{"customer_id":"a"}', "[]"]) as client:
+    async with sending('{"customer_id":"a"}', "[]") as client:
         listing = client.customers.list()
         found, _ = await take(listing, state)
         assert [change.record for change in found] == [record async for record in listing]
@@ -268,7 +271,7 @@ async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(state, er
     def fail(*_):
         raise error
 
-    async with serve(['{"customer_id":"a"}'], clock=SlowClock(0.2)) as client:
+    async with sending('{"customer_id":"a"}', clock=SlowClock(0.2)) as client:
         listing = client.customers.list()
         with pytest.raises(type(error), match="mine"):
             async with listing.changes(state=state, on_progress=fail):

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from list_machine import numbered
+from lists import numbered
 
 IDS = [f"{number:08x}" for number in range(3000)]
 
@@ -68,7 +68,7 @@ async def by_task_cancel(kind, order, first, last, step):
     for steps in range(first, last, step):
         with tempfile.TemporaryDirectory() as folder:
             for again in (0, 1, 3):
-                async with numbered(IDS, order=(order,)).client() as client:
+                async with numbered(IDS, order=order).client() as client:
                     ends[await cancelled_after(steps, again, export(client, kind, Path(folder)))] += 1
         gc.collect()
     return ends
@@ -114,7 +114,7 @@ def interrupted_after(milliseconds, times, kind, order, folder):
         nonlocal left
         signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000, 0.002)
         try:
-            async with numbered(IDS, order=(order,)).client() as client:
+            async with numbered(IDS, order=order).client() as client:
                 await export(client, kind, folder)
         finally:
             left = 0  # a key pressed while asyncio closes its own loop would leave that open
@@ -136,10 +136,10 @@ def interrupted_after(milliseconds, times, kind, order, folder):
 if __name__ == "__main__":
     how, kind, order, *numbers = sys.argv[1:]
     if how == "ctrl-c":
-        found = by_ctrl_c(kind, order, *map(int, numbers))
+        ends = by_ctrl_c(kind, order, *map(int, numbers))
     else:
-        found = asyncio.run(by_task_cancel(kind, order, *map(int, numbers)))
-    sys.stdout.write(json.dumps(found))
+        ends = asyncio.run(by_task_cancel(kind, order, *map(int, numbers)))
+    sys.stdout.write(json.dumps(ends))
     if how == "ctrl-c":
         # A second Ctrl-C while AnyIO starts a thread makes it forget that thread, for which Python then waits.
         sys.stdout.flush()

@@ -14,49 +14,41 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
+from disks import watch_databases
 from kit import connect
 
-from carecloud_async._base.runs import Database
-from carecloud_async._lists.export.formats.registry import format_of
-from carecloud_async._lists.export.storage.export_file import ExportFile
 from carecloud_async.sandbox import Sandbox
 
 SANDBOX = Sandbox(customers=120, seed=1)
+#: Set when the end of the list is read.
+finishing = threading.Event()
 #: Events of the interpreter by which files change.
 CHANGES = {"open", "os.rename", "os.link", "os.remove", "os.rmdir", "os.chmod", "os.mkdir", "shutil.rmtree"}
 
 
 def kill_at(step):
-    """Kill this process before the step of that number, counted from where the file is finished."""
-    left, counts = step, threading.Event()
-    finish = ExportFile.finish
+    """Kill this process before the step of that number, counted from where the list has been read."""
+    left = step
 
-    def finish_and_count(self):
-        counts.set()
-        return finish(self)
-
-    def count():
+    def count(is_step):
         nonlocal left
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
+        if is_step and finishing.is_set():
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
 
-    def look(event, _):
-        if event in CHANGES and counts.is_set():
-            count()
+    watch_databases(SimpleNamespace(setattr=setattr), lambda _, statement: count(statement == "COMMIT"))
+    sys.addaudithook(lambda event, _: count(event in CHANGES))
 
-    commit = Database.commit
 
-    def commit_and_count(self):
-        for step in (lambda: commit(self), lambda: None):
-            if counts.is_set():
-                count()
-            step()
+def look(page):
+    if page.offset >= 100:
+        finishing.set()
 
-    ExportFile.finish = finish_and_count
-    Database.commit = commit_and_count
-    sys.addaudithook(look)
+
+SANDBOX.on_page = look
 
 
 async def export(target, *, resume, overwrite):
@@ -91,13 +83,12 @@ def import_what_an_export_imports(folder, target):
         names.write_text("\n".join(sys.modules), encoding="utf-8")
 
     assert in_a_process(look) == 0
-    for one in names.read_text(encoding="utf-8").splitlines():
+    for name in names.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(ImportError):  # modules that libraries make up
-            importlib.import_module(one)
+            importlib.import_module(name)
 
 
 def main(folder, name, protocol, resume, overwrite):
-    format_of(name)
     target = f"{protocol}{folder / name}"
     import_what_an_export_imports(folder, target)
     for step in range(1000):
@@ -115,10 +106,10 @@ def main(folder, name, protocol, resume, overwrite):
 
         code = in_a_process(first)
         data = (folder / name).read_bytes() if (folder / name).exists() else None
-        found = {None: "nothing", b"old": "old"}.get(data, "new")
-        line = {"step": step, "code": code, "found": found, "next": in_a_process(second)}
+        line = {"step": step, "code": code, "found": {None: "nothing", b"old": "old"}.get(data, "new")}
+        line["next"] = in_a_process(second)
         line["whole"] = len((folder / name).read_bytes()) > 1000
-        line["left"] = sorted(one.name for one in folder.iterdir() if one.name != "cache")
+        line["left"] = sorted(file.name for file in folder.iterdir() if file.name != "cache")
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         if not code:

@@ -10,16 +10,14 @@ import zoneinfo
 
 import anyio
 import fsspec
-import httpx
 import pytest
 from export_help import every_page, ids, records
-from kit import connect, served
+from kit import connect, through
+from lists import sending
 from thorough import variants
 
 from carecloud_async import ConfigurationError, ExportError
-from carecloud_async._lists.export.formats.arrow import ParquetSink
-from carecloud_async._lists.export.formats.compression import zstd_unpacking
-from carecloud_async._lists.export.formats.sinks import Layout
+from carecloud_async.bulk import BulkWriteError
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.models import Country
 from carecloud_async.sandbox import Sandbox
@@ -104,33 +102,68 @@ async def test_duckdb_reads_each_format(sandbox, tmp_path, suffix):
     assert [row[0] for row in rows] == ids(tmp_path / "c.jsonl")
 
 
-def test_parquet_is_written_in_row_groups(tmp_path):
+async def test_parquet_is_written_in_row_groups(tmp_path):
     """A group is written once 20,000 records are there, so that memory holds no more than one."""
-    lines = [b'{"country_id":"%d","name":"x"}' % number for number in range(25_000)]
-    with (tmp_path / "c.parquet").open("wb") as file:
-        sink = ParquetSink(file, Layout(into=Country, fields={}, timezone=zoneinfo.ZoneInfo("Europe/Prague")))
-        sink.write(lines)
-        file.flush()
-        assert (tmp_path / "c.parquet").stat().st_size > 10_000
-        sink.write(lines)
-        sink.close()
+    async with sending(*(f'{{"country_id":"{number:05}","name":"x"}}' for number in range(50_000))) as client:
+        listing = client.listing("countries", into=Country, list_key="customers", id_field="country_id")
+        await listing.export(tmp_path / "c.parquet")
     groups = pq.ParquetFile(tmp_path / "c.parquet").metadata
     assert [groups.row_group(number).num_rows for number in range(groups.num_row_groups)] == [20_000, 20_000, 10_000]
+
+
+def zstd():
+    """The module of Zstandard: the standard library's, else the extra's package."""
+    return pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 @pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".csv.gz", ".csv.zst"])
 async def test_compressed_files_hold_the_same(sandbox, tmp_path, suffix):
     """Gzip and Zstandard read the compressed files; resumed frames are one stream to them."""
-    plain = tmp_path / f"c{suffix.rpartition('.')[0]}"
+    plain, packed = tmp_path / f"c{suffix.rpartition('.')[0]}", tmp_path / f"c{suffix}"
     await export(sandbox, plain)
-    packed = tmp_path / f"c{suffix}"
     await export(sandbox, packed)
-    if suffix.endswith(".gz"):
-        data = gzip.decompress(packed.read_bytes())
-    else:
-        with zstd_unpacking(packed.open("rb")) as file:
-            data = file.read()
-    assert data == plain.read_bytes()
+    unpack = gzip.decompress if suffix.endswith(".gz") else zstd().decompress
+    assert unpack(packed.read_bytes()) == plain.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [None, lambda data: data[:-5], lambda data: data + b"more", lambda _: b"no frames"])
+async def test_rows_of_a_zstandard_file(sandbox, tmp_path, damage):
+    """Consecutive frames are one source of a bulk write; a damaged one stops it, and is not taken for a shorter one."""
+    path, rows = tmp_path / "rows.jsonl.zst", b'{"email":"a@example.com"}\n{"email":"b@example.com"}\n'
+    frames = zstd().compress(rows[:26]) + zstd().compress(rows[26:])
+    path.write_bytes(frames if damage is None else damage(frames))
+    async with connect(sandbox) as client:
+        write = client.customers.bulk_write(path, match="email", defaults={"language_id": "en"}, dry_run=True)
+        if damage is None:
+            assert (await write).rows == 2
+        else:
+            with pytest.raises(BulkWriteError, match="cannot be read"):
+                await write
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="this Python has no Zstandard of its own")
+async def test_a_python_built_without_zstandard_says_so(sandbox, tmp_path, monkeypatch):
+    """If the standard library's module is missing, the error names another suffix."""
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    monkeypatch.delattr(sys.modules["compression"], "zstd", raising=False)
+    with pytest.raises(ConfigurationError, match=r"write \.gz"):
+        await export(sandbox, tmp_path / "c.jsonl.zst")
+
+
+async def test_broken_text_is_said(tmp_path, caplog):
+    """U+FFFD stands in the file in the place of what is not UTF-8, the records are complete, and a warning says so."""
+    sandbox = Sandbox(customers=30)
+    sandbox.customers.update(sandbox.customers.id_at(3), {"personal_information": {"first_name": "Jan"}})
+
+    def damage(_, answer):
+        body = answer.content.replace(b'"Jan"', b'"J\xe1n"')
+        return type(answer)(answer.status_code, headers={"Date": answer.headers["Date"]}, content=body)
+
+    async with connect(sandbox, transport=through(sandbox, after=damage)) as client:
+        report = await client.customers.list(count=10).export(tmp_path / "c.jsonl")
+    assert (report.records, report.exact) == (30, True)
+    assert '"J\ufffdn"' in (tmp_path / "c.jsonl").read_text(encoding="utf-8")
+    assert "Ján" not in caplog.text
 
 
 async def test_fields_are_chosen(sandbox, tmp_path):
@@ -268,22 +301,12 @@ WILD = {
 }
 
 
-def wild(record):
-    """Return a client of a server that sends one record, as it stands."""
-
-    def answer(request):
-        body = b'{"data":{"customers":[%b],"total_items":1}}' % (b"" if request.url.params["offset"] != "0" else record)
-        return httpx.Response(200, content=body)
-
-    return served(answer)
-
-
 @pytest.mark.parametrize("kind", WILD)
 @pytest.mark.parametrize("name", ["c.csv", "c.parquet", "c.jsonl"])
 async def test_values_that_no_program_can_hold_end_no_export(tmp_path, kind, name):
     """A number out of all range is null or text; a record nested past reading is an ExportError that names a way."""
     fields = ["customer_id"] if name == "c.jsonl" else None
-    async with wild(WILD[kind]) as client:
+    async with sending(WILD[kind]) as client:
         export = client.customers.list(count=10).export(tmp_path / name, fields=fields)
         # Parquet keeps fields that the model does not know as text, without taking them apart.
         if kind == "deep" and name == "c.csv":
@@ -300,7 +323,7 @@ NUMBERS = '{"a":0.12345678901234567890,"b":[1.50,{"c":1e400}],"d":5E3}'
 async def test_numbers_of_unknown_fields_keep_their_digits(tmp_path, damage):
     """Chosen fields of JSONL and `unknown_fields` hold the server's digits, also on a page that has broken text."""
     record = f'{{"customer_id":"1","salutation":"{damage}","new":{NUMBERS}}}'.encode()
-    async with wild(record) as client:
+    async with sending(record) as client:
         await client.customers.list(count=10).export(
             tmp_path / "c.jsonl", fields=["customer_id", "new"], allow_unknown=True
         )
@@ -314,7 +337,7 @@ async def test_numbers_of_unknown_fields_keep_their_digits(tmp_path, damage):
 
 async def test_a_number_beyond_a_column_is_counted(tmp_path):
     """A number that no float can hold is null in a column of texts, and `report.nulls` counts it."""
-    async with wild(b'{"customer_id":"1","last_change":1e400,"state":1e400}') as client:
+    async with sending(b'{"customer_id":"1","last_change":1e400,"state":1e400}') as client:
         report = await client.customers.list(count=10).export(tmp_path / "c.parquet")
     assert report.nulls == {"last_change": 1, "state": 1}
 
@@ -412,3 +435,33 @@ async def test_a_url_needs_a_folder_of_this_machine(sandbox, tmp_path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(ExportError, match=r"^memory://b/c.jsonl is prepared in .*exports: .*: set XDG_CACHE_HOME to a"):
         await export(sandbox, "memory://b/c.jsonl")
+
+
+@pytest.mark.parametrize("options", [{"columns": "all"}, {"timestamps": "local"}, {"csv": ";"}, {"mode": 0o400}])
+async def test_options_of_formats_are_checked(sandbox, tmp_path, options):
+    """Options of a file's format that cannot work are refused before anything is sent."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        await export(sandbox, tmp_path / "c.csv", **options)
+    assert sandbox.count() == 0
+
+
+async def test_found_columns_and_naive_timestamps(sandbox, tmp_path):
+    """`columns="found"` gives unknown fields columns of their own, `timestamps="project"` leaves times as sent."""
+    path = tmp_path / "c.parquet"
+    await export(sandbox, path, columns="found", timestamps="project")
+    schema = pq.read_schema(path)
+    assert str(schema.field("tags").type) == "list<element: struct<k: int64, z: string>>"
+    assert str(schema.field("last_change").type) == "timestamp[us]"
+    assert "unknown_fields" not in schema.names
+    await export(sandbox, path, overwrite=True, fields=["state", "unknown_fields"])
+    table = pq.read_table(path)
+    assert table.schema.names == ["state", "unknown_fields"]
+    assert {"tags"} <= {name for text in table["unknown_fields"].to_pylist() if text for name in json.loads(text)}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o644])
+async def test_the_permissions_of_the_file_can_be_asked_for(sandbox, tmp_path, mode):
+    """`mode=` is what the finished file has, new or in place of another."""
+    for _ in range(2):
+        await export(sandbox, tmp_path / "c.csv", mode=mode, overwrite=True)
+        assert (tmp_path / "c.csv").stat().st_mode & 0o777 == mode

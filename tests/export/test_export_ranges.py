@@ -2,11 +2,11 @@
 
 import json
 import random
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
-from list_machine import ListMachine, ListWithNull
+from lists import numbered
 from thorough import examples, variants
 
 from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan, find_ranges
@@ -14,18 +14,30 @@ from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderErro
 pytestmark = pytest.mark.anyio
 
 
-async def read_all(machine, ranges, *, count, width=1):
-    """Read the ranges side by side; return the ids that were found, and whether every range was exact."""
-    source, found, scans = machine.source(count=count), [], []
+@asynccontextmanager
+async def source_of(server, count):
+    async with server.client() as client:
+        yield client.customers.list(count=count).export_source()
+
+
+async def split(server, *, count, partitions):
+    """Return the ranges of a list."""
+    async with source_of(server, count) as source:
+        return await find_ranges(source, partitions=partitions)
+
+
+async def read_all(server, ranges, *, count, width=1):
+    """Read the ranges side by side; return the records that were read, and whether every range was exact."""
+    records, scans = [], []
 
     async def accept(lines):
-        found.extend((one["customer_id"], one["n"]) for one in map(json.loads, lines))
+        records.extend((record["customer_id"], record["n"]) for record in map(json.loads, lines))
 
-    async with anyio.create_task_group() as tasks:
-        for one in ranges:
-            scans.append(RangeScan(source, one, accept=accept, width=width))
+    async with source_of(server, count) as source, anyio.create_task_group() as tasks:
+        for id_range in ranges:
+            scans.append(RangeScan(source, id_range, accept=accept, width=width))
             tasks.start_soon(scans[-1].read)
-    return found, not any(scan.reasons for scan in scans)
+    return records, not any(scan.reasons for scan in scans)
 
 
 async def read_restless(order, seed, width):
@@ -36,20 +48,18 @@ async def read_restless(order, seed, width):
     def make_id():
         return f"{dice.randrange(10**9)}" if order == "number" else f"{dice.getrandbits(60):015x}"
 
-    def churn(machine):
+    def churn(server):
         for _ in range(2):
-            machine.delete(dice.randrange(len(machine.records)))
-            machine.records.append((make_id(), next(fresh)))
+            server.delete(dice.randrange(len(server.records)))
+            server.records.append((make_id(), next(fresh)))
 
-    machine = ListMachine(
-        records=[(make_id(), index) for index in range(3000)], order=(order,), churn=churn, dice=random.Random(1)
-    )
-    start = set(machine.records)
-    ranges = await find_ranges(machine.source(count=50), partitions=6)
+    server = numbered([make_id() for _ in range(3000)], order=order, churn=churn)
+    start = set(server.records)
+    ranges = await split(server, count=50, partitions=6)
     assert len(ranges) == 6
-    found, exact = await read_all(machine, ranges, count=50, width=width)
-    assert len(found) == len(set(found))
-    assert start - machine.gone <= set(found)
+    records, exact = await read_all(server, ranges, count=50, width=width)
+    assert len(records) == len(set(records))
+    assert start - server.gone <= set(records)
     return exact
 
 
@@ -64,80 +74,72 @@ async def test_ranges_lose_and_double_no_record_under_change(order, seed, width)
     pytest.fail("no reading was exact")
 
 
+def padded(size, **options):
+    return numbered([f"{index:05}" for index in range(size)], **options)
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100])
 async def test_ranges_of_a_calm_list_are_the_list(size):
     """However short the list: every record is in one range, and bounds belong to the range that ends with them."""
-    machine = ListMachine(records=[(f"{index:03}", index) for index in range(size)])
-    ranges = await find_ranges(machine.source(count=10), partitions=4)
-    found, exact = await read_all(machine, ranges, count=10)
-    assert sorted(found) == machine.records
-    assert exact
+    server = padded(size)
+    records, exact = await read_all(server, await split(server, count=10, partitions=4), count=10)
+    assert (sorted(records), exact) == (server.records, True)
 
 
 async def test_ranges_of_a_list_that_is_empty_when_they_are_read_are_not_exact():
     """The list had records when its ranges were found: a right that was taken away meanwhile looks like that."""
-    machine = ListMachine(records=[(f"{index:05}", index) for index in range(100)])
-    ranges = await find_ranges(machine.source(count=10), partitions=4)
-    machine.records.clear()
-    assert await read_all(machine, ranges, count=10) == ([], False)
+    server = padded(100)
+    ranges = await split(server, count=10, partitions=4)
+    server.records.clear()
+    assert await read_all(server, ranges, count=10) == ([], False)
 
 
 async def test_ranges_of_a_list_with_a_null_are_not_exact():
     """A null may stand for any record."""
-    machine = ListWithNull(records=[(f"{index:05}", index) for index in range(100)])
-    ranges = await find_ranges(machine.source(count=10), partitions=4)
-    found, exact = await read_all(machine, ranges, count=10)
-    assert (len(found), exact) == (99, False)
+    server = padded(100, null="00002")
+    records, exact = await read_all(server, await split(server, count=10, partitions=4), count=10)
+    assert (len(records), exact) == (99, False)
 
 
 async def test_ranges_of_short_pages_are_read_until_they_show_an_order():
     """Pages of three records show little: a range of a calm list is read again, and then exact."""
-    machine = ListMachine(records=[(f"{index:03}", index) for index in range(12)])
-    ranges = await find_ranges(machine.source(count=3), partitions=2)
-    asked = machine.requests
-    found, exact = await read_all(machine, ranges, count=3)
-    assert (sorted(found), exact) == (machine.records, True)
-    assert machine.requests > asked + 12
+    server = padded(12)
+    ranges = await split(server, count=3, partitions=2)
+    asked = server.requests
+    records, exact = await read_all(server, ranges, count=3)
+    assert (sorted(records), exact) == (server.records, True)
+    assert server.requests > asked + 12
 
 
 async def test_a_range_that_is_sorted_by_chance_is_not_exact():
     """If the server draws the records of each page at random, no range with a missing record is exact."""
-    split = 0
+    were_split = 0
     for seed in range(examples(600)):
-        machine = ListMachine(
-            records=[(f"{index:03}", index) for index in range(4)], order=("dealt",), dice=random.Random(seed)
-        )
-        ranges = await find_ranges(machine.source(count=2), partitions=2)
-        split += len(ranges) > 1
-        for one in ranges if len(ranges) > 1 else ():
-            found = set()
-
-            async def accept(lines, found=found):
-                found.update(record["customer_id"] for record in map(json.loads, lines))
-
-            scan = RangeScan(machine.source(count=2), one, accept=accept)
-            with suppress(NotInOrderError):
-                await scan.read()
-            held = {name for name, _ in machine.records if (one.after or "") < name <= (one.until or "9")}
-            assert scan.reasons or found == held
-    assert split
+        server = padded(4, order="dealt", dice=random.Random(seed))
+        ranges = await split(server, count=2, partitions=2)
+        were_split += len(ranges) > 1
+        for id_range in ranges if len(ranges) > 1 else ():
+            with suppress(NotInOrderError, ExceptionGroup):
+                records, exact = await read_all(server, [id_range], count=2)
+                held = {name for name in server.names if (id_range.after or "") < name <= (id_range.until or "9")}
+                assert not exact or {name for name, _ in records} == held
+    assert were_split
 
 
 async def test_a_range_costs_little_more_than_its_pages():
     """The lower bound is looked for where it was found: no part of the list before it is read."""
-    machine = ListMachine(records=[(f"{index:05}", index) for index in range(10_000)])
-    ranges = await find_ranges(machine.source(count=100), partitions=10)
-    assert machine.requests == 10
-    await read_all(machine, ranges[7:8], count=100)
-    assert machine.requests <= 10 + 15
+    server = padded(10_000)
+    ranges = await split(server, count=100, partitions=10)
+    assert server.requests == 10
+    await read_all(server, ranges[7:8], count=100)
+    assert server.requests <= 10 + 15
 
 
 @pytest.mark.parametrize("order", ["shuffled", "collation"])
 async def test_a_list_without_an_order_of_ids_is_one_range(order):
     """A list that cannot be split gives one range, and a scan of a range of ids in no order is refused."""
-    dice = random.Random(1)
-    names = dice.sample([a + p + b for a in "abcd" for p in ["", "-", "_"] for b in "abcdefgh"], 90)
-    machine = ListMachine(records=[(one, index) for index, one in enumerate(names)], order=(order,))
-    assert await find_ranges(machine.source(count=20), partitions=4) == [IdRange()]
+    names = random.Random(1).sample([a + p + b for a in "abcd" for p in ["", "-", "_"] for b in "abcdefgh"], 90)
+    server = numbered(names, order=order)
+    assert await split(server, count=20, partitions=4) == [IdRange()]
     with pytest.raises((NotInOrderError, ExceptionGroup)):
-        await read_all(machine, [IdRange(after="b", until="c", offset=30)], count=20)
+        await read_all(server, [IdRange(after="b", until="c", offset=30)], count=20)

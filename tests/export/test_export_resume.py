@@ -16,10 +16,10 @@ import anyio
 import pytest
 from export_help import every_page, ids
 from kit import connect
-from list_machine import numbered
+from lists import numbered
 from thorough import variants
 
-from carecloud_async import CareCloud, ExportError, ServerError
+from carecloud_async import ExportError, RetryPolicy, ServerError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +126,22 @@ async def stop_after(listing, path, pages, **more):
     assert scope.cancelled_caught
 
 
+async def test_a_list_without_pages_that_is_stopped_is_written_once(tmp_path):
+    """A run is stopped when its only page is written; the next one adds none, and ends with the same report."""
+    path = tmp_path / "c.jsonl"
+
+    def stop(_):
+        raise LookupError
+
+    async with connect(Sandbox(seed=1)) as client:
+        whole = await client.languages.list().export(tmp_path / "whole.jsonl")
+        with pytest.raises(LookupError):
+            await client.languages.list().export(path, on_progress=stop)
+        report = await client.languages.list().export(path, resume=True)
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert (report.records, report.exact) == (whole.records, whole.exact)
+
+
 async def test_cancelled_is_resumable(tmp_path):
     """A cancelled export leaves what it has, and goes on from there with few requests more."""
     sandbox = Sandbox(customers=900, seed=1)
@@ -170,7 +186,7 @@ async def test_a_list_that_changes_between_the_runs_is_whole(tmp_path):
 async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
     """Passes of the run before count: a list without order that never stands still is read ten times in all."""
     fresh = iter(f"{one:06x}" for one in range(10**6, 2 * 10**6))
-    server = numbered([f"{one:04x}" for one in range(100)], order=("dealt",))
+    server = numbered([f"{one:04x}" for one in range(100)], order="dealt")
     server.churn = lambda _: server.records.append((next(fresh), -1))
     path = tmp_path / "c.jsonl"
     async with server.client(clock=every_page()) as client:
@@ -182,7 +198,7 @@ async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
 
 async def test_a_list_without_order_goes_on_too(tmp_path):
     """The ids that were seen survive; nothing is written twice."""
-    server = numbered([f"{one:04x}" for one in range(500)], order=("shuffled",))
+    server = numbered([f"{one:04x}" for one in range(500)], order="shuffled")
     path = tmp_path / "c.jsonl"
     async with server.client(clock=every_page()) as client:
         await stop_after(client.customers.list(count=25), path, 8)
@@ -289,8 +305,7 @@ async def test_a_server_that_fails_is_gone_on_from(tmp_path):
     sandbox = Sandbox(customers=1000, seed=1)
     sandbox.faults.add("GET /customers", status=500, times=50, after=10)
     path = tmp_path / "c.jsonl"
-    auth = {"auth": sandbox.credentials(), "transport": sandbox.transport()}
-    async with CareCloud("sandbox.crmcarecloud.com", retry=no_retry(), **auth) as client:
+    async with connect(sandbox, retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(ServerError):
             await client.customers.list(count=50).export(path, concurrency=1)  # ten pages, in their order
     sandbox.faults.clear()
@@ -299,12 +314,6 @@ async def test_a_server_that_fails_is_gone_on_from(tmp_path):
         await client.customers.list(count=50).export(path, resume=True)
     assert ids(path) == sorted(sandbox.customers.ids())
     assert sandbox.count("GET /customers") - before < 21  # a reading from the start
-
-
-def no_retry():
-    from carecloud_async import RetryPolicy
-
-    return RetryPolicy(attempts=1)
 
 
 async def test_two_exports_to_one_file_are_refused(tmp_path):

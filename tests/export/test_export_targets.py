@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 from export_help import ids
 from kit import connect
-from list_machine import numbered
+from lists import numbered
 
 from carecloud_async import AuthenticationError, CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async.sandbox import Sandbox
@@ -202,7 +202,7 @@ async def test_columns_that_a_stream_lacks_are_reported(caplog):
 
 async def test_a_list_without_order_can_go_to_a_pipe():
     """Records in no order of ids are written to a pipe as they come, each once."""
-    server = numbered([f"{one:04x}" for one in range(100)], order=("shuffled",))
+    server = numbered([f"{one:04x}" for one in range(100)], order="shuffled")
     async with server.client() as client:
         report = await client.customers.list(count=10).export("/dev/null")
     assert (report.records, report.exact) == (100, True)

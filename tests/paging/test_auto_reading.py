@@ -9,21 +9,20 @@ import anyio
 import httpx
 import pytest
 import respx
-from erratic_plan import ErraticPlan
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit import CREDENTIALS, HOST, login_answer, served
-from thorough import variants
+from lists import numbered
+from thorough import examples, variants
 
-from carecloud_async import CareCloud, ConfigurationError, Page, RateLimit, RetryPolicy, ServerError
-from carecloud_async._lists.paging.page_plan import FIRST, LARGEST, PAGE_BYTES, Fetched
-from carecloud_async._lists.paging.prefetch import Prefetch
+from carecloud_async import CareCloud, ConfigurationError, RateLimit, RetryPolicy, ServerError
 from carecloud_async.pytest_plugin.clock import FakeClock
-from carecloud_async.resources import OPERATIONS
 
 pytestmark = pytest.mark.anyio
 
 LENGTH = 9000
+#: Records of the first page and of the largest, and the bytes of a page, where both are found.
+FIRST, LARGEST, PAGE_BYTES = 200, 1000, 8 * 2**20
 
 
 class Server:
@@ -297,20 +296,15 @@ async def test_other_values_are_refused_with_what_to_write(tmp_path, bad):
             await listing.export(tmp_path / "c.jsonl", concurrency=bad)
 
 
-@given(length=st.integers(0, 300), most=st.integers(1, 60), cap=st.integers(1, 60), seed=st.integers(0, 999))
+@given(length=st.integers(0, 300), most=st.integers(1, 60), seed=st.integers(0, 999), width=st.integers(1, 6))
+@settings(max_examples=examples(60))
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_whatever_pages_are_asked_for_each_record_is_handed_out_once(anyio_backend, length, most, cap, seed):
-    """Width and page size may change at every request, and the server may cap: all records come in order, once."""
+async def test_however_pages_are_cut_each_record_is_handed_out_once(anyio_backend, length, most, seed, width):
+    """A server may cut each page to another size: all records come in order, once."""
     del anyio_backend
-    dice = random.Random(seed)
-
-    async def fetch(offset, count, _):
-        for _ in range(dice.randrange(4)):
-            await anyio.lowlevel.checkpoint()
-        items = list(range(offset, min(offset + min(count, cap), length)))
-        page = Page(items=items, offset=offset, total_items=length, received=len(items))
-        return Fetched(page=page, received=len(items))
-
-    plan = ErraticPlan(dice, most=most)
-    async with Prefetch(fetch, keys=iter, operation=OPERATIONS["getCustomers"], offset=0, plan=plan) as records:
-        assert [one async for one in records] == list(range(length))
+    dice, names = random.Random(seed), [f"{number:04}" for number in range(length)]
+    server = numbered(names, cap=lambda: dice.randint(1, most), dice=dice)
+    async with server.client() as client:
+        for count in (7, "auto"):
+            async with client.customers.list(count=count).prefetch(width) as customers:
+                assert [customer.customer_id async for customer in customers] == names

@@ -1,21 +1,16 @@
 """dlt: nights into DuckDB, from a sandbox."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from dlt_nights import fetch, ids
+from lists import SPELLINGS, SpellingServer, hexes
 from lying import lie
 from thorough import variants
 
 from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import USER_PASSWORD
-
-sys.path.append(str(Path(__file__).parents[1] / "export"))
-from change_server import hexes
-from spelling_server import SPELLINGS, SpellingServer
 
 pytest.importorskip("dlt", reason="dlt is not installed")
 carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source

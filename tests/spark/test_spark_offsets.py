@@ -1,17 +1,13 @@
 """Offsets of a stream, without a Spark session: where a batch could end, by servers that sort in different ways."""
 
-import sys
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pyspark.sql.datasource", reason="PySpark is not installed")
-sys.path.append(str(Path(__file__).parents[1] / "export"))
 
-from change_server import ChangeServer, hexes, old_times
-from spelling_server import SPELLINGS, SpellingServer
+from lists import SPELLINGS, ChangeServer, SpellingServer, hexes, old_times
 
 from carecloud_async.errors import ExportError
 from carecloud_async.spark import CareCloudDataSource
