@@ -180,6 +180,10 @@ def make_ids(kind, count, seed):
         return dice.sample([a + p + b + q for a in "abc" for p in marks for b in "abcd" for q in [*marks, "x"]], count)
     if kind == "types":
         return [name for index in range(count // 3 + 1) for name in (index, str(index), f"#{index}")][:count]
+    if kind == "quotes":
+        return dice.sample(
+            [a + p + b for a in 'ab"\\{é:,' for p in ['"', "\\", '","customer_id":"', "/", ""] for b in "abc"], count
+        )
     if kind == "not unique":
         return [str(100 + index // 2) for index in range(count)]
     return [f"{dice.getrandbits(40):010x}" for _ in range(count)]
@@ -190,7 +194,7 @@ def servers(draw):
     """A list of any kind, that changes between any two requests, and whose pages may have another cap each time."""
     seed = draw(st.integers(0, 10**6), label="seed")
     dice = random.Random(seed)
-    kind = draw(st.sampled_from(["numbers", "numbers", "cases", "punctuation", "types", "not unique", "hex"]))
+    kind = draw(st.sampled_from(["numbers", "numbers", "cases", "punctuation", "quotes", "types", "not unique", "hex"]))
     orders = ANY + (["number"] * 3 if kind in {"numbers", "types", "not unique"} else [])
     most = draw(st.integers(0, 4), label="changes")
     quiet_after = draw(st.sampled_from([0, 3, 30, 1000]), label="requests with changes")
