@@ -158,13 +158,13 @@ def _keep_day(value: Any, where: str) -> Any:
         return value.date()
     if not isinstance(value, str):
         return value
-    return day_of(value) or _named(value, date.fromisoformat, f"{where} takes {_DAY}")
+    return dotted_day(value) or _named(value, date.fromisoformat, f"{where} takes {_DAY}")
 
 
 def _keep_moment(value: Any, where: str) -> Any:
     """Keep whole seconds, and the offset rather than the zone; a text that names a day alone stays one."""
     if isinstance(value, str):
-        day = day_of(value)
+        day = dotted_day(value)
         value = _named(value, _moment_in, f"{where} takes {_MOMENT}") if day is None else datetime.combine(day, time())
     return _whole_seconds(value) if isinstance(value, datetime) else value
 
@@ -299,7 +299,7 @@ def _wanted(parts: frozenset[Any]) -> Iterator[str]:
         yield _WANTED.get(part) or ("a list" if element_type(part) is not None else "an object")
 
 
-def day_of(text: str) -> date | None:
+def dotted_day(text: str) -> date | None:
     """Return the day that `DD.MM.YYYY` names, or `None` for any other text."""
     match = _DOTTED_DAY.fullmatch(text)
     if match is None:

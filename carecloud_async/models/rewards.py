@@ -48,13 +48,13 @@ class RewardProductRole(IntEnum):
 
 
 @frozen(kw_only=True, repr=False)
-class RewardProductRelationCondition(Model):
-    """What a reward asks of the products in the cart."""
+class _RewardProductRelation(Model):
+    """What a reward asks of products in the cart, or gives on them."""
 
     related_to: str | None = None
-    """What the condition or bonus is about: `product`, `product_group`, `product_brand` (`RelationTarget`)."""
+    """What it is about: `product`, `product_group`, `product_brand` (`RelationTarget`)."""
     count: int | None = None
-    """How many the cart must hold."""
+    """How many the cart must hold, or the bonus takes."""
     min_price: float | None = None
     """Lowest price that counts."""
     max_price: float | None = None
@@ -62,17 +62,13 @@ class RewardProductRelationCondition(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class RewardProductRelationBonus(Model):
-    """What a reward gives on products."""
+class RewardProductRelationCondition(_RewardProductRelation):
+    """What a reward asks of the products in the cart."""
 
-    related_to: str | None = None
-    """What the condition or bonus is about: `product`, `product_group`, `product_brand` (`RelationTarget`)."""
-    count: int | None = None
-    """How many the bonus takes."""
-    min_price: float | None = None
-    """Lowest price that counts."""
-    max_price: float | None = None
-    """Highest price that counts."""
+
+@frozen(kw_only=True, repr=False)
+class RewardProductRelationBonus(_RewardProductRelation):
+    """What a reward gives on products."""
 
 
 @frozen(kw_only=True, repr=False)

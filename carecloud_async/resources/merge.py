@@ -47,7 +47,7 @@ class MergeRules:
         extra_fields: fields of the body next to the record; they are never read back and are sent only if named.
         ids_in_record: ids of the path that the record repeats.
         required_objects: objects that every record has.
-        superseded: fields that the API ignores next to other ones, with these, both dotted.
+        superseded: old field → new field, both dotted: the API ignores the old one if the new one is sent.
     """
 
     part: str
@@ -67,32 +67,20 @@ class MergedRecord:
         changed: the fields that the PUT changes, nested ones dotted; empty if the record already has all values.
             A field that is never read back counts as changed.
         base: the record without the changes, as it would be sent.
-        sent: the record with them.
-        record_of: brings a record that is read later into the form of `sent`.
+        target: the record with the changes, as reading it shows it once they are stored.
+        tree_of: brings a record that is read later into the form of `base` and `target`.
     """
 
     body: Mapping[str, Any]
     changed: tuple[str, ...]
     base: Tree
-    sent: Tree
-    record_of: Callable[[RawJson], Tree]
+    target: Tree
+    tree_of: Callable[[RawJson], Tree]
 
     @property
     def is_visible(self) -> bool:
         """Whether reading the record shows that it was stored: not if only unreadable fields change."""
-        return any(differences(self.sent, self.base)) or not self.changed
-
-    def is_sent(self, record: RawJson) -> bool:
-        """Return whether a record that was read holds what was sent."""
-        return not any(differences(self.record_of(record), self.sent))
-
-    def is_base(self, record: RawJson) -> bool:
-        """Return whether a record that was read is still the one that the changes were merged into."""
-        return not any(differences(self.record_of(record), self.base))
-
-    def fields_unlike_sent(self, record: RawJson) -> tuple[str, ...]:
-        """Return the fields in which a record that was read differs from what was sent."""
-        return tuple(differences(self.record_of(record), self.sent))
+        return any(differences(self.target, self.base)) or not self.changed
 
 
 def merge(
@@ -125,25 +113,28 @@ def merge(
     encode = partial(_encoded, zone=zone)
     path_ids = {name: encode(ids[name]) for name in rules.ids_in_record}
 
-    def record_of(raw: RawJson) -> dict[str, Any]:
+    def sendable(raw: RawJson) -> dict[str, Any]:
         return {**tree_of(raw, rules.model), **path_ids}
 
-    base = record_of(record)
+    base = sendable(record)
     change = _Changes(allow_unknown=allow_unknown, encode=encode)
-    merged = change.merged(base, changes, rules.model, "") | path_ids
-    more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
-    changed = [*differences(merged, base)]
-    sent: Tree = merged
-    for old, new in rules.superseded.items():
-        if not _is_named(changes, new):
-            is_changed = any(name == old or name.startswith(f"{old}.") for name in changed)
-            sent = _beside(sent, old, new, is_changed=is_changed)
+    target = change.merged(base, changes, rules.model, "") | path_ids
+    extra = {}
+    for name in rules.extra_fields:
+        if name in changes and name in target:
+            extra[name] = target.pop(name)
+    changed = [*differences(target, base)]
+    body_record: Tree = target
+    for ignored, preferred in rules.superseded.items():
+        if not _is_named(changes, preferred):
+            is_changed = any(name == ignored or name.startswith(f"{ignored}.") for name in changed)
+            body_record = _drop_empty_replacement(body_record, ignored, preferred, is_changed=is_changed)
     return MergedRecord(
-        body={rules.part: sent, **more},
-        changed=(*changed, *more),
+        body={rules.part: body_record, **extra},
+        changed=(*changed, *extra),
         base=base,
-        sent=merged,
-        record_of=record_of,
+        target=target,
+        tree_of=sendable,
     )
 
 
@@ -222,25 +213,28 @@ def _is_named(changes: Any, path: str) -> bool:
     return changes is not UNSET
 
 
-def _beside(record: Tree, old: str, new: str, *, is_changed: bool) -> Tree:
-    """Return a record in which the API takes the older one of two fields: without the new one, if it is empty.
+def _drop_empty_replacement(record: Tree, ignored: str, preferred: str, *, is_changed: bool) -> Tree:
+    """Drop the preferred field of a record if it is empty, so that the API reads the ignored one.
 
     Args:
         record: the record.
-        old: the field that the API ignores next to the other one.
-        new: that one.
-        is_changed: whether the older one changes.
+        ignored: the field that the API ignores next to the other one.
+        preferred: the other one.
+        is_changed: whether the ignored one changes.
 
     Raises:
-        ConfigurationError: the older one changes, and the new one has values, which would be lost.
+        ConfigurationError: the ignored one changes, and the preferred one has values, which would be lost.
     """
-    if not _is_empty(_value_at(record, new)):
+    if not _is_empty(_value_at(record, preferred)):
         if is_changed:
             raise ConfigurationError(
-                f"{old}: the record has {new}, and the API ignores {old} next to it: name {new} in its place"
+                f"{ignored}: the record has {preferred}, and the API ignores {ignored} next to it: name {preferred} in "
+                "its place"
             )
         return record
-    return record if _is_empty(_value_at(record, old)) and not is_changed else _without(record, new)
+    if _is_empty(_value_at(record, ignored)) and not is_changed:
+        return record
+    return _without(record, preferred)
 
 
 def _value_at(record: Tree, path: str) -> Any:

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import attrs
 
@@ -33,7 +33,7 @@ class Signature:
     """The arguments of a method: their names, defaults and places in the request.
 
     Args:
-        function: the method as it was written; it is never run but to raise Python's own `TypeError`.
+        function: the method as it was written; called only to raise Python's `TypeError` for wrong arguments.
         path: the path template.
         rename: arguments that have another name in the API, with that name.
 
@@ -84,20 +84,17 @@ class Signature:
             TypeError: they do not fit; in Python's own words, with the nearest name to an unknown one.
         """
         values = {**self.defaults, **kwargs, **dict(zip(self.positional, args, strict=False))}
-        fits = (
-            len(values) == len(self.defaults)
-            and len(args) <= len(self.positional)
-            and kwargs.keys().isdisjoint(self.positional[: len(args)])
-            and all(values[name] is not MISSING for name in self.required)
-        )
-        if not fits:
+        has_unknown = len(values) != len(self.defaults)
+        has_too_many = len(args) > len(self.positional)
+        has_twice = not kwargs.keys().isdisjoint(self.positional[: len(args)])
+        if has_unknown or has_too_many or has_twice or any(values[name] is MISSING for name in self.required):
             self._refuse(resource, args, kwargs)
         for name in self.unpacked:
             if values[name] is MISSING:
                 del values[name]
         return values
 
-    def _refuse(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _refuse(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
         for name in kwargs:
             if name not in self.defaults:
                 close = nearest(name, self.defaults)
@@ -105,6 +102,7 @@ class Signature:
                 where = self.function.__qualname__
                 raise TypeError(f"{where}() got an unexpected keyword argument {name!r}{hint}")
         self.function(resource, *args, **kwargs)
+        raise AssertionError("Python takes these arguments")
 
     def path_params(self, bound: Mapping[str, Any], values: dict[str, Any]) -> Mapping[str, Any]:
         """Take the arguments that belong in the path out of `values`; `bound` are the parents' ids."""

@@ -105,15 +105,19 @@ class SurePut:
             record = await self.read()
         except CareCloudError as unreadable:
             raise error from unreadable
-        if record is not None and self.merged.is_visible and self.merged.is_sent(record):
+        if record is None:
+            raise self._conflict("gone", ()) from error
+        merged = self.merged
+        stored = merged.tree_of(record)
+        fields = tuple(differences(stored, merged.target))
+        if merged.is_visible and not fields:
             return True
-        if record is not None and self.merged.is_base(record):
+        if not any(differences(stored, merged.base)):
             return False
-        raise self._conflict(record) from error
+        now = f"neither what was sent nor what it was before ({', '.join(fields)})"
+        raise self._conflict(now, fields) from error
 
-    def _conflict(self, record: RawJson | None) -> ConflictError:
-        fields = () if record is None else self.merged.fields_unlike_sent(record)
-        now = "gone" if record is None else f"neither what was sent nor what it was before ({', '.join(fields)})"
+    def _conflict(self, now: str, fields: tuple[str, ...]) -> ConflictError:
         conflict = ConflictError(
             f"{self.operation.title}: the answer was lost, and the record is {now}. Read it again and decide what to "
             "change: another writer may have changed it, or the server stores what it was sent in another form",
@@ -144,7 +148,7 @@ class Merging(TypedDict, total=False):
     required_objects: Collection[str]
     """Objects that every record has: without one of them, a record that was read is not sent back."""
     superseded: Mapping[str, str]
-    """Fields that the API ignores next to other ones, with these, both dotted."""
+    """Old field → new field, both dotted: the API ignores the old one if the new one is sent."""
 
 
 class Updating(BulkWriting, Generic[Changes, Record]):

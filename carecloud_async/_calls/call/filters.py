@@ -19,7 +19,7 @@ from attrs import frozen
 
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.models.input_fields import day_of
+from carecloud_async.models.input_fields import dotted_day
 
 __all__ = ["MAX_VALUES", "Kind", "check_count", "check_filters", "check_names", "kind_of"]
 
@@ -55,7 +55,9 @@ def _bool(value: Any) -> bool:
 
 
 def _day(value: Any) -> bool:
-    return isinstance(value, date) or (isinstance(value, str) and (_reads(value, _DAY) or day_of(value) is not None))
+    return isinstance(value, date) or (
+        isinstance(value, str) and (_reads(value, _DAY) or dotted_day(value) is not None)
+    )
 
 
 def _moment(value: Any) -> bool:
@@ -142,7 +144,7 @@ class Kind:
     def settled(self, value: Any) -> Any:
         """Return the value to send: the day that a datetime or `DD.MM.YYYY` means, a choice in the API's spelling."""
         if self.of == "date":
-            return value.date() if isinstance(value, datetime) else day_of(str(value)) or value
+            return value.date() if isinstance(value, datetime) else dotted_day(str(value)) or value
         return self._choice(value) if self.choices and isinstance(value, str) else value
 
     @property
