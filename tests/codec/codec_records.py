@@ -2,6 +2,7 @@
 
 import copy
 import json
+import typing
 from datetime import date, datetime, time
 
 import anyio
@@ -9,9 +10,9 @@ import attrs
 import httpx
 from hypothesis import strategies as st
 from kit import KnownUser, served
+from model_hints import hints_of, is_record, parts, takes_null
 
 from carecloud_async import RetryPolicy, models
-from carecloud_async._base.codec.fields import core_type, core_types, element_type, field_types, is_model, is_read_model
 
 QUICKSTART_CUSTOMER = {
     "customer_id": "8ea6abece4cd0a4ded0a29f093",
@@ -45,21 +46,6 @@ QUICKSTART_CUSTOMER = {
     },
     "last_change": "2019-06-23 11:47:22",
     "state": 1,
-}
-
-QUICKSTART_LOGIN = {
-    "bearer_token": "09359095c5da43c7ae11e710eabce49418715a6a",
-    "valid_to": "2023-01-04 10:31:56",
-    "user": {
-        "user_id": "838b73aacb5ac326cec4030c80",
-        "login": "fabulous_user",
-        "first_name": "Fabulous",
-        "last_name": "Legend",
-        "email": "[email protected]",
-        "phone": 420123828931,
-        "user_role_id": "86e05affc7a7befcd513ab400",
-        "store_id": "86e05affc7a7abecd513ab400",
-    },
 }
 
 
@@ -97,6 +83,22 @@ def reply(body, ask):
     return anyio.run(work)
 
 
+def sent(value):
+    """The JSON text that a body is sent as."""
+    bodies = []
+
+    def respond(request):
+        bodies.append(request.content.decode())
+        return httpx.Response(200, json={"data": {}})
+
+    async def work():
+        async with served(respond, auth=KnownUser()) as client:
+            await client.request("POST", "events", json={"value": value})
+
+    anyio.run(work)
+    return bodies[0].removeprefix('{"value":').removesuffix("}")
+
+
 def read(records, into):
     """Read records into a type, as the list of an answer."""
     body = json.dumps({"data": {"records": records}}).encode()
@@ -109,8 +111,6 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-_texts = st.text(max_size=12)
-_known = st.integers(min_value=-1, max_value=9)
 _dates = st.dates().map(str)
 _moments = st.datetimes().map(lambda moment: moment.isoformat(sep=" "))
 _misfits = st.sampled_from(
@@ -121,50 +121,11 @@ _misfits = st.sampled_from(
         *(None, True, False, 0, 1, 2.0, 2.5, 420123828931, [], {}, [None], {"0": {}}, {"0": "a", "2": "b"}),
     ]
 )
-
-
-def _objects(fields, *, exact, required=()):
-    values = dict(fields) if exact else {name: value | _misfits | anything for name, value in fields.items()}
-    always = {name: values.pop(name) for name in required} if exact else {}
-    known = st.fixed_dictionaries(always, optional=values)
-    future = st.dictionaries(st.text(max_size=6).filter(lambda name: name not in fields), anything, max_size=2)
-    return st.tuples(known, future).map(lambda parts: parts[1] | parts[0])
-
-
-def customers(*, exact):
-    """Customers with unknown fields and values; ones with misfits hold anything anywhere."""
-    text = _texts | st.none()
-    names = ("salutation", "first_name", "last_name", "email", "phone", "language_id", "store_id", "photo_url")
-    lines = (*(f"address{n}" for n in range(1, 8)), "zip", "city", "country_code")
-    custom = _objects({"agreement_id": text, "agreement_value": _known | st.none()}, exact=exact)
-    consent = _objects({"consent_id": text, "consent_value": _known, "last_change": _moments}, exact=exact)
-    agreement = _objects(
-        {"agreement_gtc": _known, "agreement_profiling": _known, "custom_agreements": st.lists(custom, max_size=2)},
-        exact=exact,
-    )
-    person = dict.fromkeys(names, text) | {
-        "gender": _known | st.none(),
-        "birthdate": _dates | st.none(),
-        "address": _objects(dict.fromkeys(lines, text), exact=exact),
-        "agreement": agreement,
-        "consents": st.lists(consent, max_size=2),
-    }
-    return _objects(
-        {
-            "customer_id": _texts,
-            "personal_information": _objects(person, exact=exact),
-            "last_change": _moments | st.none(),
-            "doi_email": _moments | st.none(),
-            "state": _known,
-        },
-        exact=exact,
-        required=("customer_id",),
-    )
-
-
-READ_MODELS = [cls for name in models.__all__ if attrs.has(cls := getattr(models, name)) and is_read_model(cls)]
+READ_MODELS = [
+    cls for name in models.__all__ if attrs.has(cls := getattr(models, name)) and issubclass(cls, models.Model)
+]
 _EXACT = {
-    str: _texts,
+    str: st.text(max_size=12),
     int: st.integers(),
     float: _numbers,
     bool: st.booleans(),
@@ -174,20 +135,26 @@ _EXACT = {
 }
 
 
-def untidy(model):
-    """Records of any read model: some of its fields, each with a value that fits, a misfit or anything."""
-    fields = core_types(model)
-    names = sorted({*fields, *field_types(model), "unknown"})
-    chosen = st.lists(st.sampled_from(names), max_size=7, unique=True)
-    return chosen.flatmap(lambda some: st.fixed_dictionaries({name: _untidy_value(fields.get(name)) for name in some}))
+def records_of(model, *, exact):
+    """Records of a read model, with unknown fields: its id and some others that fit, or also misfits and anything."""
+    hints = hints_of(model)
+    required = [field.name for field in attrs.fields(model) if exact and field.default is attrs.NOTHING]
+    names = sorted({*hints, *(field.name for field in attrs.fields(model)), "unknown"} - {*required})
+    chosen = st.lists(st.sampled_from(names), max_size=7, unique=True).map(lambda some: required + some)
+    return chosen.flatmap(
+        lambda some: st.fixed_dictionaries({name: _value(hints.get(name), exact=exact) for name in some})
+    )
 
 
-def _untidy_value(core):
-    element = element_type(core)
-    if is_model(core):
-        fitting = st.deferred(lambda: untidy(core))
-    elif element is not None:
-        fitting = st.lists(st.deferred(lambda: _untidy_value(core_type(element))), max_size=3)
+def _value(hint, *, exact):
+    kinds = parts(hint)
+    kind = kinds[0] if len(kinds) == 1 else None
+    if is_record(kind):
+        fitting = st.deferred(lambda: records_of(kind, exact=exact))
+    elif typing.get_origin(kind) is tuple:
+        fitting = st.lists(st.deferred(lambda: _value(typing.get_args(kind)[0], exact=exact)), max_size=3)
     else:
-        fitting = _EXACT.get(core, anything)
+        fitting = _EXACT.get(kind, anything)
+    if exact:
+        return fitting | st.none() if takes_null(hint) else fitting
     return fitting | fitting | _misfits | anything

@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 import pytest
 from attrs import frozen
-from codec_records import QUICKSTART_CUSTOMER, answer, customer, customers, page_of, read, reply
+from codec_records import QUICKSTART_CUSTOMER, answer, customer, page_of, read, records_of, reply
 from every import every
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def test_the_customer_of_the_quickstart_arrives():
 
 
 @given(
-    st.lists(customers(exact=True) | customers(exact=False) | st.none(), max_size=6),
+    st.lists(records_of(Customer, exact=True) | records_of(Customer, exact=False) | st.none(), max_size=6),
     st.sampled_from([COMPACT, {}, {"indent": 2}, {"indent": "\t"}, {"separators": (" , ", " : ")}]),
     st.booleans(),
     st.sampled_from([b"", b"\n", b"\r\n "]),

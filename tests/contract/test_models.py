@@ -112,13 +112,6 @@ def test_a_written_schema_has_its_input(name):
         assert required == {value.name for value in fields if value.required}
 
 
-@pytest.mark.parametrize("name", sorted(name for name in models.__all__ if name.endswith("Changes")))
-def test_changes_equal_their_input(name):
-    """An update may name exactly the fields that the input of its record has."""
-    update, plain = name.replace("Changes", "UpdateInput"), name.replace("Changes", "Input")
-    assert names(found(name)) == names(found(update if hasattr(models, update) else plain))
-
-
 @pytest.mark.parametrize(
     "operation", [one for one in KNOWN.operations.values() if one.verb == "PUT"], ids=lambda one: one.operation_id
 )

@@ -2,6 +2,7 @@
 
 import inspect
 import pydoc
+from datetime import date
 
 import pytest
 from every import every
@@ -15,7 +16,7 @@ from carecloud_async import (
     CustomerSourceInput,
     OutcomeUnknownError,
 )
-from carecloud_async.models import AdditionalAddressInput, AddressInput, ProductReservationPriceIdInput
+from carecloud_async.models import AdditionalAddressInput, AddressInput, ProductReservationPriceIdInput, TimePeriod
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
@@ -77,6 +78,42 @@ CALLS = {
         {"time_slots": [{"time_slot_id": "t", "free_capacity": "20"}], "total_items": 1},
         ("GET /booking-tickets/k/time-slots", [("count", "5"), ("offset", "0"), ("free_only", "true")], None),
         lambda slots: [slot.free_capacity for slot in slots] == [20],
+    ),
+    "an action that answers with several fields": (
+        lambda client: client.bookings.average_booking_busy_times(
+            booking_date=date(2023, 1, 15), time_period=TimePeriod.WEEK
+        ),
+        {"time_unit": "hour", "chart_data": [{"x_axis_value": 7, "y_axis_value": "32"}]},
+        (
+            "POST /bookings/actions/average-booking-busy-times",
+            [],
+            {"booking_date": "2023-01-15", "time_period": "week"},
+        ),
+        lambda times: (times.time_unit, times.chart_data[0].x_axis_value) == ("hour", "7"),
+    ),
+    "an action that answers with one amount for each currency": (
+        lambda client: client.wallet.sales_turnover(customer_id="c", date_from=date(2020, 5, 7)),
+        {"turnover": [{"currency_id": "czk", "value": "1500", "due_date": None}]},
+        ("GET /wallet/actions/sales-turnover", [("customer_id", "c"), ("date_from", "2020-05-07")], None),
+        lambda turnover: [amount.value for amount in turnover] == [1500.0],
+    ),
+    "a list by POST without paging, whose count is how many products may come": (
+        lambda client: client.recommendation_engine.product.order(customer_id="c", count=5).first(),
+        {"recommended_products_list": [{"product_id": "p", "plu_ids": [{"list_code": "SKU"}]}]},
+        ("POST /recommendation-engine/product/actions/order", [], {"customer_id": "c", "count": 5}),
+        lambda product: product.plu_ids[0].list_code == "SKU",
+    ),
+    "a cart, which needs no customer": (
+        lambda client: client.recommendation_engine.shopping_cart.order(cart_product_ids=["p"]).first(),
+        {"recommended_products_list": []},
+        ("POST /recommendation-engine/shopping-cart/actions/order", [], {"cart_product_ids": ["p"]}),
+        lambda nothing: nothing is None,
+    ),
+    "points without a partner, as in the vendor's own samples": (
+        lambda client: client.points.assign_points(amount=5, customer_id="c"),
+        {"point_id": "p"},
+        ("POST /points/actions/assign-points", [], {"amount": 5, "customer_id": "c"}),
+        lambda point_id: point_id == "p",
     ),
 }
 

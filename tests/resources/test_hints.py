@@ -3,13 +3,11 @@
 import copy
 import inspect
 import pickle
-from datetime import datetime
 
 import pytest
 from resource_wire import method_of
 
-from carecloud_async import ConfigurationError
-from carecloud_async.models import CardInput, CustomerInput, PersonalInformationInput, VoucherBatchInput
+from carecloud_async.models import CustomerInput, PersonalInformationInput
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
@@ -93,28 +91,6 @@ async def test_a_client_cannot_be_pickled_or_copied(client):
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="make one in each process"):
             attempt(client)
-
-
-def card_until(valid_to):
-    return CardInput(card_type_id="t", card_number="1", state=1, valid_to=valid_to)
-
-
-async def test_days_and_times_are_read_as_elsewhere(client):
-    """`DD.MM.YYYY` is the day, or its first moment; text that is neither a day nor a time is refused, unquoted."""
-    assert card_until("31.12.2027").to_dict()["valid_to"] == "2027-12-31 00:00:00"
-    person = PersonalInformationInput(language_id="cs", birthdate="12.02.1985")
-    assert person.to_dict()["birthdate"] == "1985-02-12"
-    for make in (
-        lambda: PersonalInformationInput(language_id="cs", birthdate="31/12/1999"),
-        lambda: card_until("31/12/1999"),
-        lambda: VoucherBatchInput(customer_id="c", reward_id="r", valid_from="31/12/1999"),
-    ):
-        with pytest.raises(ConfigurationError, match=r"Input: \w+ takes a date.*, or text like") as caught:
-            make()
-        assert "1999" not in str(caught.value)
-    for kept in ("", "0000-00-00", "2027-12-31", "2027-12-31 10:00:00", "2027-12-31 10:00:00+01:00"):
-        assert card_until(kept).to_dict()["valid_to"] == kept
-    assert card_until("2027-12-31T10:00:00+01:00") == card_until(datetime.fromisoformat("2027-12-31T10:00:00+01:00"))
 
 
 async def test_help_names_the_arguments_of_paging(client):

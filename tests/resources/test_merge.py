@@ -170,6 +170,7 @@ REFUSED = [
     ({"property_records": (record for record in [{"property_id": "p"}])}, "property_records takes a list"),
     (Customer(customer_id="p3rs0nal"), "changes is a read model"),
     ([1], "changes takes a dict"),
+    ({"personal_information": {"first_name": "p3rs0nal\ud800"}}, "surrogate"),
 ]
 
 

@@ -2,18 +2,18 @@
 
 import copy
 import inspect
-import types
 import typing
+from contextlib import nullcontext
 from datetime import date, datetime, time
 
 import attrs
 import pytest
 from every import every
+from model_hints import hints_of, is_record, parts
 from resource_wire import Wire, answer
 
 from carecloud_async import models
 from carecloud_async.errors import ConfigurationError, ConflictError
-from carecloud_async.models import Input, Model
 from carecloud_async.resources import OPERATIONS
 
 pytestmark = pytest.mark.anyio
@@ -29,17 +29,7 @@ UNKNOWN = {"deep": [None, {"er": 0}], "null": None}
 
 def core(hint):
     """A hint without `None`, unset and annotations."""
-    while typing.get_origin(hint) is typing.Annotated:
-        hint = typing.get_args(hint)[0]
-    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        return core(typing.get_args(hint)[0])
-    return hint
-
-
-def hints_of(model):
-    """The types of a model's fields, by the names of the API."""
-    hints = typing.get_type_hints(model)
-    return {one.metadata.get("api_name", one.name): hints[one.name] for one in attrs.fields(model)}
+    return parts(hint)[0] if parts(hint) else None
 
 
 def read_only(model):
@@ -49,16 +39,12 @@ def read_only(model):
     }
 
 
-def is_object(kind):
-    return isinstance(kind, type) and issubclass(kind, Model | Input)
-
-
 def untidy(model):
     """A record as no schema has it: with unknown fields, nulls, numbers for texts, and read-only fields."""
     record = {"new_field": copy.deepcopy(UNKNOWN), "new_null": None}
     texts = 0
     for name, kind in ((name, core(hint)) for name, hint in hints_of(model).items()):
-        if is_object(kind):
+        if is_record(kind):
             record[name] = untidy(kind)
         elif typing.get_origin(kind) is tuple:
             record[name] = []
@@ -75,7 +61,7 @@ def tidied(record, model, reads):
     kinds, inner = ({name: core(hint) for name, hint in hints_of(one).items()} for one in (model, reads))
     return {
         name: tidied(value, kinds[name], inner[name])
-        if isinstance(value, dict) and is_object(kinds.get(name))
+        if isinstance(value, dict) and is_record(kinds.get(name))
         else str(value)
         if kinds.get(name) is str
         else copy.deepcopy(value)
@@ -98,7 +84,7 @@ def named(model, value):
         takes = str in options and (value is not None or type(None) in options)
         if takes and not options & {date, datetime} and name != "password":
             return {name: value}
-    objects = {name: core(hint) for name, hint in hints_of(model).items() if is_object(core(hint))}
+    objects = {name: core(hint) for name, hint in hints_of(model).items() if is_record(core(hint))}
     return next(({name: inner} for name, kind in objects.items() if (inner := named(kind, value))), None)
 
 
@@ -188,3 +174,26 @@ async def test_what_the_server_writes_cannot_be_changed(family):
     with pytest.raises(ConfigurationError, match=name):
         await case.on(wire.client).update("old", {name: "x"})
     assert not wire.calls
+
+
+LISTED = [
+    ("vouchers", {"voucher_id": "v"}, {"reward": {"reward_id": "r", "store_list": [{"store_id": "s"}]}}),
+    ("purchases", {"purchase_id": "p"}, {"purchase_items": [{"purchase_item_id": "i"}]}),
+    ("bookings", {"booking_id": "b"}, {"booking_items": [{"booking_item_id": "i"}]}),
+]
+
+
+@every("family, listed, shown", LISTED)
+async def test_what_a_list_leaves_out_is_no_change(family, listed, shown):
+    """`if_unchanged` of a list's record: stores and items, which lists leave out, are no conflict; an owner is."""
+    (record_id,) = listed.values()
+    page = answer({family: [listed | {"customer_id": "c"}], "total_items": 1})
+    changes = [{"customer_id": "c"}, {"customer_id": "e"}, {"customer_id": "c", "last_change": "2026-01-02 03:04:05"}]
+    for change in changes:
+        wire = Wire(page, answer(listed | shown | change))
+        records = getattr(wire.client, family)
+        before = await records.list().first()
+        is_same = change == changes[0]
+        with nullcontext() if is_same else pytest.raises(ConflictError):
+            await records.update(record_id, {"customer_id": "d"}, if_unchanged=before)
+        assert [title.split()[0] for title in wire.titles] == ["GET", "GET", *["PUT"][:is_same]]
