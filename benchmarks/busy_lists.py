@@ -25,8 +25,9 @@ from benchmarks.virtual_time import run_virtually
 from carecloud_async._base.codec import Page
 from carecloud_async._base.project import Project
 from carecloud_async._calls.call.operation import Answer, RawResponse
+from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.scan import scan
-from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
+from carecloud_async._lists.export.reading.seen import TemporarySeen
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
@@ -151,7 +152,7 @@ class _Writer:
         self.seen = seen
         self.ids: list[str] = []
 
-    async def put(self, rows: Rows, state: Checkpoint) -> None:
+    async def put(self, rows: RawPage, state: Checkpoint) -> None:
         for new in self.seen.select([rows], sweep=state.sweep):
             self.ids += map(str, new.ids)
 

@@ -13,13 +13,14 @@ from carecloud_async import Customer
 from carecloud_async._base.codec import Page
 from carecloud_async._base.project import Project
 from carecloud_async._calls.call.operation import Answer, RawResponse
+from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.scan import scan
-from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
+from carecloud_async._lists.export.reading.seen import Seen, TemporarySeen
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.iterators import AnyPage
-from carecloud_async._lists.paging.page_plan import Auto, Fetched, PagePlan
+from carecloud_async._lists.paging.page_plan import Auto, PagePlan
 from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.resources import OPERATIONS
 
@@ -41,16 +42,11 @@ async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto)
     """
     total = simulation.server.records
 
-    async def fetch(offset: int, count: int, _: bool) -> Fetched[Any]:
+    async def fetch(offset: int, count: int, _: bool) -> tuple[Page[Any], RawResponse]:
         answer = await simulation.ask(offset, count)
         items = list(range(offset, offset + answer.received))
-        return Fetched(
-            page=Page(items=items, offset=offset, total_items=total, received=answer.received),
-            received=answer.received,
-            at_end=offset + answer.received == total,
-            size=answer.received * RECORD_BYTES,
-            sent_at=answer.sent_at,
-        )
+        page = Page(items=items, offset=offset, total_items=total, received=answer.received)
+        return page, RawResponse(200, HEADERS, bytes(answer.received * RECORD_BYTES), answer.sent_at)
 
     plan = PagePlan(
         width=width,
@@ -153,7 +149,7 @@ class _Writer:
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
 
-    async def put(self, rows: Rows, state: Checkpoint) -> None:
+    async def put(self, rows: RawPage, state: Checkpoint) -> None:
         """Take a page."""
         self.seen.select([rows], sweep=state.sweep)
 

@@ -167,13 +167,13 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         end = fetcher.began - OVERLAP
         # Server clocks may be set back: an offset never goes back with them.
         end = end if last is None else max(end, datetime.fromisoformat(last))
-        return _offset(end, source, has_records=bool(page.lines))
+        return _offset(end, source, has_records=bool(page.items))
 
     async def _is_unchanged(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
         """Return whether the two ends of the list, sorted by change, show that nothing changed since a time."""
-        if not page.lines:
+        if not page.items:
             return True
-        newest = (await fetcher.times.read(page.lines))[0]
+        newest = (await fetcher.times.read(page.items))[0]
         if not isinstance(newest, datetime) or newest >= since.local:  # some servers sort records without a time first
             return False
         far = await fetcher.fetch(0, _FAR_ROWS, FAR_END)
@@ -183,11 +183,11 @@ class ChangesReader(ListReader, DataSourceStreamReader):
 
     async def _has_new_timeless(self, fetcher: RawPageFetcher, far: RawPage) -> bool:
         """Return whether records without a time, at the other end of the list, are not those of the call before."""
-        times = await fetcher.times.read(far.lines)
+        times = await fetcher.times.read(far.items)
         timeless = TimelessRecords(self._timeless)
         blanks = [
             (key, line)
-            for key, line, time in zip(far.ids, far.lines, times, strict=True)
+            for key, line, time in zip(far.ids, far.items, times, strict=True)
             if not isinstance(time, datetime)
         ]
         new = [timeless.is_new(line) for _, line in blanks]

@@ -12,7 +12,8 @@ from thorough import examples
 from benchmarks.simulated import Server, Simulation
 from benchmarks.simulated_reading import MOST_REQUESTS, export, prefetch
 from benchmarks.virtual_time import run_virtually
-from carecloud_async._lists.paging.page_plan import FIRST, LARGEST, TOO_LONG, Fetched, PagePlan
+from carecloud_async._base.codec import Page
+from carecloud_async._lists.paging.page_plan import FIRST, LARGEST, TOO_LONG, PagePlan
 
 LONG = 200_000
 
@@ -118,7 +119,7 @@ def test_the_width_is_halved_where_the_page_size_was_given():
 
             async def send(count, _, each=each):
                 clock[0] += each
-                return Fetched(page=count, received=count)
+                return Page(items=[], received=count, total_items=None), None
 
             await plan.request(plan.count, send)
         return plan.width, plan.count

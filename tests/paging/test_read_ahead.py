@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
-from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
+from carecloud_async._lists.paging.read_ahead import ReadAhead
 
 pytestmark = pytest.mark.anyio
 
@@ -19,16 +19,15 @@ class Plan:
 async def test_the_rest_of_an_earlier_part_is_requested_after_a_later_one_failed():
     """Fewer requests at once are allowed meanwhile, and the later page fails last: the consumer gets all before it."""
     plan, asked, failing = Plan(), [], anyio.Event()
-    parts = iter([ListPart(0, 10, 10), ListPart(10, 10, 20), ListPart(20, 10, 30)])
+    parts = iter([range(10), range(10, 20), range(20, 30)])
 
     async def fetch(part):
-        asked.append(part.offset)
-        if part.offset == 10:
+        asked.append(part.start)
+        if part.start == 10:
             await failing.wait()
             raise OSError("the connection was lost")
         plan.width = 1
-        end = part.offset + 5
-        return part.offset, ListPart(end, 5, part.until) if end < part.until else None
+        return part.start, part[5:]
 
     async with BackgroundTasks() as tasks:
         ahead = ReadAhead(fetch, next_part=lambda: next(parts, None), tasks=tasks, plan=plan)
@@ -44,12 +43,11 @@ async def test_the_rest_of_an_earlier_part_is_requested_after_a_later_one_failed
 async def test_the_rest_of_a_page_comes_before_later_parts():
     """Pages that are cut short are completed in the order of the list, before any new part is requested."""
     plan, asked = Plan(), []
-    parts = iter([ListPart(0, 6, 6), ListPart(6, 6, 12), ListPart(12, 6, 18)])
+    parts = iter([range(6), range(6, 12), range(12, 18)])
 
     async def fetch(part):
-        asked.append(part.offset)
-        end = part.offset + 2
-        return part.offset, ListPart(end, part.until - end, part.until) if end < part.until else None
+        asked.append(part.start)
+        return part.start, part[2:]
 
     async with BackgroundTasks() as tasks:
         ahead = ReadAhead(fetch, next_part=lambda: next(parts, None), tasks=tasks, plan=plan)

@@ -14,8 +14,8 @@ import msgspec
 
 from carecloud_async._lists.changes.state_file import PendingChange, StateFile
 from carecloud_async._lists.changes.values import Kind
-from carecloud_async._lists.export.reading.pages import Identity, text_digest
-from carecloud_async._lists.export.reading.seen import Rows, Seen
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, text_digest
+from carecloud_async._lists.export.reading.seen import Seen
 
 __all__ = ["Comparison"]
 
@@ -76,14 +76,14 @@ class Comparison:
         self.seen.clear()
         self.counts.clear()
 
-    def take(self, pages: Sequence[Rows], *, by_text: bool) -> None:
+    def take(self, pages: Sequence[RawPage], *, by_text: bool) -> None:
         """Take records, each of them once.
 
         Args:
             pages: the records.
             by_text: whether several records have one id: their identities are digests of their texts.
         """
-        lines = [line for page in pages for line in page.lines]
+        lines = [line for page in pages for line in page.items]
         ids = [key for page in pages for key in page.ids]
         texts = [*map(text_digest, lines)]
         if by_text:

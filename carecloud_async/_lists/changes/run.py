@@ -14,9 +14,8 @@ from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
-from carecloud_async._lists.export.reading.pages import RawPageFetcher
+from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.scan import scan
-from carecloud_async._lists.export.reading.seen import Rows
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
@@ -169,7 +168,7 @@ class ChangesRun:
     async def _scan(self, comparison: Comparison, since: Since | None) -> ExportReport:
         source, options, seen = self.source, self._options, comparison.seen
 
-        def commit(pages: list[Rows], state: Checkpoint) -> None:
+        def commit(pages: list[RawPage], state: Checkpoint) -> None:
             with disk_errors(self.path):
                 if rows := seen.select(pages, sweep=state.sweep):
                     comparison.take(rows, by_text=state.by_text)

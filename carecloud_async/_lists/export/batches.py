@@ -31,9 +31,10 @@ from carecloud_async._lists.export.errors import BadExportError, CannotStartOver
 from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, SchemaBuilder, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
+from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan
 from carecloud_async._lists.export.reading.scan import scan
-from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
+from carecloud_async._lists.export.reading.seen import Seen, TemporarySeen
 from carecloud_async._lists.export.reading.since import parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport, OnProgress
@@ -251,10 +252,10 @@ class _BatchWriter:
         self._send = send
         self.seen = seen
 
-    async def put(self, rows: Rows, state: Checkpoint) -> None:
+    async def put(self, rows: RawPage, state: Checkpoint) -> None:
         await self._send.send(await run_in_thread(lambda: self._make(rows, state)))
 
-    def _make(self, rows: Rows, state: Checkpoint) -> _Made:
+    def _make(self, rows: RawPage, state: Checkpoint) -> _Made:
         lines = self.seen.select_lines([rows], sweep=state.sweep)
         batch = self._encode(lines) if lines else None
         # The ids of a list in no order are stored on this machine only.

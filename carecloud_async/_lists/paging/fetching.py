@@ -14,9 +14,8 @@ from carecloud_async._base.codec.fields import is_read_model
 from carecloud_async._base.codec.json_text import REFUSED
 from carecloud_async._base.codec.pages import UnreadPage, key_decoder, page_slices, unread_page
 from carecloud_async._calls.call.caller import Caller
-from carecloud_async._calls.call.operation import CallRequest, Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation, RawResponse
 from carecloud_async._lists.paging.iterators import AnyPage
-from carecloud_async._lists.paging.page_plan import Fetched
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["PageFetcher"]
@@ -63,8 +62,8 @@ class PageFetcher(Generic[T]):
         """Get one page whose records are decoded when they are returned, if that is faster."""
         return await self.caller.call(self._unread_request(offset, count))
 
-    async def measured(self, offset: int, count: int, fail_fast: bool) -> Fetched[AnyPage[T]]:
-        """Get such a page, bypassing the cache, with its measurements.
+    async def measured(self, offset: int, count: int, fail_fast: bool) -> tuple[AnyPage[T], RawResponse | None]:
+        """Get such a page, bypassing the cache, with its response.
 
         Args:
             offset: where it begins.
@@ -72,15 +71,10 @@ class PageFetcher(Generic[T]):
             fail_fast: see `page_plan.Send`.
         """
         if self.operation.result_key is None:  # the cache must see an unknown POST: it may be a write
-            page = await self.unread(offset, count)
-            return Fetched(page=page, received=page.received)
+            return await self.unread(offset, count), None
         caller = self.caller.fail_fast if fail_fast else self.caller
         answer = await caller.execute(self._unread_request(offset, count))
-        page, response = answer.data, answer.response
-        at_end = offset + page.received == page.total_items
-        return Fetched(
-            page=page, received=page.received, at_end=at_end, size=len(response.body), sent_at=response.sent_at
-        )
+        return answer.data, answer.response
 
     def request(self, query: Mapping[str, Any], into: type[R]) -> CallRequest[codec.Page[R]]:
         """Return the request for one page.

@@ -15,12 +15,12 @@ then on the smallest of these bounds counts:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from attrs import frozen
-
+from carecloud_async._base.codec.pages import AnyPage
 from carecloud_async._base.runtime.validators import quoted
 from carecloud_async._calls.call.filters import Kind, check_filters
+from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async.errors import (
     ApiError,
     BadRequestError,
@@ -36,7 +36,6 @@ __all__ = [
     "AUTO",
     "DEFAULT_COUNT",
     "Auto",
-    "Fetched",
     "PagePlan",
     "Send",
     "check_count",
@@ -45,7 +44,7 @@ __all__ = [
     "require_int_or_auto",
 ]
 
-P = TypeVar("P")
+P = TypeVar("P", bound=AnyPage[Any])
 
 Auto: TypeAlias = Literal["auto"]
 AUTO: Final[Auto] = "auto"
@@ -68,27 +67,9 @@ _AMPLE: Final = 1.5
 _SPARE_PART: Final = 5
 
 
-@frozen(kw_only=True)
-class Fetched(Generic[P]):
-    """A page with its measurements.
-
-    Attributes:
-        received: the number of entries that the server sent.
-        at_end: whether it ends at the total that the server reports.
-        size: the bytes of its body; 0 if unknown.
-        sent_at: when its last attempt began, on the monotonic clock; `None` if unknown.
-    """
-
-    page: P
-    received: int
-    at_end: bool = False
-    size: int = 0
-    sent_at: float | None = None
-
-
-#: Requests a number of records. The second argument, `fail_fast`, is true if no page of that size has arrived
-#: yet: the request may fail, and is then retried once at most.
-Send: TypeAlias = Callable[[int, bool], Awaitable[Fetched[P]]]
+#: Requests a number of records; returns the page and its response, if that is known. The second argument, `fail_fast`,
+#: is true if no page of that size has arrived yet: the request may fail, and is then retried once at most.
+Send: TypeAlias = Callable[[int, bool], Awaitable[tuple[P, RawResponse | None]]]
 
 
 class _Pace:
@@ -241,7 +222,7 @@ class PagePlan:
             is_untried = not self.is_fixed and asked > self._server.known
             began, changes = self._now(), self._pace.changes
             try:
-                fetched = await send(asked, is_untried and fail_fast)
+                page, response = await send(asked, is_untried and fail_fast)
             except CareCloudError as error:
                 if is_untried and fail_fast and isinstance(error, RateLimitError):
                     fail_fast = False  # it says nothing about the size: send it again, with the usual retries
@@ -251,16 +232,19 @@ class PagePlan:
                 else:
                     raise
             else:
-                self._server.take(asked, fetched.received, at_end=fetched.at_end)
-                if fetched.received:
-                    self._measure(fetched, began, is_current=changes == self._pace.changes)
-                return asked, fetched.page
+                received = page.received
+                self._server.take(asked, received, at_end=page.offset + received == page.total_items)
+                if received:
+                    self._measure(received, response, began, is_current=changes == self._pace.changes)
+                return asked, page
 
-    def _measure(self, fetched: Fetched[P], began: float, *, is_current: bool) -> None:
+    def _measure(self, received: int, response: RawResponse | None, began: float, *, is_current: bool) -> None:
         """Take the duration and the size of a page into account."""
-        self._page_seconds = max(self._now() - max(began, fetched.sent_at or began), 1e-6)
-        # Large records bound pages at once; when smaller ones follow, pages grow again.
-        self._record_bytes = max(fetched.size / fetched.received, 0.9 * self._record_bytes)
+        if response is not None:
+            began = max(began, response.sent_at)
+            # Large records bound pages at once; when smaller ones follow, pages grow again.
+            self._record_bytes = max(len(response.body) / received, 0.9 * self._record_bytes)
+        self._page_seconds = max(self._now() - began, 1e-6)
         self._pace.take(self._page_seconds, is_current=is_current)
 
 

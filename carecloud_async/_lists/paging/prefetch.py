@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import Operation, RawResponse
 from carecloud_async._lists.paging.iterators import (
     AnyPage,
     Keys,
@@ -18,8 +18,8 @@ from carecloud_async._lists.paging.iterators import (
     is_last,
     warn_if_short,
 )
-from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
-from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
+from carecloud_async._lists.paging.page_plan import PagePlan
+from carecloud_async._lists.paging.read_ahead import ReadAhead
 from carecloud_async.errors import CareCloudError, ConfigurationError
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Prefetch(RecordIterator[T]):
 
     def __init__(
         self,
-        fetch: Callable[[int, int, bool], Awaitable[Fetched[AnyPage[T]]]],
+        fetch: Callable[[int, int, bool], Awaitable[tuple[AnyPage[T], RawResponse | None]]],
         *,
         keys: Keys[AnyPage[T]],
         operation: Operation,
@@ -146,25 +146,23 @@ class Prefetch(RecordIterator[T]):
                 break
         return pages
 
-    def _next_part(self) -> ListPart | None:
+    def _next_part(self) -> range | None:
         offset = self._offset
         if not self._page_size:
             # The first page is requested alone: it shows the length of the list and the size of its pages.
             begun, self._begun = self._begun, True
-            return None if begun else ListPart(offset, self._plan.count, 0)
+            return None if begun else range(offset, offset + self._plan.count)
         # A page beyond the total is requested alone. One that begins exactly at it is requested with the last ones,
         # which are full and therefore do not prove the end.
         is_wanted = self._total is None or offset <= self._total or not len(self._read_ahead)
         if self._done or not is_wanted:
             return None
-        size = self._page_size if self._plan.is_fixed else self._plan.count
-        self._offset += size
-        return ListPart(offset, size, self._offset)
+        self._offset += self._page_size if self._plan.is_fixed else self._plan.count
+        return range(offset, self._offset)
 
-    async def _fetch_part(self, part: ListPart) -> tuple[tuple[AnyPage[T], bool], ListPart | None]:
-        asked, page = await self._plan.request(part.size, partial(self._fetch, part.offset))
-        last, end = is_last(page, asked), part.offset + page.received
-        if last or end >= part.until:
-            return (page, last), None
-        size = part.size if self._plan.is_fixed else self._plan.count
-        return (page, False), ListPart(end, min(size, part.until - end), part.until)
+    async def _fetch_part(self, part: range) -> tuple[tuple[AnyPage[T], bool], range]:
+        size = len(part) if self._plan.is_fixed else min(len(part), self._plan.count)
+        asked, page = await self._plan.request(size, partial(self._fetch, part.start))
+        is_alone = not self._page_size  # the next part begins where the first page ends
+        ends_list = is_last(page, asked)
+        return (page, ends_list), range(0) if ends_list or is_alone else part[page.received :]

@@ -1,6 +1,6 @@
 """Ordered read-ahead: several parts of a list at once, their pages handed out in the order of the list.
 
-If a page is shorter than its part, the rest is requested after it, by the same task.
+A part is a range of offsets. If a page is shorter, the rest is requested after it, by the same task.
 """
 
 from __future__ import annotations
@@ -10,29 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import anyio
-from attrs import frozen
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.paging.page_plan import PagePlan
 
-__all__ = ["ListPart", "ReadAhead"]
+__all__ = ["ReadAhead"]
 
 P = TypeVar("P")
-
-
-@frozen
-class ListPart:
-    """A part of a list.
-
-    Attributes:
-        offset: where it begins.
-        size: the number of records to request.
-        until: where it ends: its pages are requested one after another until then.
-    """
-
-    offset: int
-    size: int
-    until: int
 
 
 class _PendingPart(Generic[P]):
@@ -48,7 +32,7 @@ class ReadAhead(Generic[P]):
     """Fetches parts of a list before a consumer needs them, a bounded number ahead.
 
     Args:
-        fetch: gets the first page of a part, and the rest that is missing from it.
+        fetch: gets the first page of a part, and the rest that is missing from it, which is empty at its end.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
         plan: decides how many parts are in flight, and how many more may wait for the consumer, so that one slow
@@ -57,9 +41,9 @@ class ReadAhead(Generic[P]):
 
     def __init__(
         self,
-        fetch: Callable[[ListPart], Awaitable[tuple[P, ListPart | None]]],
+        fetch: Callable[[range], Awaitable[tuple[P, range]]],
         *,
-        next_part: Callable[[], ListPart | None],
+        next_part: Callable[[], range | None],
         tasks: BackgroundTasks,
         plan: PagePlan,
     ) -> None:
@@ -119,11 +103,10 @@ class ReadAhead(Generic[P]):
             self._in_flight += 1
             self._tasks.start(self._run, part, pending)
 
-    async def _run(self, part: ListPart, pending: _PendingPart[P]) -> None:
-        rest: ListPart | None = part
+    async def _run(self, part: range, pending: _PendingPart[P]) -> None:
         try:
-            while rest is not None and pending in self._pending:
-                page, rest = await self._fetch(rest)
+            while part and pending in self._pending:
+                page, part = await self._fetch(part)
                 pending.pages.append(page)
         except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
             pending.error, self._has_failed = error, True

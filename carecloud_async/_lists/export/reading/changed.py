@@ -152,14 +152,14 @@ class ChangedReader:
         records out, and the total counts them. A server that refuses so large an offset shows nothing.
         """
         page = end.last
-        if page is None or not page.total or page.end >= page.total:
+        if page is None or not page.total_items or page.end >= page.total_items:
             return True
         if end.sort is NEAR_END and page.received < page.asked:
             again = await self._fetcher.fetch(page.offset, page.asked, NEAR_END)
             if again.ids != page.ids:
                 return False
         try:
-            return not (await self._fetcher.fetch(page.total - 1, 1, FAR_END)).ends_early
+            return not (await self._fetcher.fetch(page.total_items - 1, 1, FAR_END)).ends_early
         except BadRequestError:
             return True
 
@@ -189,7 +189,7 @@ class SortProbe:
         Raises:
             CareCloudError: a page could not be read.
         """
-        times = [await self._fetcher.times.read(page.lines) for page in (near, far)]
+        times = [await self._fetcher.times.read(page.items) for page in (near, far)]
         if not _fit(*times):
             return False
         return await self._differs(near.ids, "DESC") or await self._differs(far.ids, "ASC")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async._base.codec.pages import key_decoder
+from carecloud_async._base.codec.pages import Page, key_decoder
 from carecloud_async._calls.call.call_errors import server_date
+from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._lists.export.reading.times import ChangeTimes
 from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.paging.page_plan import Fetched
 
 __all__ = ["Identity", "RawPage", "RawPageFetcher", "text_digest"]
 
@@ -23,25 +23,22 @@ __all__ = ["Identity", "RawPage", "RawPageFetcher", "text_digest"]
 Identity: TypeAlias = str | bytes
 
 
-@frozen(kw_only=True)
-class RawPage:
-    """A page of raw records.
+@frozen(kw_only=True, repr=False)
+class RawPage(Page[bytes]):
+    """A page of raw records, one line of JSON each.
 
     Attributes:
-        offset: the offset it was requested for.
-        lines: the records, one line of JSON each.
         ids: the identity of each.
         asked: the number of records asked for.
-        received: the number of entries that the server sent; more than `lines` where some were null.
-        total: the length of the list, as the server says.
+        wanted: whether each is to be written; `None` for all.
     """
 
-    offset: int
-    lines: list[bytes] = field(repr=False)
-    ids: list[Identity] = field(repr=False)
-    received: int
-    total: int | None
-    asked: int
+    items: list[bytes] = field(factory=list)
+    total_items: int | None = None
+    received: int = 0
+    ids: Sequence[Identity] = ()
+    asked: int = 0
+    wanted: Sequence[bool] | None = None
 
     @property
     def end(self) -> int:
@@ -51,12 +48,12 @@ class RawPage:
     @property
     def ends_list(self) -> bool:
         """Whether it ends where the server says that the list ends."""
-        return self.end == self.total
+        return self.end == self.total_items
 
     @property
     def ends_early(self) -> bool:
         """Whether it ends before the end of the list, by its own total."""
-        return self.total is not None and self.end < self.total
+        return self.total_items is not None and self.end < self.total_items
 
     @property
     def has_nulls(self) -> bool:
@@ -101,12 +98,13 @@ class RawPageFetcher:
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
         """Get one page; see `fetch_measured`."""
-        return (await self.fetch_measured(offset, count, params)).page
+        page, _ = await self.fetch_measured(offset, count, params)
+        return page
 
     async def fetch_measured(
         self, offset: int, count: int, params: Mapping[str, Any], *, fail_fast: bool = False
-    ) -> Fetched[RawPage]:
-        """Get one page with its measurements.
+    ) -> tuple[RawPage, RawResponse]:
+        """Get one page with its response.
 
         Args:
             offset: where it begins.
@@ -138,19 +136,13 @@ class RawPageFetcher:
             self.began = date - timedelta(seconds=max(source.clock.monotonic() - sent, 0) + 1)
         page = RawPage(
             offset=offset,
-            lines=lines,
+            items=lines,
             ids=self.identify(lines),
             asked=count,
             received=data.received,
-            total=data.total_items,
+            total_items=data.total_items,
         )
-        return Fetched(
-            page=page,
-            received=page.received,
-            at_end=page.ends_list,
-            size=len(response.body),
-            sent_at=max(response.sent_at, sent),
-        )
+        return page, response
 
     def identify(self, lines: list[bytes]) -> list[Identity]:
         """Return the identities of records."""

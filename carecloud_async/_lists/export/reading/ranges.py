@@ -22,7 +22,7 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async._lists.export.reading.order import ListOrder, comes_before
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.scan import MOST_SWEEPS, SWEEPS, id_sort
-from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
+from carecloud_async._lists.export.reading.seen import TemporarySeen
 from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.source import ExportSource
@@ -88,8 +88,8 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     if params is not None and partitions > 1:
         first = await fetcher.fetch(0, source.fixed_count, params)
         order.observe(first.ids)
-        for number in range(1, partitions) if first.total else ():
-            page = await fetcher.fetch((first.total or 0) * number // partitions, 2, params)
+        for number in range(1, partitions) if first.total_items else ():
+            page = await fetcher.fetch((first.total_items or 0) * number // partitions, 2, params)
             order.observe(page.ids)
             for key in page.ids[:1]:
                 bounds.setdefault(key, page.offset)
@@ -161,8 +161,8 @@ class RangeScan:
             if not set(self._range.orders or sweep.order.names) & {*sweep.order.names}:
                 raise NotInOrderError
             wanted = [self._range.begins_before(key) and not self._range.ends_before(key) for key in page.ids]
-            rows = Rows(page.ids, page.lines, wanted)
-            lines = await run_in_thread(lambda: seen.select_lines([rows], sweep=sweep.state))
+            shown = evolve(page, wanted=wanted)
+            lines = await run_in_thread(lambda: seen.select_lines([shown], sweep=sweep.state))
             self.records += len(lines)
             if lines:
                 await self._accept(lines)
@@ -184,10 +184,10 @@ class RangeScan:
         at, back = max(self._range.offset, 0), max(self._source.fixed_count, 2)
         while at > 0 and self._range.after is not None:
             page = await self._fetcher.fetch(at, 2, params)
-            if (page.total or 0) <= self._source.fixed_count:
+            if (page.total_items or 0) <= self._source.fixed_count:
                 break  # one page holds the whole list
             first = page.ids[0] if page.ids else None
             if isinstance(first, str) and not self._range.begins_before(first):
-                return SweepState(last=at, tail=(first,), total=page.total)
+                return SweepState(last=at, tail=(first,), total=page.total_items)
             at, back = max(at - back, 0), 2 * back
         return SweepState()

@@ -11,7 +11,6 @@ from attrs import evolve
 
 from carecloud_async._lists.export.reading.changed import ChangedReader, End, NotByChangeError
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
-from carecloud_async._lists.export.reading.seen import Rows
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reading.times import ChangeTime, TimelessRecords
@@ -121,12 +120,12 @@ class _Scan:
     async def _read_one_page(self) -> InexactReason | None:
         page = await self.fetcher.fetch(0, self._source.fixed_count, {})
         self._passes += 1
-        self.total, reason = page.total, None
-        if page.has_nulls or (page.total or 0) > page.received:
+        self.total, reason = page.total_items, None
+        if page.has_nulls or (page.total_items or 0) > page.received:
             reason = InexactReason.NULL_ENTRIES if page.has_nulls else InexactReason.SHORT_OF_TOTAL
         self.report = evolve(self.report, reasons=() if reason is None else (reason,))
         # It ends the list, so that no later run adds the records again; an empty one is asked again.
-        await self._record(page, complete=bool(page.lines))
+        await self._record(page, complete=bool(page.items))
         return reason
 
     async def _read_whole(self) -> InexactReason | None:
@@ -161,7 +160,7 @@ class _Scan:
 
         async def read_end(end: End) -> None:
             async def record(page: RawPage) -> None:
-                await self._record(page, until=end.take(page, await self.fetcher.times.read(page.lines)))
+                await self._record(page, until=end.take(page, await self.fetcher.times.read(page.items)))
 
             state = SweepState(number=self._number)
             end.sweep = self._make(end.sort, state, record=record, stop=lambda _: not end.is_whole)
@@ -182,22 +181,22 @@ class _Scan:
             raise _AmbiguousError
         wanted = None
         if self._timeless is not None or self._changed is not None:
-            wanted = self._wanted(page, await self.fetcher.times.read(page.lines))
+            wanted = self._wanted(page, await self.fetcher.times.read(page.items))
         self._pages += bool(page.ids)
-        rows = Rows(page.ids[:until], page.lines[:until], wanted)
-        await self._writer.put(rows, self._checkpoint(complete=complete))
+        shown = evolve(page, ids=page.ids[:until], items=page.items[:until], wanted=wanted)
+        await self._writer.put(shown, self._checkpoint(complete=complete))
         await self._reporter.report(self.report)
 
     def _wanted(self, page: RawPage, times: Sequence[ChangeTime]) -> Sequence[bool] | None:
         """Return which records may have changed; remember those without a readable time."""
         changed, timeless = self._changed, self._timeless
         if timeless is not None:
-            for key, line, time in zip(page.ids, page.lines, times, strict=True):
+            for key, line, time in zip(page.ids, page.items, times, strict=True):
                 if not isinstance(time, datetime):
                     timeless.remember(key, line)
         if changed is None:
             return None
-        return [changed.wants(line, time) for line, time in zip(page.lines, times, strict=True)]
+        return [changed.wants(line, time) for line, time in zip(page.items, times, strict=True)]
 
     def _checkpoint(self, *, complete: bool) -> Checkpoint:
         before, sweep = self._start.report, self._sweep
@@ -234,7 +233,7 @@ class _Scan:
     async def finish(self, reason: InexactReason | None) -> ExportReport:
         """Commit the last checkpoint; return the figures."""
         self.report = evolve(self.report, reasons=() if reason is None else (reason,))
-        await self._writer.put(Rows((), ()), self._checkpoint(complete=True))
+        await self._writer.put(RawPage(), self._checkpoint(complete=True))
         await self._writer.drain()
         self.report = evolve(self.report, records=self._writer.seen.written)
         await self._reporter.report(self.report, now=True)

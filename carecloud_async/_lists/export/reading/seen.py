@@ -13,15 +13,15 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from carecloud_async._base.runs import TEMPORARY, Database, sqlite_code
 from carecloud_async._lists.export.reading.order import comes_before
-from carecloud_async._lists.export.reading.pages import Identity
+from carecloud_async._lists.export.reading.pages import Identity, RawPage
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, SweepState
 from carecloud_async.errors import ExportError
 
-__all__ = ["SEEN_TABLES", "Rows", "Seen", "TemporarySeen"]
+__all__ = ["SEEN_TABLES", "Seen", "TemporarySeen"]
 
 #: The noted ids, and the table of ids with the last sweep that showed each; for the run file of an export.
 SEEN_TABLES = (
@@ -34,24 +34,6 @@ _SHOW = "INSERT INTO seen VALUES {} ON CONFLICT (id) DO UPDATE SET sweep = exclu
 _IDS = 500
 #: Ids that are remembered at least, and the pages whose ids are: pages overlap by a part of one of them.
 _LEAST, _PAGES = 64, 4
-
-
-@frozen
-class Rows:
-    """Records that an answer showed, in its order.
-
-    Attributes:
-        ids: their identities.
-        lines: the records, one line of JSON each.
-        wanted: whether each is to be written; `None` for all.
-    """
-
-    ids: Sequence[Identity] = field(repr=False)
-    lines: Sequence[bytes] = field(repr=False)
-    wanted: Sequence[bool] | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 class Seen:
@@ -98,7 +80,7 @@ class Seen:
         assert self._opened is not None  # noqa: S101  (it is there since the first commit)
         return self._opened
 
-    def select(self, pages: Sequence[Rows], *, sweep: SweepState) -> list[Rows]:
+    def select(self, pages: Sequence[RawPage], *, sweep: SweepState) -> list[RawPage]:
         """Return the wanted records of pages that were not shown before.
 
         Args:
@@ -116,11 +98,11 @@ class Seen:
             else:
                 new.append(self._note(page, after, number))
             self.written += len(new[-1])
-        return [rows for rows in new if rows.ids]
+        return [page for page in new if page.ids]
 
-    def select_lines(self, pages: Sequence[Rows], *, sweep: SweepState) -> list[bytes]:
+    def select_lines(self, pages: Sequence[RawPage], *, sweep: SweepState) -> list[bytes]:
         """Return the lines of `select`."""
-        return [line for rows in self.select(pages, sweep=sweep) for line in rows.lines]
+        return [line for page in self.select(pages, sweep=sweep) for line in page.items]
 
     def count(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint with the numbers that only the commit knows."""
@@ -143,7 +125,7 @@ class Seen:
             return None
         return first
 
-    def _note(self, page: Rows, first: int, sweep: int) -> Rows:
+    def _note(self, page: RawPage, first: int, sweep: int) -> RawPage:
         ids = page.ids[first:]
         if ids:
             self._db.execute("INSERT INTO noted (ids) VALUES (?)", (msgspec.json.encode(ids),))
@@ -178,7 +160,7 @@ class Seen:
             last = rows[0][0]
             yield msgspec.json.decode(rows[0][1])
 
-    def _not_forgotten(self, page: Rows, orders: Sequence[str]) -> Rows:
+    def _not_forgotten(self, page: RawPage, orders: Sequence[str]) -> RawPage:
         """Return the records of a page that certainly come after the forgotten ones."""
         floor = self._floor
         if floor is None:
@@ -186,7 +168,7 @@ class Seen:
         after = [all(comes_before(order, floor, key) for order in orders or ("",)) for key in page.ids]
         return evolve(page, wanted=after if page.wanted is None else [*map(operator.and_, after, page.wanted)])
 
-    def _look_up(self, page: Rows, sweep: int) -> Rows:
+    def _look_up(self, page: RawPage, sweep: int) -> RawPage:
         if sweep != self.sweep:
             self.sweep, self.shown = sweep, 0
         places = {key: index for index, key in reversed([*enumerate(page.ids)])}
@@ -202,10 +184,11 @@ def _parts(ids: Sequence[Identity]) -> Iterator[Sequence[Identity]]:
     return (ids[begin : begin + _IDS] for begin in range(0, len(ids), _IDS))
 
 
-def _pick(page: Rows, places: Sequence[int]) -> Rows:
+def _pick(page: RawPage, places: Sequence[int]) -> RawPage:
     wanted = page.wanted
     places = [place for place in places if wanted is None or wanted[place]]
-    return Rows([page.ids[place] for place in places], [page.lines[place] for place in places])
+    ids, items = [page.ids[place] for place in places], [page.items[place] for place in places]
+    return evolve(page, ids=ids, items=items, wanted=None)
 
 
 class TemporarySeen(Seen):

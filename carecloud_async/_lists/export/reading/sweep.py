@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
+from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._lists.export.reading.order import ListOrder, Totals
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.storage.checkpoint import SweepState
-from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
-from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
+from carecloud_async._lists.paging.page_plan import PagePlan
+from carecloud_async._lists.paging.read_ahead import ReadAhead
 from carecloud_async.errors import ExportError
 
 __all__ = ["Sweep"]
@@ -175,33 +176,32 @@ class Sweep:
     def _overlap(self) -> int:
         return max(min(max(self._count // _SHARED, 1) * self._widened, self._count // 2), 1)
 
-    def _next_part(self) -> ListPart | None:
+    def _next_part(self) -> range | None:
         total, size = self.totals.last, self._count
         if self._back or self._is_stopped or self._largest_page < _FEWEST:
             return None
         if self._next > self._last + size * self._plan.width if total is None else self._next + self._overlap >= total:
             return None
-        part = ListPart(self._next, size, self._next + size)
+        part = range(self._next, self._next + size)
         self._next += size - self._overlap
         return part
 
-    async def _fetch_part(self, part: ListPart) -> tuple[RawPage, ListPart | None]:
-        page = await self._fetch(part.offset, part.size)
+    async def _fetch_part(self, part: range) -> tuple[RawPage, range]:
+        page = await self._fetch(part.start, min(len(part), self._count))
         at = page.end - self._overlap
-        is_end = page.ends_list or (page.total is None and page.received <= 2 * self._overlap)
-        if page.end >= part.until or is_end or at <= part.offset:
-            return page, None
-        return page, ListPart(at, min(self._count, part.until - at), part.until)
+        is_end = page.ends_list or (page.total_items is None and page.received <= 2 * self._overlap)
+        is_whole = page.end >= part.stop or is_end or at <= part.start
+        return page, range(0) if is_whole else range(at, part.stop)
 
     async def _fetch(self, offset: int, size: int = 0) -> RawPage:
         self._sent += 1
 
-        async def send(count: int, fail_fast: bool) -> Fetched[RawPage]:
+        async def send(count: int, fail_fast: bool) -> tuple[RawPage, RawResponse]:
             return await self._fetcher.fetch_measured(offset, max(count, _FEWEST), self._params, fail_fast=fail_fast)
 
         plan = self._plan
         _, page = await plan.request(max(plan.count if plan.is_fixed else size or plan.count, _FEWEST), send)
-        self.totals.observe(page.total)
+        self.totals.observe(page.total_items)
         self._largest_page = max(self._largest_page, page.received)
         if page.received >= _FEWEST and not page.ends_list:
             self._size = page.received  # a server may cap its pages
@@ -328,7 +328,7 @@ class Sweep:
     def _doubts_end(self, page: RawPage) -> bool:
         """Return whether to look at the end once more: too few answers gave the total that shows it."""
         self._ends += 1
-        is_old = page.total is not None and page.total < (self.totals.last or 0)
+        is_old = page.total_items is not None and page.total_items < (self.totals.last or 0)
         return (is_old or self.totals.is_doubtful) and self._ends <= _ENDS
 
     def _step_back(self) -> None:
@@ -343,12 +343,5 @@ class Sweep:
 
 def _page_before(state: SweepState) -> RawPage:
     """Return the end of the page that an earlier run took last."""
-    ids: list[Identity] = [*state.tail]
-    return RawPage(
-        offset=state.last + 1 - len(ids),
-        lines=[],
-        ids=ids,
-        received=len(ids),
-        total=state.total,
-        asked=len(ids),
-    )
+    count = len(state.tail)
+    return RawPage(offset=state.last + 1 - count, ids=state.tail, received=count, total_items=state.total, asked=count)

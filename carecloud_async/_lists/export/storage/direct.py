@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, Final, cast
 from carecloud_async._base.runtime.threads import ThreadYielder
 from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError
 from carecloud_async._lists.export.formats.registry import SinkStream
-from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
+from carecloud_async._lists.export.reading.pages import RawPage
+from carecloud_async._lists.export.reading.seen import TemporarySeen
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
@@ -85,7 +86,7 @@ class DirectFile:
         """Make the method that blocks raise `FileStoppedError`."""
         self._file.stop()
 
-    def commit(self, pages: Sequence[Rows], checkpoint: Checkpoint) -> None:
+    def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
         """Write the records that were not shown before.
 
         Raises:

@@ -41,7 +41,8 @@ from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import ThreadYielder, beside
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import IncrementalSink
-from carecloud_async._lists.export.reading.seen import SEEN_TABLES, Rows, Seen
+from carecloud_async._lists.export.reading.pages import RawPage
+from carecloud_async._lists.export.reading.seen import SEEN_TABLES, Seen
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
@@ -251,7 +252,7 @@ class ExportFile:
         )
         return checkpoint
 
-    def commit(self, pages: Sequence[Rows], checkpoint: Checkpoint) -> None:
+    def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
         """Append the records that were not shown before, and store the checkpoint that includes them.
 
         Raises:

@@ -15,7 +15,8 @@ from carecloud_async._base.runtime.threads import (
     run_in_thread_regardless,
     run_in_thread_until_stopped,
 )
-from carecloud_async._lists.export.reading.seen import Rows, Seen
+from carecloud_async._lists.export.reading.pages import RawPage
+from carecloud_async._lists.export.reading.seen import Seen
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async.errors import ExportError
 
@@ -37,7 +38,7 @@ class RecordWriter(Protocol):
         """The ids of the records that were written."""
         ...
 
-    async def put(self, rows: Rows, checkpoint: Checkpoint, /) -> None:
+    async def put(self, rows: RawPage, checkpoint: Checkpoint, /) -> None:
         """Take a page; waits while the consumer is slower."""
         ...
 
@@ -66,7 +67,7 @@ class Writer:
 
     def __init__(
         self,
-        commit: Callable[[list[Rows], Checkpoint], None],
+        commit: Callable[[list[RawPage], Checkpoint], None],
         *,
         restart: Callable[[], None],
         seen: Callable[[], Seen],
@@ -83,7 +84,7 @@ class Writer:
         self._interval = interval
         self._stop = stop
         self._not_before = clock.monotonic()
-        self._pages: list[Rows] = []
+        self._pages: list[RawPage] = []
         self._checkpoint: Checkpoint
         self._busy = False
         self._draining = False
@@ -95,7 +96,7 @@ class Writer:
         """See `RecordWriter.seen`."""
         return self._seen()
 
-    async def put(self, rows: Rows, checkpoint: Checkpoint) -> None:
+    async def put(self, rows: RawPage, checkpoint: Checkpoint) -> None:
         """Hand over a page; waits while the disk is slower.
 
         Args:
