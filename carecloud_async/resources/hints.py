@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 from carecloud_async._base.codec.fields import core_types, paths_to
 from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._base.runtime.suggestions import nearest
-from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ConfigurationError
@@ -77,15 +75,6 @@ def why_not_in_bulk(call: str, operations: Iterable[Operation]) -> str:
     if all(operation.safe_to_repeat and operation.method in {"GET", "POST"} for operation in operations):
         return f"the API only reads {call.rpartition('.')[2].replace('_', ' ')}"
     return "nothing shows afterwards whether a call whose answer is lost was done: make the calls one by one"
-
-
-#: What the arguments of paging mean.
-_PAGING = {
-    "count": "records per page, a whole number or `auto`; 100 if left out, and whatever is fastest for exports",
-    "offset": "records to skip, a whole number",
-    "sort_field": "a first-level field to sort by, such as `last_change`",
-    "sort_direction": "ASC or DESC",
-}
 
 
 def no_such_method(resource: Any, name: str) -> str:
@@ -157,14 +146,6 @@ def check_sort_field(name: Any, model: Any) -> None:
             f"sort_field is not a field of {model.__name__}: did you mean {close}? client.listing(path, params=…) "
             "sends any name"
         )
-
-
-def with_unpacked(doc: str | None, unpacked: Mapping[str, Kind]) -> str | None:
-    """Return a docstring with the arguments that `**paging: Unpack[Paging]` stands for, which `help()` leaves out."""
-    if doc is None or not unpacked:
-        return doc
-    arguments = "".join(f"\n    {name}: {_PAGING.get(name, kind.wanted)}" for name, kind in unpacked.items())
-    return f"{inspect.cleandoc(doc)}\n\nFurther arguments:{arguments}\n"
 
 
 def changes_in_a_dict(update: F) -> F:

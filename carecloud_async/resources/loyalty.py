@@ -29,7 +29,8 @@ class CreditPurchases(Resource, call="credits.purchases"):
 
         Args:
             customer_id: id of the customer.
-            **filters: see `PurchaseFilters`.
+            **filters: `store_id`, `type_id`, `payment_time_from`, `payment_time_to`, `purchase_items_extension`,
+                `count`, `offset`, `sort_field`, `sort_direction`; see `PurchaseFilters`.
         """
 
 

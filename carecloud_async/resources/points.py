@@ -36,7 +36,8 @@ class PointPurchases(Resource, call="points.purchases"):
         Args:
             customer_id: id of the customer.
             external_purchase_id: id of the purchase in the shop's own system.
-            **filters: see `PurchaseFilters`.
+            **filters: `store_id`, `type_id`, `payment_time_from`, `payment_time_to`, `purchase_items_extension`,
+                `count`, `offset`, `sort_field`, `sort_direction`; see `PurchaseFilters`.
         """
 
 

@@ -94,7 +94,8 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
             customer_id: id of the customer.
             external_purchase_id: id of the purchase in the shop's own system.
             include_property_records: whether each record comes with its property records.
-            **filters: see `PurchaseFilters`.
+            **filters: `store_id`, `type_id`, `payment_time_from`, `payment_time_to`, `purchase_items_extension`,
+                `count`, `offset`, `sort_field`, `sort_direction`; see `PurchaseFilters`.
         """
 
     @gets("getPurchase", "/purchases/{purchase_id}")

@@ -100,7 +100,9 @@ class Rewards(Resource, call="rewards"):
         Args:
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
-            **filters: see `SortedRewardFilters`.
+            **filters: `name`, `store_id`, `is_valid`, `valid_from`, `valid_to`, `code`, `is_automated`, `reward_group`,
+                `customer_type_id`, `without_stores`, `tag_ids`, `count`, `offset`, `sort_field`, `sort_direction`; see
+                `SortedRewardFilters`.
         """
 
     @gets("getReward", "/rewards/{reward_id}")
@@ -175,7 +177,8 @@ class Rewards(Resource, call="rewards"):
             customer_id: id of the customer.
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
-            **filters: see `RewardFilters`.
+            **filters: `name`, `store_id`, `is_valid`, `valid_from`, `valid_to`, `code`, `is_automated`, `reward_group`,
+                `customer_type_id`, `without_stores`, `tag_ids`, `count`, `offset`; see `RewardFilters`.
         """
 
     @posts(

@@ -49,7 +49,8 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
         Args:
             customer_id: id of the customer.
             include_service_vouchers: whether internal service vouchers are included.
-            **filters: see `VoucherFilters`.
+            **filters: `code`, `store_id`, `is_valid`, `is_applied`, `without_stores`, `reward_id`, `count`, `offset`,
+                `sort_field`, `sort_direction`; see `VoucherFilters`.
         """
 
     @gets("getVoucher", "/vouchers/{voucher_id}")

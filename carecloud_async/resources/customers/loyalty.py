@@ -23,7 +23,8 @@ class CustomerPurchases(Resource, call="customers.purchases"):
 
         Args:
             external_purchase_id: id of the purchase in the shop's own system.
-            **filters: see `PurchaseFilters`.
+            **filters: `store_id`, `type_id`, `payment_time_from`, `payment_time_to`, `purchase_items_extension`,
+                `count`, `offset`, `sort_field`, `sort_direction`; see `PurchaseFilters`.
         """
 
 
@@ -46,7 +47,8 @@ class CustomerVouchers(Resource, call="customers.vouchers"):
         """List vouchers of the customer that match all filters (`GET /customers/{customer_id}/vouchers`).
 
         Args:
-            **filters: see `VoucherFilters`.
+            **filters: `code`, `store_id`, `is_valid`, `is_applied`, `without_stores`, `reward_id`, `count`, `offset`,
+                `sort_field`, `sort_direction`; see `VoucherFilters`.
         """
 
 
@@ -58,7 +60,9 @@ class CustomerRewards(Resource, call="customers.rewards"):
         """List rewards of the customer that match all filters (`GET /customers/{customer_id}/rewards`).
 
         Args:
-            **filters: see `SortedRewardFilters`.
+            **filters: `name`, `store_id`, `is_valid`, `valid_from`, `valid_to`, `code`, `is_automated`, `reward_group`,
+                `customer_type_id`, `without_stores`, `tag_ids`, `count`, `offset`, `sort_field`, `sort_direction`; see
+                `SortedRewardFilters`.
         """
 
 
@@ -81,7 +85,8 @@ class CustomerRewardRecommendations(Resource, call="customers.reward_recommendat
         Args:
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
-            **filters: see `RewardFilters`.
+            **filters: `name`, `store_id`, `is_valid`, `valid_from`, `valid_to`, `code`, `is_automated`, `reward_group`,
+                `customer_type_id`, `without_stores`, `tag_ids`, `count`, `offset`; see `RewardFilters`.
         """
 
 
