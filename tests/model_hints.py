@@ -25,7 +25,7 @@ def takes_null(hint):
 def hints_of(model):
     """The types of a model's fields, by the names of the API."""
     hints = typing.get_type_hints(model)
-    return {one.metadata.get("api_name", one.name): hints[one.name] for one in attrs.fields(model)}
+    return {field.metadata.get("api_name", field.name): hints[field.name] for field in attrs.fields(model)}
 
 
 def is_record(kind):

@@ -21,10 +21,6 @@ DECLARING = {"Merging", "Options", "Signature", *vars(filters)}
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
-def name(path):
-    return str(path.relative_to(PACKAGE))
-
-
 def literals(tree):
     """All docstrings: those of classes and methods, and the literals below fields."""
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
@@ -35,8 +31,8 @@ def literals(tree):
 def test_what_a_docstring_refers_to_exists(path):
     """`See X` and classes in backticks are names of the models, or dotted fields of them."""
     for text in literals(TREES[path]):
-        for found in re.findall(r"[Ss]ee `([A-Z]\w+)`", text) + re.findall(r"fields are those of `(\w+)`", text):
-            assert hasattr(models, found) or found in DECLARING, found
+        for name in re.findall(r"[Ss]ee `([A-Z]\w+)`", text) + re.findall(r"fields are those of `(\w+)`", text):
+            assert hasattr(models, name) or name in DECLARING, name
 
 
 @every("path", FILES)
@@ -89,9 +85,9 @@ class Ticket(Model):
 
 def test_help_needs_no_source():
     """Where the source is not installed, the docstring is the one that was written."""
-    found = {"__name__": "module_without_source"}
-    exec(SOURCELESS, found)
-    assert found["Ticket"].__doc__ == "A ticket."
+    module = {"__name__": "module_without_source"}
+    exec(SOURCELESS, module)
+    assert module["Ticket"].__doc__ == "A ticket."
 
 
 def test_the_schema_of_a_record_has_the_docstring_alone():

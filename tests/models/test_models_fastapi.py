@@ -38,8 +38,8 @@ class Batch(Model, Generic[T]):
 def make_app():
     app = fastapi.FastAPI()
 
-    @app.get("/one")
-    async def one() -> Customer:
+    @app.get("/alone")
+    async def alone() -> Customer:
         return CUSTOMER
 
     @app.get("/many")
@@ -75,7 +75,7 @@ def call(method, path, **how):
 
 def test_a_customer_as_response():
     """A model is answered as JSON with ISO dates and all its fields."""
-    answer = call("GET", "/one")
+    answer = call("GET", "/alone")
     assert answer.status_code == 200
     record = answer.json()
     assert record["customer_id"] == "8ea6"
@@ -88,9 +88,9 @@ def test_a_customer_as_response():
 
 def test_lists_and_generic_models_as_response():
     """Lists of models and generic models of models are answered too."""
-    one = call("GET", "/one").json()
-    assert call("GET", "/many").json() == [one]
-    assert call("GET", "/batch").json() == {"items": [one], "total_items": 1}
+    record = call("GET", "/alone").json()
+    assert call("GET", "/many").json() == [record]
+    assert call("GET", "/batch").json() == {"items": [record], "total_items": 1}
 
 
 def test_nulls_can_be_left_out():
@@ -104,7 +104,7 @@ def test_the_openapi_document():
     """Each model is one component with its fields and their types."""
     document = call("GET", "/openapi.json").json()
     schemas = document["components"]["schemas"]
-    answer = document["paths"]["/one"]["get"]["responses"]["200"]
+    answer = document["paths"]["/alone"]["get"]["responses"]["200"]
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Customer"}
     properties = schemas["Customer"]["properties"]
     assert set(properties) == {field.name for field in Customer.__attrs_attrs__}
@@ -148,10 +148,10 @@ def test_inputs_by_identity():
 def test_every_model_and_input_has_a_schema():
     """Each class of `carecloud_async.models` can stand in a route: it has a JSON schema."""
     classes = [getattr(models, name) for name in models.__all__]
-    classes = [one for one in classes if isinstance(one, type) and issubclass(one, (Input, Model)) and attrs.has(one)]
+    classes = [cls for cls in classes if isinstance(cls, type) and issubclass(cls, (Input, Model)) and attrs.has(cls)]
     assert len(classes) > 200
-    for one in classes:
-        assert pydantic.TypeAdapter(one).json_schema()
+    for cls in classes:
+        assert pydantic.TypeAdapter(cls).json_schema()
 
 
 def test_a_file_in_a_request_body_is_text():

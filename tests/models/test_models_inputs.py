@@ -66,7 +66,7 @@ TIMES = {
 def values(hint):
     """What a user may give for a field, `UNSET` and null among it where the field takes them."""
     options, kinds = typing.get_args(hint), {*parts(hint)}
-    given = [st.just(one) for kind, one in ((Unset, UNSET), (type(None), None)) if kind in options]
+    given = [st.just(value) for kind, value in ((Unset, UNSET), (type(None), None)) if kind in options]
     if bytes in kinds:  # a file
         return TEXTS
     temporal = kinds & TIMES.keys()
@@ -100,15 +100,15 @@ def card(**more):
     return CardInput(card_type_id="t", card_number="1", state=1, **more)
 
 
-@pytest.mark.parametrize("cls", INPUTS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("cls", INPUTS, ids=lambda cls: cls.__name__)
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_an_input_survives_to_dict(cls, data):
     """`from_dict` gives back the input, through JSON too."""
     given_input = data.draw(inputs(cls))
-    found = cls.from_dict(json.loads(json.dumps(given_input.to_dict())))
-    assert found == given_input
-    assert found.to_dict() == given_input.to_dict()
+    again = cls.from_dict(json.loads(json.dumps(given_input.to_dict())))
+    assert again == given_input
+    assert again.to_dict() == given_input.to_dict()
 
 
 @settings(deadline=None)
@@ -120,8 +120,8 @@ def test_an_input_survives_to_dict(cls, data):
 def test_a_decimal_is_sent_as_a_number_with_all_its_digits(number):
     """No amount is rounded to a float, neither when it is sent nor on its way through `to_dict`."""
     price = PriceInput(currency_id="czk", value=number)
-    for one in (price, PriceInput.from_dict(price.to_dict())):
-        written = json.loads(sent(one), parse_float=Decimal, parse_int=Decimal)["value"]
+    for given_price in (price, PriceInput.from_dict(price.to_dict())):
+        written = json.loads(sent(given_price), parse_float=Decimal, parse_int=Decimal)["value"]
         assert (written, type(written)) == (number, Decimal)
 
 
@@ -185,7 +185,7 @@ def test_the_repeated_hour_keeps_which_one_it_was():
     moments = [datetime(2026, 10, 25, 2, 30, tzinfo=PRAGUE, fold=fold) for fold in (0, 1)]
     cards = [card(valid_to=moment) for moment in moments]
     assert cards[0] != cards[1]
-    assert [CardInput.from_dict(one.to_dict()) for one in cards] == cards
+    assert [CardInput.from_dict(until.to_dict()) for until in cards] == cards
 
 
 def test_from_dict_takes_values_of_python_too():

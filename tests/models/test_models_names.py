@@ -25,8 +25,8 @@ async def test_a_field_is_read_under_the_apis_name():
         ({"from": "08:00", "to": "8 o'clock"}, EIGHT),
         ({"from": " "}, None),
     ):
-        one = store(interval)
-        wire = Wire(answer(one), answer({"stores": [one], "total_items": 1}))
+        record = store(interval)
+        wire = Wire(answer(record), answer({"stores": [record], "total_items": 1}))
         for read in (await wire.client.stores.get("s"), await wire.client.stores.list(count=1).first()):
             assert read.opening[0].time_intervals == (TimeInterval(from_=opens),)
 

@@ -20,7 +20,7 @@ from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
-BATCHES = [one for one in OPERATIONS.values() if one.path.endswith("/batch")]
+BATCHES = [operation for operation in OPERATIONS.values() if operation.path.endswith("/batch")]
 ROW = PropertyRecordInput(property_id="p")
 
 
@@ -65,7 +65,7 @@ async def test_the_error_of_a_batch_says_what_was_kept(client, sandbox, mode):
     rows = [ProductInput(name=name, plu_ids=plu) for name in ("good", "", "fine", "")]
     with pytest.raises(BadRequestError) as caught:
         await client.products.batch(rows, error_processing=mode)
-    kept = [one["name"] for one in sandbox.records("products")]
+    kept = [product["name"] for product in sandbox.records("products")]
     report = caught.value.report
     assert caught.value.may_have_happened is (mode is ErrorProcessing.KEEP_VALID)
     if mode is not ErrorProcessing.KEEP_VALID:
@@ -81,10 +81,10 @@ async def test_the_report_of_a_batch_takes_no_number_for_a_row_by_chance(client,
     params = [{"name": name, "reason": "bad"} for name in ("prices[0].name", "address1", "9", "1", "prices.1.code")]
     error = json.dumps({"error": {"error_data": {"invalid_params": params}}}).encode()
     sandbox.faults.add("DELETE /product-reservation-prices/batch", status=400, body=error)
-    rows = [ProductReservationPriceIdInput(product_reservation_price_id=one) for one in ("a", "b")]
+    rows = [ProductReservationPriceIdInput(product_reservation_price_id=price_id) for price_id in ("a", "b")]
     with pytest.raises(BadRequestError) as caught:
         await client.product_reservation_prices.delete_batch(rows, error_processing=ErrorProcessing.KEEP_VALID)
     report = caught.value.report
     assert caught.value.may_have_happened
     assert {number: len(faults) for number, faults in report.refused.items()} == {0: 1, 1: 2}
-    assert [one.name for one in report.unnamed] == ["address1", "9"]
+    assert [param.name for param in report.unnamed] == ["address1", "9"]

@@ -95,7 +95,7 @@ async def test_a_client_cannot_be_pickled_or_copied(client):
 
 async def test_every_list_names_its_arguments(client):
     """`help()` and editors show the docstring as it is written: it names what `**paging` and `**filters` stand for."""
-    lists = [one for one in OPERATIONS.values() if one.paged and one.method == "GET"]
+    lists = [operation for operation in OPERATIONS.values() if operation.paged and operation.method == "GET"]
     assert len(lists) > 90
     for operation in lists:
         method = method_of(client, operation)
@@ -106,4 +106,4 @@ async def test_every_list_names_its_arguments(client):
 async def test_names_after_the_dot_are_those_of_the_api(client):
     """A family shows its operations and sub-families, and nothing of how it is built."""
     built = {"as_family", "bulk", "merge_rules", "module", "name", "operations", "path_ids"}
-    assert not [one for one in OPERATIONS.values() if built & {*dir(method_of(client, one).__self__)}]
+    assert not [operation for operation in OPERATIONS.values() if built & {*dir(method_of(client, operation).__self__)}]

@@ -25,7 +25,9 @@ OFF = [
 @every("interface, lacks", [("enterprise", 8), ("customer", 42)])
 async def test_an_operation_of_the_other_interface_is_refused_before_the_network(interface, lacks):
     """Every operation that this interface lacks raises, and nothing is sent: no request, and no login."""
-    others = [one for one in OPERATIONS.values() if interface not in {each.value for each in one.interfaces}]
+    others = [
+        operation for operation in OPERATIONS.values() if interface not in {each.value for each in operation.interfaces}
+    ]
     assert len(others) == lacks
     async with served(lambda request: pytest.fail("sent"), auth=KnownUser(interface)) as client:
         for row in others:

@@ -331,7 +331,7 @@ async def test_another_spelling_is_no_change(phone):
     await update_if_unchanged(now % phone)
 
 
-@every("lose", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+@every("lose", [copy.copy, copy.deepcopy, lambda record: pickle.loads(pickle.dumps(record))])
 async def test_a_copy_is_compared_by_its_fields(lose):
     """A copied or pickled record, like one of a list, is equal to the first and compared by what the model knows."""
     read = await Wire(answer(CUSTOMER)).client.customers.get("8ea6")

@@ -54,13 +54,13 @@ def sandbox():
 
 
 async def fails(sandbox, call):
-    async with connect(sandbox) as one:
+    async with connect(sandbox) as client:
         with pytest.raises((CareCloudError, TypeError)) as caught:
-            await call(one)
+            await call(client)
     shown = list(variables_of(caught.value))
     assert len(shown) > 2
     planted = [MARK, *map(repr, PLAIN.values())]
-    return [line for line in shown if any(one in line for one in planted)]
+    return [line for line in shown if any(secret in line for secret in planted)]
 
 
 #: Numbers and times of a body.
@@ -79,59 +79,59 @@ NESTED = {
 }
 
 
-async def update_unknown(one):
+async def update_unknown(client):
     """Refused before anything is sent, by a name that is not there."""
-    await one.customers.update("x", {**NAMED, "personal_information": {"first_name": SECRET, "emial": SECRET}})
+    await client.customers.update("x", {**NAMED, "personal_information": {"first_name": SECRET, "emial": SECRET}})
 
 
-async def update_other(one):
+async def update_other(client):
     """Refused since the record is not the one that was read."""
-    customer = await one.customers.list().first()
-    await one.customers.update(customer.customer_id, {"personal_information": {"last_name": SECRET}})
-    await one.customers.update(customer.customer_id, NAMED, if_unchanged=customer)
+    customer = await client.customers.list().first()
+    await client.customers.update(customer.customer_id, {"personal_information": {"last_name": SECRET}})
+    await client.customers.update(customer.customer_id, NAMED, if_unchanged=customer)
 
 
-async def update_known(one, changes=NAMED):
+async def update_known(client, changes=NAMED):
     """Refused by the PUT, after the record was read and the changes merged in."""
-    customer = await one.customers.list().first()
-    await one.customers.update(customer.customer_id, changes)
+    customer = await client.customers.list().first()
+    await client.customers.update(customer.customer_id, changes)
 
 
 CALLS = {
     "update, unknown name": update_unknown,
-    "update, unknown record": lambda one: one.customers.update("missing", NAMED),
+    "update, unknown record": lambda client: client.customers.update("missing", NAMED),
     "update, changed record": update_other,
     "update, refused": update_known,
-    "update, refused, an input within": lambda one: update_known(one, NESTED),
-    "update, a list": lambda one: one.customers.update("x", {"personal_information": [SECRET]}),
-    "update, no dict": lambda one: one.customers.update("x", SECRET),
-    "cards.update": lambda one: one.cards.update("x", {"card_number": SECRET, "nope": SECRET}),
-    "replace, a misspelt name": lambda one: one.customers.replace("x", new_customer(), pasword=SECRET),
-    "create, no input": lambda one: one.customers.create({"password": SECRET}, customer_source=source()),
-    "by position": lambda one: one.customers.addresses("x").create(SECRET),
-    "request": lambda one: one.request("POST", "customers", json={"password": SECRET, "more": [{"a": SECRET}]}),
-    "request, no JSON": lambda one: one.request("POST", "customers", json={"password": SECRET, "x": object()}),
-    "request, no text": lambda one: one.request("POST", "customers", json={"password": SECRET + chr(0xD800)}),
-    "request, headers": lambda one: one.request("POST", "customers", json={}, headers={"X-Key": SECRET}),
-    "request, no header": lambda one: one.request("POST", "customers", json={}, headers={"X Key": SECRET}),
-    "set_password": lambda one: set_password(one, customer_id="missing", password=SECRET),
-    "check_sign_up": lambda one: check_sign_up(one, password=SECRET),
-    "sign_up": lambda one: sign_up(
-        one, customer=new_customer(), customer_source=source(), password=SECRET, consents={}
+    "update, refused, an input within": lambda client: update_known(client, NESTED),
+    "update, a list": lambda client: client.customers.update("x", {"personal_information": [SECRET]}),
+    "update, no dict": lambda client: client.customers.update("x", SECRET),
+    "cards.update": lambda client: client.cards.update("x", {"card_number": SECRET, "nope": SECRET}),
+    "replace, a misspelt name": lambda client: client.customers.replace("x", new_customer(), pasword=SECRET),
+    "create, no input": lambda client: client.customers.create({"password": SECRET}, customer_source=source()),
+    "by position": lambda client: client.customers.addresses("x").create(SECRET),
+    "request": lambda client: client.request("POST", "customers", json={"password": SECRET, "more": [{"a": SECRET}]}),
+    "request, no JSON": lambda client: client.request("POST", "customers", json={"password": SECRET, "x": object()}),
+    "request, no text": lambda client: client.request("POST", "customers", json={"password": SECRET + chr(0xD800)}),
+    "request, headers": lambda client: client.request("POST", "customers", json={}, headers={"X-Key": SECRET}),
+    "request, no header": lambda client: client.request("POST", "customers", json={}, headers={"X Key": SECRET}),
+    "set_password": lambda client: set_password(client, customer_id="missing", password=SECRET),
+    "check_sign_up": lambda client: check_sign_up(client, password=SECRET),
+    "sign_up": lambda client: sign_up(
+        client, customer=new_customer(), customer_source=source(), password=SECRET, consents={}
     ),
-    "card number": lambda one: assign_card_number(one, customer_id="x", card_type_id="x", card_number=SECRET),
-    "typed address": lambda one: find_at_point_of_sale(one, typed=f"{SECRET}@example.com"),
-    "typed number": lambda one: find_at_point_of_sale(one, typed=SECRET, phone_prefix="420"),
-    "check_sign_up, an e-mail": lambda one: check_sign_up(one, email=SECRET, phone=SECRET),
-    "newsletter": lambda one: sign_up_for_newsletter(one, contact=SECRET, customer_source_id="x"),
-    "password link": lambda one: send_password_link(
-        one, email=SECRET, message_template_id="x", parameters={"link": SECRET}
+    "card number": lambda client: assign_card_number(client, customer_id="x", card_type_id="x", card_number=SECRET),
+    "typed address": lambda client: find_at_point_of_sale(client, typed=f"{SECRET}@example.com"),
+    "typed number": lambda client: find_at_point_of_sale(client, typed=SECRET, phone_prefix="420"),
+    "check_sign_up, an e-mail": lambda client: check_sign_up(client, email=SECRET, phone=SECRET),
+    "newsletter": lambda client: sign_up_for_newsletter(client, contact=SECRET, customer_source_id="x"),
+    "password link": lambda client: send_password_link(
+        client, email=SECRET, message_template_id="x", parameters={"link": SECRET}
     ),
-    "password setup": lambda one: send_password_setup(one, communication_channel_id="x", recipient=SECRET),
-    "create": lambda one: one.customers.create(new_customer(), customer_source=source(), password=SECRET),
-    "replace": lambda one: one.customers.replace("missing", new_customer(), password=SECRET),
-    "verify": lambda one: one.customers.verify_credentials(login_type="email", login_value="x", password=SECRET),
-    "validate": lambda one: one.customers.validate_customer_data(type="password", value=SECRET),
+    "password setup": lambda client: send_password_setup(client, communication_channel_id="x", recipient=SECRET),
+    "create": lambda client: client.customers.create(new_customer(), customer_source=source(), password=SECRET),
+    "replace": lambda client: client.customers.replace("missing", new_customer(), password=SECRET),
+    "verify": lambda client: client.customers.verify_credentials(login_type="email", login_value="x", password=SECRET),
+    "validate": lambda client: client.customers.validate_customer_data(type="password", value=SECRET),
 }
 
 
@@ -160,20 +160,20 @@ async def test_an_address_that_is_looked_up_prints_as_stars(sandbox):
             raise RuntimeError("a bug")
 
     customer = CustomerInput(personal_information=PersonalInformationInput(email=SECRET, language_id="en"))
-    async with connect(sandbox, transport=through(sandbox, break_down)) as one:
+    async with connect(sandbox, transport=through(sandbox, break_down)) as client:
         with pytest.raises(RuntimeError, match="a bug") as caught:
-            await sign_up(one, customer=customer, customer_source=source(), password="Password-4711", consents={})
+            await sign_up(client, customer=customer, customer_source=source(), password="Password-4711", consents={})
     shown = list(variables_of(caught.value))
     assert len(shown) > 2
     assert [line for line in shown if MARK in line] == []
 
 
 WRITES = {
-    "request": lambda one: one.request("POST", "events", json={"event": PLAIN, "more": [*PLAIN.values()]}),
-    "by name": lambda one: one.points.assign_points(customer_id="x", amount=424242),
-    "no input": lambda one: one.customers.create(PLAIN, customer_source=source()),
-    "no argument": lambda one: one.points.assign_points(customer_id="x", born=PLAIN["born"]),
-    "by position": lambda one: one.customers.addresses("x").create(PLAIN["at"]),
+    "request": lambda client: client.request("POST", "events", json={"event": PLAIN, "more": [*PLAIN.values()]}),
+    "by name": lambda client: client.points.assign_points(customer_id="x", amount=424242),
+    "no input": lambda client: client.customers.create(PLAIN, customer_source=source()),
+    "no argument": lambda client: client.points.assign_points(customer_id="x", born=PLAIN["born"]),
+    "by position": lambda client: client.customers.addresses("x").create(PLAIN["at"]),
 }
 
 
@@ -197,25 +197,27 @@ async def _refused_at_once(listing):
 
 
 READS = {
-    "page": lambda one: one.customers.list(email=SECRET).page(),
-    "first": lambda one: one.customers.list(email_list=[SECRET]).first(),
-    "records": lambda one: anext(aiter(one.customers.list(phone=SECRET))),
-    "raw": lambda one: anext(one.customers.list(first_name=SECRET).raw()),
-    "prefetch": lambda one: _prefetch(one.customers.list(last_name=SECRET)),
-    "listing": lambda one: one.listing("customers", params={"email": SECRET}).page(),
-    "request": lambda one: one.request("GET", "customers", params={"email": SECRET, "email_list": [SECRET]}),
-    "total": lambda one: one.customers.list(email=SECRET).total(),
+    "page": lambda client: client.customers.list(email=SECRET).page(),
+    "first": lambda client: client.customers.list(email_list=[SECRET]).first(),
+    "records": lambda client: anext(aiter(client.customers.list(phone=SECRET))),
+    "raw": lambda client: anext(client.customers.list(first_name=SECRET).raw()),
+    "prefetch": lambda client: _prefetch(client.customers.list(last_name=SECRET)),
+    "listing": lambda client: client.listing("customers", params={"email": SECRET}).page(),
+    "request": lambda client: client.request("GET", "customers", params={"email": SECRET, "email_list": [SECRET]}),
+    "total": lambda client: client.customers.list(email=SECRET).total(),
 }
 REFUSED = {
-    "wrong count": lambda one: _refused_at_once(one.customers.list(email=SECRET, count=0)),
-    "wrong kind": lambda one: _refused_at_once(one.customers.list(email=SECRET, phone=[SECRET])),
-    "wrong number": lambda one: _refused_at_once(one.customers.list(email=SECRET, count=SECRET)),
-    "wrong name": lambda one: _refused_at_once(one.customers.list(email=SECRET, emial=SECRET)),
-    "listing, wrong kind": lambda one: _refused_at_once(one.listing("customers", params={"email_list": SECRET})),
-    "listing, no dict": lambda one: _refused_at_once(one.listing("customers", params=[SECRET])),
-    "request, wrong kind": lambda one: one.request("GET", "customers", params={"email": [SECRET]}),
-    "request, odd header": lambda one: one.request("GET", "customers", params={"email": SECRET}, headers={"X Y": "1"}),
-    "request, no text": lambda one: one.request("GET", "customers", params={"email": SECRET + chr(0xD800)}),
+    "wrong count": lambda client: _refused_at_once(client.customers.list(email=SECRET, count=0)),
+    "wrong kind": lambda client: _refused_at_once(client.customers.list(email=SECRET, phone=[SECRET])),
+    "wrong number": lambda client: _refused_at_once(client.customers.list(email=SECRET, count=SECRET)),
+    "wrong name": lambda client: _refused_at_once(client.customers.list(email=SECRET, emial=SECRET)),
+    "listing, wrong kind": lambda client: _refused_at_once(client.listing("customers", params={"email_list": SECRET})),
+    "listing, no dict": lambda client: _refused_at_once(client.listing("customers", params=[SECRET])),
+    "request, wrong kind": lambda client: client.request("GET", "customers", params={"email": [SECRET]}),
+    "request, odd header": lambda client: client.request(
+        "GET", "customers", params={"email": SECRET}, headers={"X Y": "1"}
+    ),
+    "request, no text": lambda client: client.request("GET", "customers", params={"email": SECRET + chr(0xD800)}),
 }
 
 
@@ -225,8 +227,8 @@ async def test_a_filter_prints_as_stars(name):
     sandbox = Sandbox(customers=3, seed=1)
     sandbox.faults.add("GET /customers", status=400, times=None)
 
-    async def call(one):
-        await (READS | REFUSED)[name](one)
+    async def call(client):
+        await (READS | REFUSED)[name](client)
 
     assert await fails(sandbox, call) == []
 
@@ -234,9 +236,9 @@ async def test_a_filter_prints_as_stars(name):
 async def test_a_token_in_the_path_of_a_login_prints_as_stars(sandbox):
     """A customer's login carries the device token in its path and header: a refused one shows it in no variable."""
     wrong = evolve(sandbox.customer_session(0), password="wrong")
-    async with connect(sandbox, auth=wrong) as one:
+    async with connect(sandbox, auth=wrong) as client:
         with pytest.raises(CareCloudError) as caught:
-            await one.login()
+            await client.login()
     token = sandbox.requests[-1].headers["authorization"].removeprefix("Bearer ")
     shown = list(variables_of(caught.value))
     assert len(shown) > 20
@@ -245,14 +247,14 @@ async def test_a_token_in_the_path_of_a_login_prints_as_stars(sandbox):
 
 async def test_the_clients_own_token_in_a_path_prints_as_stars(sandbox):
     """What acts on the client's own device token puts it into the path: refused, it shows it in no variable."""
-    async with connect(sandbox, auth=sandbox.device()) as one:
-        token = (await one.login()).token_id
+    async with connect(sandbox, auth=sandbox.device()) as client:
+        token = (await client.login()).token_id
         sandbox.faults.add("POST /tokens/{token_id}/actions/send-password-setup-email", status=400)
         with pytest.raises(CareCloudError) as caught:
-            await one.tokens.send_password_setup_email(email=SECRET)
+            await client.tokens.send_password_setup_email(email=SECRET)
         sandbox.faults.add("GET /customers", status=500, times=None)
         with pytest.raises(CareCloudError) as pinged:
-            await one.with_options(retry=RetryPolicy(attempts=1)).ping()
+            await client.with_options(retry=RetryPolicy(attempts=1)).ping()
     shown = [*variables_of(caught.value), *variables_of(pinged.value)]
     assert len(shown) > 20
     assert [line for line in shown if token in line or MARK in line] == []
@@ -260,11 +262,11 @@ async def test_the_clients_own_token_in_a_path_prints_as_stars(sandbox):
 
 async def test_what_prints_as_stars_is_sent_as_it_is(sandbox):
     """Stars are for the repr alone: the body holds the text, the numbers and the times."""
-    async with connect(sandbox) as one:
-        await one.customers.create(new_customer(), customer_source=source(), password=SECRET)
+    async with connect(sandbox) as client:
+        await client.customers.create(new_customer(), customer_source=source(), password=SECRET)
         assert sandbox.requests[-1].json()["password"] == SECRET
         with pytest.raises(CareCloudError):
-            await one.request("POST", "events", json=PLAIN)
+            await client.request("POST", "events", json=PLAIN)
     assert sandbox.requests[-1].json() == {
         "amount": 424242,
         "price": 4242.25,
@@ -278,9 +280,9 @@ async def test_what_prints_as_stars_is_sent_as_it_is(sandbox):
 async def test_an_unreadable_answer_stands_in_no_variable_of_our_frames():
     """What a server sent in place of JSON may name persons: the response's repr leaves its body out."""
     page = httpx.Response(200, content=f"<html>{SECRET}</html>")
-    async with served(lambda request: page, retry=RetryPolicy(attempts=1)) as one:
+    async with served(lambda request: page, retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(ResponseError) as caught:
-            await one.customers.list().page()
+            await client.customers.list().page()
     assert [line for line in variables_of(caught.value) if MARK in line] == []
 
 

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.anyio
 
 #: The families with an update, as they are reached from the client: all PUTs but that of a token, which nothing reads.
 FAMILIES = sorted(
-    {one.call.removesuffix(".replace") for one in OPERATIONS.values() if one.method == "PUT"} - {"tokens"}
+    {operation.call.removesuffix(".replace") for operation in OPERATIONS.values() if operation.method == "PUT"}
+    - {"tokens"}
 )
 TIMES = {date: "2026-01-02", datetime: "2026-01-02 03:04:05", time: "08:30:00"}
 PLAIN = {str: "old", int: 1, float: 1.5, bool: True}
@@ -35,7 +36,9 @@ def core(hint):
 def read_only(model):
     """The fields that the server alone writes."""
     return {
-        name for name, one in zip(hints_of(model), attrs.fields(model), strict=True) if one.metadata.get("read_only")
+        name
+        for name, field in zip(hints_of(model), attrs.fields(model), strict=True)
+        if field.metadata.get("read_only")
     }
 
 
@@ -58,7 +61,7 @@ def untidy(model):
 
 def tidied(record, model, reads):
     """The record without known nulls and what the PUT does not take, at any depth, with texts for texts."""
-    kinds, inner = ({name: core(hint) for name, hint in hints_of(one).items()} for one in (model, reads))
+    kinds, inner = ({name: core(hint) for name, hint in hints_of(cls).items()} for cls in (model, reads))
     return {
         name: tidied(value, kinds[name], inner[name])
         if isinstance(value, dict) and is_record(kinds.get(name))
@@ -100,20 +103,20 @@ class Case:
         self.record = untidy(self.model)
 
     def wire(self):
-        found = self.on(Wire().client)
-        if hasattr(found, "get"):
+        resource = self.on(Wire().client)
+        if hasattr(resource, "get"):
             return Wire(answer(self.record), b"")
-        operation = next(one for one in OPERATIONS.values() if one.call == f"{self.family}.list")
+        operation = next(operation for operation in OPERATIONS.values() if operation.call == f"{self.family}.list")
         self.record[operation.id_field] = "old"
         page = [{**self.record, operation.id_field: "another"}, self.record]
         return Wire(answer({operation.result_key: page, "total_items": 2}), b"")
 
     def on(self, client):
         first, *more = self.family.split(".")
-        found = getattr(client, first)
+        resource = getattr(client, first)
         for name in more:
-            found = getattr(found, name)("parent")
-        return found
+            resource = getattr(resource, name)("parent")
+        return resource
 
     def expected(self, changes):
         body = merged(tidied(self.record, self.input, self.model), changes)
@@ -143,7 +146,9 @@ async def test_what_is_named_changes_and_nothing_else(family):
         method, path, query, sent = wire.calls[-1]
         assert (method, query, [*sent]) == ("PUT", [], [case.part])
         # Some bodies repeat ids of the path, with the values of the path.
-        ids = {name: one for name, one in sent[case.part].items() if name.endswith("_id") and one in path.split("/")}
+        ids = {
+            name: value for name, value in sent[case.part].items() if name.endswith("_id") and value in path.split("/")
+        }
         assert sent[case.part] == case.expected(changes) | ids
 
 
@@ -156,8 +161,10 @@ async def test_a_record_that_changed_meanwhile_is_left_alone(family):
         wire = case.wire()
         older = Case(family)
         older.record = case.record if is_same else merged(case.record, named(case.input, "older"))
-        found = older.on(older.wire().client)
-        before = await found.get("old") if hasattr(found, "get") else [one async for one in found.list()][1]
+        resource = older.on(older.wire().client)
+        before = (
+            await resource.get("old") if hasattr(resource, "get") else [record async for record in resource.list()][1]
+        )
         if is_same:
             await case.on(wire.client).update("old", changes, if_unchanged=before)
         else:
@@ -170,7 +177,7 @@ async def test_a_record_that_changed_meanwhile_is_left_alone(family):
 async def test_what_the_server_writes_cannot_be_changed(family):
     """A read-only name raises before anything is sent."""
     case, wire = Case(family), Wire()
-    name = next(one for one in sorted(read_only(case.model)) if one not in hints_of(case.input))
+    name = next(field for field in sorted(read_only(case.model)) if field not in hints_of(case.input))
     with pytest.raises(ConfigurationError, match=name):
         await case.on(wire.client).update("old", {name: "x"})
     assert not wire.calls

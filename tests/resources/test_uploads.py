@@ -158,7 +158,7 @@ async def test_attachments_are_encoded(tmp_path):
     await wire.client.messages.send_message(message=given)
     files = wire.sent["message"]["attachments"]
     assert wire.calls[0] == wire.calls[1]
-    assert [base64.b64decode(one["file_data"]) for one in files[:3]] == [b"%PDF-1.7", bytes(MB), b"pdf"]
+    assert [base64.b64decode(file["file_data"]) for file in files[:3]] == [b"%PDF-1.7", bytes(MB), b"pdf"]
     assert (files[0]["cache_for"], files[3]["file_data"]) == (5, "https://shop.example.com/a.pdf")
     assert given.attachments[0].file_data == path
     await wire.client.messages.send_message(message())
