@@ -50,42 +50,6 @@ DOORS = {
 }
 
 
-class Connections:
-    """A network backend of httpcore's pools that knows each connection, so that a test can close what a pool forgot."""
-
-    def __init__(self, backend):
-        self._backend = backend
-        self._opened = []
-
-    async def connect_tcp(self, *args, **kwargs):
-        stream = await self._backend.connect_tcp(*args, **kwargs)
-        self._opened.append(stream)
-        return stream
-
-    async def sleep(self, seconds):
-        await self._backend.sleep(seconds)
-
-    async def aclose(self):
-        for stream in self._opened:
-            await stream.aclose()
-
-
-@asynccontextmanager
-async def closing_what_the_pool_forgets(http):
-    """Close all connections of a user's client at the end.
-
-    A pool that is closed during calls leaves some to the garbage collector, which would run in the middle of another
-    test.
-    """
-    pool = http._transport._pool
-    pool._network_backend = connections = Connections(pool._network_backend)
-    try:
-        yield http
-    finally:
-        await http.aclose()
-        await connections.aclose()
-
-
 async def create(client, email="new@example.com"):
     """Create a customer: the write that must not happen twice."""
     return await client.customers.create(

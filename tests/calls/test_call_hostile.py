@@ -12,9 +12,7 @@ from carecloud_async import (
     ApiError,
     BadRequestError,
     CareCloud,
-    CareCloudError,
     ConfigurationError,
-    EnterpriseCredentials,
     ResponseError,
     RetryPolicy,
 )
@@ -99,25 +97,3 @@ async def test_an_id_of_any_length_is_refused_as_ours(family, what):
             else:
                 await client.customers.list(last_name="x" * 70_000).page()
     assert len(str(caught.value)) < 500
-
-
-@pytest.mark.parametrize("raised", [httpx.ConnectError("vault"), ConnectionRefusedError("vault"), OSError("vault")])
-async def test_a_password_callable_whose_own_call_fails_keeps_its_cause(raised):
-    """The vault is away: the error is ours, holds the cause, and CareCloud is not blamed for it."""
-    asked = []
-
-    def read():
-        asked.append(1)
-        raise raised
-
-    auth = EnterpriseCredentials(external_application_id="a", login="b", password=read)
-    async with connect(httpx.Response(200), auth=auth, retry=RetryPolicy(base=0.001)) as client:
-        with pytest.raises(CareCloudError) as caught:
-            await client.ping()
-    assert "not reached" not in str(caught.value)
-    chain, link = [], caught.value
-    while link is not None:
-        chain.append(link)
-        link = link.__cause__
-    assert raised in chain
-    assert len(asked) == 1

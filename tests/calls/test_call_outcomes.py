@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from every import every
+from kit import InTurn
 from write_calls import ERROR, FACTS, HTML, MORE_WRITES, WRITES, connect, success, write
 
 from carecloud_async import (
@@ -61,53 +62,26 @@ REPEATED = {
 TWICE = RetryPolicy(attempts=2, base=1e-6)
 
 
-class Api:
-    """A client of one operation, and a server that fails on order.
-
-    Args:
-        operation_id: the operation.
-
-    Attributes:
-        requests: the number of requests of the last call.
-        applied: the number of those that were carried out.
-    """
-
-    def __init__(self, operation_id):
-        self.operation_id = operation_id
-        transport = httpx.MockTransport(self.respond)
-        self.client = connect("sandbox.example", operation_id, transport=transport, retry=TWICE)
-
-    async def failed(self, *script):
-        """Make the call; return its error, or `None`.
-
-        Args:
-            *script: for each request in turn whether it is applied, and its failure; later ones succeed.
-        """
-        self.script, self.requests, self.applied = list(script), 0, 0
-        try:
-            await write(self.client, self.operation_id)
-        except CareCloudError as error:
-            return error
-
-    def respond(self, request):
-        self.requests += 1
-        applied, failure = self.script.pop(0) if self.script else (True, self.success())
-        self.applied += applied
-        if isinstance(failure, Exception):
-            raise failure
-        return httpx.Response(failure.status_code, headers=failure.headers, content=failure.content)
-
-    def success(self):
-        status, body = success(self.operation_id)
-        return httpx.Response(status, content=body)
-
-
 @asynccontextmanager
-async def api_of(operation_id):
-    """The client and server of an operation."""
-    made = Api(operation_id)
-    async with made.client:
-        yield made
+async def caller_of(operation_id):
+    """Yield what calls an operation on a server that gives these answers in turn, and success from then on.
+
+    It returns the call's error, or `None`, and how often the call was sent.
+    """
+    server = InTurn()
+    transport = httpx.MockTransport(server)
+    async with connect("sandbox.example", operation_id, transport=transport, retry=TWICE) as client:
+
+        async def call(*answers):
+            server.answers, error = [*answers, success(operation_id)], None
+            server.requests.clear()
+            try:
+                await write(client, operation_id)
+            except CareCloudError as raised:
+                error = raised
+            return error, len(server.requests)
+
+        yield call
 
 
 @pytest.fixture
@@ -119,46 +93,42 @@ def anyio_backend():
 @every("operation_id", WRITES, thorough=MORE_WRITES)
 async def test_a_failed_write_is_never_doubled_nor_hidden(operation_id):
     """If an answer is lost, a POST is not repeated and its error says that it may have happened; a PUT is repeated."""
-    async with api_of(operation_id) as api:
+    async with caller_of(operation_id) as call:
         for failure in FAILURES.values():
-            for applied in (True, False):
-                error = await api.failed((applied, failure))
-                if OPERATIONS[operation_id].safe_to_repeat:
-                    assert api.requests <= 2
-                else:
-                    assert api.requests == 1
-                    assert isinstance(error, OutcomeUnknownError)
-                if error is None:
-                    assert api.applied
-                else:
-                    assert error.may_have_happened
-                    assert "may have happened" in str(error)
+            error, sent = await call(failure)
+            if OPERATIONS[operation_id].safe_to_repeat:
+                assert sent <= 2
+            else:
+                assert sent == 1
+                assert isinstance(error, OutcomeUnknownError)
+            if error is not None:
+                assert error.may_have_happened
+                assert "may have happened" in str(error)
 
 
 @every("operation_id", WRITES, thorough=MORE_WRITES)
 async def test_a_write_without_an_answer_to_any_attempt_may_have_happened(operation_id):
     """However often a write is repeated, the last error says that it may have happened; its cause is what broke."""
-    async with api_of(operation_id) as api:
+    async with caller_of(operation_id) as call:
         for name, failure in FAILURES.items():
-            for applied in (True, False):
-                error = await api.failed((applied, failure), (applied, failure))
-                assert error.may_have_happened
-                if not OPERATIONS[operation_id].safe_to_repeat:
-                    kind = ServerError if name.startswith("5") else ResponseError
-                    assert isinstance(error, OutcomeUnknownError)
-                    assert not error.is_retryable
-                    assert error.__cause__ is None or isinstance(error.__cause__, kind)
+            error, _ = await call(failure, failure)
+            assert error.may_have_happened
+            if not OPERATIONS[operation_id].safe_to_repeat:
+                kind = ServerError if name.startswith("5") else ResponseError
+                assert isinstance(error, OutcomeUnknownError)
+                assert not error.is_retryable
+                assert error.__cause__ is None or isinstance(error.__cause__, kind)
 
 
 @every("operation_id", [name for name in WRITES if OPERATIONS[name].safe_to_repeat])
 async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(operation_id):
     """A repeat that is refused with 400, 404 or 429 keeps `may_have_happened`; a DELETE that finds nothing is done."""
-    async with api_of(operation_id) as api:
+    async with caller_of(operation_id) as call:
         refusals = {400: BadRequestError, 404: NotFoundError, 429: RateLimitError}
         for failure in (FAILURES["reset"], FAILURES["504"], FAILURES["garbage"]):
             for status, kind in refusals.items():
                 refused = httpx.Response(status, headers={"Retry-After": "9999"}, content=ERROR)
-                error = await api.failed((True, failure), (False, refused))
+                error, _ = await call(failure, refused)
                 if status == 404 and operation_id.startswith("delete"):
                     assert error is None
                 else:
@@ -170,13 +140,13 @@ async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(operatio
 @every("operation_id", WRITES)
 async def test_a_refused_write_has_not_happened(operation_id):
     """After 400, 403, 404, 429 and a port where no server listens, `may_have_happened` is false."""
-    async with api_of(operation_id) as api:
+    async with caller_of(operation_id) as call:
         refusals = [
             httpx.Response(status, headers={"Retry-After": "9999"}, content=ERROR)
             for status in (400, 403, 404, 429, 301)
         ]
         for refusal in (*refusals, httpx.ConnectError("refused")):
-            error = await api.failed((False, refusal), (False, refusal))
+            error, _ = await call(refusal, refusal)
             assert not isinstance(error, OutcomeUnknownError)
             assert not error.may_have_happened
 
@@ -184,8 +154,8 @@ async def test_a_refused_write_has_not_happened(operation_id):
 @every("operation_id", SILENT)
 async def test_an_answer_without_data_is_empty_or_json_without_an_error(operation_id):
     """Operations that answer 204 take an empty or harmless body for success, and no JSON of another server."""
-    async with api_of(operation_id) as api:
-        for body in (
+    async with caller_of(operation_id) as call:
+        harmless = (
             b"",
             b"\r\n",
             b"null",
@@ -194,12 +164,11 @@ async def test_an_answer_without_data_is_empty_or_json_without_an_error(operatio
             b'{"data": null}',
             b'{"error": null}',
             b'\xef\xbb\xbf{"data": {}}',
-        ):
-            answer = httpx.Response(200, content=body)
-            assert await api.failed((True, answer)) is None
+        )
+        for body in harmless:
+            assert (await call((200, body)))[0] is None
         for body in (b'{"message": "ok"}', b"[1]", b'"ok"', b"1"):
-            answer = httpx.Response(200, content=body)
-            assert (await api.failed((True, answer))).may_have_happened
+            assert (await call((200, body)))[0].may_have_happened
 
 
 def test_posts_that_are_repeated():
@@ -211,8 +180,8 @@ def test_posts_that_are_repeated():
 @every("operation_id", READS)
 async def test_a_failed_read_has_no_outcome(operation_id):
     """The error of a read, of a search over POST or of a login never says that it may have happened."""
-    async with api_of(operation_id) as api:
-        error = await api.failed((False, FAILURES["504"]), (False, FAILURES["504"]))
+    async with caller_of(operation_id) as call:
+        error, _ = await call(FAILURES["504"], FAILURES["504"])
         assert type(error) is ServerError
         assert not error.may_have_happened
         assert error.is_retryable
