@@ -15,9 +15,9 @@ from carecloud_async._base.project import Interface, Project
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.event_loops import LoopGuard
 from carecloud_async._calls.auth.provider import AuthProvider
-from carecloud_async._calls.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async._calls.auth.stores import MemoryTokenStore
 from carecloud_async._calls.auth.token import LoggedIn, logged_in
+from carecloud_async._calls.auth.tokens import IdentityHandle, IdentityRegistry
 from carecloud_async._calls.call.cache import AnswerStore
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions

@@ -17,9 +17,9 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import expected, require_int
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.provider import AuthProvider
-from carecloud_async._calls.auth.registry import MAX_SESSIONS
 from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
+from carecloud_async._calls.auth.tokens import MAX_SESSIONS
 from carecloud_async._calls.call.cache import ResponseCache
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import CallOptions

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import Token
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from attrs import frozen
 
@@ -36,7 +36,7 @@ except ImportError as _error:  # pragma: no cover  (the tests have it)
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 from opentelemetry.propagators.textmap import Setter, TextMapPropagator
-from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
 
 __all__ = ["OpenTelemetry"]
 
@@ -227,15 +227,12 @@ class _Observer(CallObserver):
         self._propagator = propagator
         self._known: dict[tuple[str, str], _Known] = {}
         self._open: dict[CallStart, _OpenCall] = {}
-        self._logins: WeakKeyDictionary[CallStart, SpanContext] = WeakKeyDictionary()
 
     def call_started(self, call: CallStart) -> None:
         """Begin the call's span, in the span that is current where the call is made."""
         known = self._know(call.operation)
         attributes = {**known.of_span, "carecloud.correlation_id": call.correlation_id}
-        opened = self._open[call] = _OpenCall(self._begin(known.name, SpanKind.CLIENT, attributes))
-        if call.login:
-            self._logins[call] = opened.call.span.get_span_context()
+        self._open[call] = _OpenCall(self._begin(known.name, SpanKind.CLIENT, attributes))
 
     def call_ended(self, call: CallStart, record: CallRecord) -> None:
         """End the call's spans, and count it."""
@@ -256,12 +253,6 @@ class _Observer(CallObserver):
         del number
         self._end_attempt(call, status, AuthenticationError.__name__ if status == 401 else str(status))
         self._send(call, headers)
-
-    def login_awaited(self, call: CallStart, login: CallStart) -> None:
-        """Link the call's span to that of the login."""
-        opened, awaited = self._open.get(call), self._logins.get(login)
-        if opened is not None and awaited is not None:
-            opened.call.span.add_link(awaited)
 
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
         """End the attempt's span."""

@@ -133,7 +133,7 @@ class DeclaredFamily(Family):
         operation = attrs.evolve(self._replace.operation, safe_to_repeat=False)
         path = self._path_ids(record_id)
         request = CallRequest(operation, decode=no_content, path_params=path, json=body, within=within)
-        await self.caller.with_options(once, self.caller.tokens).call(request)
+        await self.caller.with_options(once).call(request)
 
     async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """See `Family.batch`."""

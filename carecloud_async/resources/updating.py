@@ -73,7 +73,7 @@ class SurePut:
             if wait is None or left <= 0 or not context.budget.try_withdraw():
                 raise lost
             bounded = evolve(options, timeout=evolve(options.timeout, total=left))
-            caller = self.caller.with_options(bounded, self.caller.tokens)
+            caller = self.caller.with_options(bounded)
 
     async def _attempt(self, caller: Caller) -> CareCloudError | None:
         """Send the PUT, and repeat it only if it certainly was not sent; return its error."""

@@ -10,8 +10,7 @@ from benchmarks.rate_simulation import Outcome
 from benchmarks.virtual_time import VirtualLoop
 from carecloud_async._calls.call.retry import Failure, FailureKind, RetryPolicy
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
-from carecloud_async._calls.rate_limits.shared_pace import SharedPace
-from carecloud_async._calls.rate_limits.shared_script import SCRIPT
+from carecloud_async._calls.rate_limits.shared_pace import SCRIPT, SharedPace
 from carecloud_async.errors import RateLimitError
 
 #: Seconds by which a timer is late at most, and those of a round trip to Redis.

@@ -102,21 +102,19 @@ class SsoCredentials(_EnterpriseUser):
     external_application_id: str = field(validator=require_text)
     sso_token: Secret = field(converter=secret_setting, validator=require_secret, repr=masked)
     subject: str = field(default="", repr=False)
-    #: Distinguishes this object from others; empty if token or subject tell who the user is.
-    _unknown_user: str = field(
-        init=False, repr=False, default=Factory(lambda self: _random_name(self), takes_self=True)
-    )
+    #: A random name, if neither token nor subject tells who the user is; else empty.
+    _own_name: str = field(init=False, repr=False, default=Factory(lambda self: _random_name(self), takes_self=True))
 
     @property
     def identity_key(self) -> str:
         """See `AuthProvider.identity_key`: the digest of a fixed token; for a callable `subject`, or this object."""
-        user = self.sso_token if isinstance(self.sso_token, str) else self._unknown_user
+        user = self.sso_token if isinstance(self.sso_token, str) else self._own_name
         return digest("sso", self.external_application_id, self.subject, user)
 
     @property
     def stored(self) -> bool:
         """See `AuthProvider.stored`: false for a callable without `subject`."""
-        return not self._unknown_user
+        return not self._own_name
 
     async def _login_request(self) -> tuple[str, dict[str, Any]]:
         return "sso-login", {"sso_token": await resolve_secret(self.sso_token)}
@@ -127,8 +125,9 @@ class SsoCredentials(_EnterpriseUser):
 
 
 def _random_name(credentials: SsoCredentials) -> str:
-    names_its_user = bool(credentials.subject) or not callable(credentials.sso_token)
-    return "" if names_its_user else secrets.token_hex(16)
+    if credentials.subject or isinstance(credentials.sso_token, str):
+        return ""
+    return secrets.token_hex(16)
 
 
 def user_token(data: dict[str, Any]) -> Token:

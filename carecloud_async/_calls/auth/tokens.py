@@ -1,4 +1,4 @@
-"""Tokens: the token of one identity, and who renews it when.
+"""Tokens: the token of one identity, and who renews it when; the registry of all identities of a client.
 
 - Before its end a token is renewed by one caller. In the advisory window the others go on with the old token, in the
   mandatory window they wait for a moment. An early renewal is one attempt of a few seconds, because its failure must
@@ -15,25 +15,32 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from weakref import WeakValueDictionary
 
 import anyio
 from attrs import evolve, frozen
 
 from carecloud_async._base.runtime.clock import Clock, doubled
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
-from carecloud_async._calls.auth.secret import digest
+from carecloud_async._calls.auth.secret import digest, keyed_digest
 from carecloud_async._calls.auth.token import ActiveToken, Token
 from carecloud_async._calls.auth.token_source import CONFLICT_SECONDS, TokenSource
-from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
+from carecloud_async.errors import (
+    ApiError,
+    CareCloudError,
+    ConfigurationError,
+    RequestTimeoutError,
+    SessionExpiredError,
+)
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: The logins that the renewal of this task has sent. Observers learn from them which login a call waited for.
-sent_logins: ContextVar[list[object] | None] = ContextVar("carecloud_sent_logins", default=None)
-
 UNAUTHORIZED = 401
+
+#: The default number of identities, in use or idle, that keep their token in memory.
+MAX_SESSIONS = 1024
 
 #: The longest duration of a login without a valid token (seconds).
 RETRY_SECONDS = 60.0
@@ -85,7 +92,6 @@ class _Renewal:
         self.done = anyio.Event()
         self.token: Token | None = None
         self.error: Exception | None = None
-        self.logins: list[object] = []
 
 
 class Tokens:
@@ -140,11 +146,8 @@ class Tokens:
         active = self._active
         return active.token if active is not None and self._clock.monotonic() < active.renew_at else None
 
-    async def get(self, *, on_wait: Callable[[object], None] | None = None) -> Token:
+    async def get(self) -> Token:
         """Return a token that is believed to be valid.
-
-        Args:
-            on_wait: called with each login of another call that this call waited for; see `sent_logins`.
 
         Raises:
             SessionExpiredError: the session cannot be renewed.
@@ -163,9 +166,6 @@ class Tokens:
                 return active.token
             with anyio.move_on_after(math.inf if active is None else _early_seconds()):
                 await renewal.done.wait()
-            if on_wait is not None:
-                for login in renewal.logins:
-                    on_wait(login)
             if renewal.token is not None:
                 return renewal.token
             if active is not None and self._valid() is not None:
@@ -174,15 +174,12 @@ class Tokens:
                 raise _copy(renewal.error)
             # It was cancelled, or its single attempt failed and no token is left: begin again.
 
-    async def after_401(
-        self, refused: Token, *, replayed: bool, on_wait: Callable[[object], None] | None = None
-    ) -> Token | None:
+    async def after_401(self, refused: Token, *, replayed: bool) -> Token | None:
         """Return another token, to send a call once more; `None` if its refusal is final.
 
         Args:
             refused: the token that CareCloud answered with 401.
             replayed: whether the call was sent with another token before.
-            on_wait: see `get`.
 
         Raises:
             CareCloudError: see `get`.
@@ -198,7 +195,7 @@ class Tokens:
             self._active, self._rejected = None, refused.value
             if not self.provider.renewable:
                 self._over = session_over()
-        return await self.get(on_wait=on_wait)
+        return await self.get()
 
     async def log_in(self) -> Token:
         """Log in now, even if there is a token: the server checks the credentials.
@@ -258,7 +255,6 @@ class Tokens:
     async def _renew(self, active: ActiveToken | None, *, forced: bool = False) -> Token:
         """Renew the token for all callers; return the new one, or the old one if it is still good."""
         renewal = self._renewal = _Renewal(forced=forced, early=active is not None)
-        reset = sent_logins.set(renewal.logins)
         try:
             obtained = await self._obtain_in_time(renewal, active)
         except Exception as error:  # noqa: BLE001  (a provider may raise anything; each waiter gets it)
@@ -267,7 +263,6 @@ class Tokens:
             renewal.token, self._active = obtained.token, obtained
             self._rejected = self._over = self._refusal = None
         finally:
-            sent_logins.reset(reset)
             self._renewal = None
             renewal.done.set()
         if renewal.token is not None:
@@ -347,3 +342,109 @@ async def _fingerprint(provider: AuthProvider) -> str | None:
                 "credentials_fingerprint() failed (%s); taking the credentials as unchanged", type(error).__name__
             )
     return None
+
+
+@frozen(eq=False)
+class IdentityHandle:
+    """Shared by the views of one identity: as long as one of them lives, the identity owns its device.
+
+    Attributes:
+        tokens: the identity's tokens.
+        device_key: the device it owns, if any.
+        identity_key: the provider's own key.
+    """
+
+    tokens: Tokens
+    device_key: str | None
+    identity_key: str
+
+
+class IdentityRegistry:
+    """The tokens of each identity of one client; no device may serve two identities.
+
+    Those in use are found through the views that hold them. Idle ones are kept for a while and then dropped; their
+    tokens come back from the token store, where the identity is stored.
+
+    Args:
+        make_tokens: makes the tokens of an identity.
+        max_sessions: how many identities keep their token; the least recently used idle ones are dropped first.
+    """
+
+    def __init__(self, make_tokens: Callable[[AuthProvider], Tokens], *, max_sessions: int = MAX_SESSIONS) -> None:
+        self._make_tokens = make_tokens
+        self._max_sessions = max_sessions
+        self._handles: WeakValueDictionary[Hashable, IdentityHandle] = WeakValueDictionary()
+        self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
+        #: Those of idle identities too, most recently used last.
+        self._tokens: OrderedDict[Hashable, Tokens] = OrderedDict()
+
+    def acquire(self, provider: AuthProvider) -> IdentityHandle:
+        """Return the handle of an identity, the same one for equal identities in use whose session has not ended.
+
+        Raises:
+            ConfigurationError: the identity's device already serves another one.
+        """
+        self._check_device(provider.device_key, provider.identity_key)
+        key = self._key(provider)
+        handle = self._handles.get(key)
+        if handle is None or _is_over(handle.tokens):
+            tokens = self._tokens.get(key)
+            if tokens is None or _is_over(tokens):
+                tokens = self._make_tokens(provider)
+            handle = self._handles[key] = IdentityHandle(tokens, provider.device_key, provider.identity_key)
+        self.claim(handle)
+        handle.tokens.adopt(provider)
+        self._tokens[key] = handle.tokens
+        self._tokens.move_to_end(key)
+        if len(self._tokens) > self._max_sessions:
+            self._tokens.popitem(last=False)
+        return handle
+
+    def claim(self, handle: IdentityHandle) -> None:
+        """Make an identity the owner of its device; again, when it logs in after a logout.
+
+        Raises:
+            ConfigurationError: the device serves another one.
+        """
+        self._check_device(handle.device_key, handle.identity_key)
+        if handle.device_key is not None:
+            self._device_owners[handle.device_key] = handle
+
+    def release(self, handle: IdentityHandle) -> None:
+        """Free the device of an identity that was logged out."""
+        if handle.device_key is not None and self._device_owners.get(handle.device_key) is handle:
+            del self._device_owners[handle.device_key]
+
+    def _check_device(self, device_key: str | None, identity_key: str) -> None:
+        owner = None if device_key is None else self._device_owners.get(device_key)
+        if owner is not None and owner.identity_key != identity_key:
+            raise ConfigurationError(
+                "this device already serves another identity of this client, and a login would take its token over: "
+                "give each customer and each installation its own device_id (Device(device_id=None, …) makes a random "
+                "one), or log the other one out first"
+            )
+
+    @staticmethod
+    def _key(provider: AuthProvider) -> Hashable:
+        # Equal identities with different secrets must not share a token: one of them may be a guess. Two callables may
+        # return different secrets.
+        secret = provider.secret
+        if isinstance(secret, str):
+            return provider.identity_key, keyed_digest(secret)
+        return provider.identity_key, _hashable(secret)
+
+
+def _is_over(tokens: Tokens) -> bool:
+    """Return whether a resumed session has ended for the views that have it.
+
+    The customer may log in again on the same token: a session that is resumed after that is another.
+    """
+    return tokens.ended and not tokens.provider.renewable
+
+
+def _hashable(fetch: Hashable) -> Hashable:
+    try:
+        hash(fetch)
+    except TypeError:
+        return id(fetch)  # the tokens keep the object, so that no other one gets its id
+    return fetch

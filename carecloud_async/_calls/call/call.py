@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
@@ -15,17 +15,10 @@ from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.event_loops import cancellation_requested
 from carecloud_async._calls.auth.secret import secrets_of
 from carecloud_async._calls.auth.token import Token
-from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens, sent_logins
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.call import failure
-from carecloud_async._calls.call.call_errors import (
-    Hiding,
-    limiter_timeout,
-    request_id,
-    texts_under_names,
-    transport_error,
-    with_unknown_outcome,
-)
-from carecloud_async._calls.call.context import ClientContext, ViewOptions, at_limiter
+from carecloud_async._calls.call.call_errors import request_id, transport_error
+from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.events import (
     AnswerHeaders,
     CallObserver,
@@ -39,8 +32,17 @@ from carecloud_async._calls.call.events import (
 )
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation, RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
+from carecloud_async._calls.http.redaction import Hiding, texts_under_names
 from carecloud_async._calls.http.timeout import OutOfTimeError, Permits, Waiting
-from carecloud_async.errors import ApiError, CareCloudError, NotFoundError, RequestTimeoutError
+from carecloud_async.errors import (
+    ApiError,
+    CareCloudError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeoutError,
+)
+from carecloud_async.fixes import LOOK_FIRST
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.cache import CacheUse
@@ -169,7 +171,7 @@ class Call(Generic[T]):
             context.running.end()
         if answer is None:
             assert error is not None  # noqa: S101  (there is no other outcome)
-            error = with_unknown_outcome(error, self.operation) if self._may_have_happened else error
+            error = self._with_unknown_outcome(error)
             self._end(error, cache)
             raise error
         self.answer = answer
@@ -207,7 +209,7 @@ class Call(Generic[T]):
         token: Token | None = None
         try:
             if tokens is not None and self.operation.authorized:
-                token = tokens.current() or await self._wait_for_token(tokens)
+                token = tokens.current() or await self._within(tokens.get())
             while True:  # until an answer that no other token would change
                 if token is not None:
                     request.set_bearer(token.value)
@@ -246,17 +248,13 @@ class Call(Generic[T]):
             return failure.of_exception(self, error, http)
         return failure.of_response(self, response, http.http_library)
 
-    async def _wait_for_token(self, tokens: Tokens) -> Token:
-        return await self._within(tokens.get(on_wait=partial(self.notify, "login_awaited")))
-
     async def _after_401(self, tokens: Tokens, token: Token | None, body: bytes) -> Token | None:
         self.sent = refusal(body) is None  # a request that CareCloud refused so had no effect
         if self.sent:
             return None
         if token is None:
-            return await self._wait_for_token(tokens)
-        on_wait = partial(self.notify, "login_awaited")
-        another = await self._within(tokens.after_401(token, replayed=self.replayed, on_wait=on_wait))
+            return await self._within(tokens.get())
+        another = await self._within(tokens.after_401(token, replayed=self.replayed))
         self.replayed |= another is not None
         return another
 
@@ -300,9 +298,8 @@ class Call(Generic[T]):
         before = self.context.clock.monotonic()
         self._at_limiter = True
         try:
-            with at_limiter(self.limiter_left) as allowed:
-                seconds = max(allowed, 0.0)
-                result = await self._within(wait(seconds), seconds=seconds)
+            seconds = max(self.limiter_left, 0.0)
+            result = await self._within(wait(seconds), seconds=seconds)
         finally:
             waited = self.context.clock.monotonic() - before
             self.limiter_seconds += waited
@@ -320,7 +317,27 @@ class Call(Generic[T]):
         self._gave_up = True
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
             return self._failure.error
-        return limiter_timeout(self.operation, seconds=self.context.rate_limiter.delay(), again=self._has_left)
+        sent = "not sent again" if self._has_left else "not sent"
+        hint = f"{sent}: the wait at the rate limiter is longer than Timeout(limiter=…) allows"
+        method, path, seconds = self.operation.method, self.operation.path, self.context.rate_limiter.delay()
+        return RateLimitError(status=429, method=method, path=path, retry_after=seconds, hint=hint)
+
+    def _with_unknown_outcome(self, error: CareCloudError) -> CareCloudError:
+        """Return the error of the call, given that of its last attempt.
+
+        If any attempt may have been carried out, a write that must not be repeated gets an `OutcomeUnknownError` with
+        the error as its cause, and the error of another write is marked.
+        """
+        operation = self.operation
+        is_known = not self._may_have_happened or not operation.outcome_matters
+        if is_known or isinstance(error, OutcomeUnknownError):
+            return error
+        if operation.safe_to_repeat:
+            error.may_have_happened, error.fix = True, LOOK_FIRST
+            return error
+        unknown = OutcomeUnknownError(error.problem, method=operation.method, path=operation.path, fix=LOOK_FIRST)
+        unknown.correlation_id, unknown.__cause__ = error.correlation_id, error
+        return unknown
 
     async def _within(self, waiting: Coroutine[Any, Any, S], *, seconds: float | None = None) -> S:
         """Wait within the rest of the call's time, or some seconds, and as long as the client is open.
@@ -499,9 +516,6 @@ class Call(Generic[T]):
         if self._observers:
             login = self.request.login
             self._start = CallStart(operation=self.operation, correlation_id=self.correlation_id, login=login)
-            logins = sent_logins.get()
-            if login and logins is not None:
-                logins.append(self._start)
             self.notify("call_started")
 
     def notify(self, event: str, *args: Any) -> None:

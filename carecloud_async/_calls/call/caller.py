@@ -23,6 +23,7 @@ from carecloud_async._calls.call.request import (
     check_request_line,
     encode_query,
     expand_path,
+    query_pairs,
     request_size,
 )
 from carecloud_async.errors import InterfaceError, ReadOnlyError
@@ -58,14 +59,14 @@ class Caller:
     @cached_property
     def fresh(self) -> Caller:
         """A caller that bypasses the client's cache, and asks caches in front of the API not to answer."""
-        return self.with_options(evolve(self.options, reuses=False), self.tokens)
+        return self.with_options(evolve(self.options, reuses=False))
 
-    @property
+    @cached_property
     def fail_fast(self) -> Caller:
         """A caller that retries once at most, for pages that can be requested again in smaller pieces."""
         retry = self.options.retry
         options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
-        return self.with_options(options, self.tokens)
+        return self.with_options(options)
 
     def call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
         """Make a call and decode its answer; to be awaited.
@@ -104,7 +105,7 @@ class Caller:
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
-        if self.options.read_only and operation.outcome_matters and not operation.takes_credentials:
+        if operation.outcome_matters and not operation.takes_credentials:
             self.refuse_if_read_only(f"{operation.call} ({operation.title})")
 
     def refuse_if_read_only(self, name: str) -> None:
@@ -140,15 +141,14 @@ class Caller:
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
     ) -> RequestSize:
-        """Return the size of a request before it is made; see `request.request_size`."""
-        return request_size(
-            operation,
-            base_path=self._base_path,
-            path_params=path_params,
-            params=params,
-            project=self.context.project,
-        )
+        """Return the size of a request before it is made.
 
-    def with_options(self, options: ViewOptions, tokens: Tokens | None) -> Caller:
-        """Return a caller for the same context with other options."""
-        return Caller(self.context, interface=self.interface, options=options, tokens=tokens)
+        Raises:
+            ConfigurationError: a value cannot be sent.
+        """
+        target = f"{self._base_path}{expand_path(operation.path, path_params)}"
+        return request_size(operation, target, query_pairs(params, project=self.context.project))
+
+    def with_options(self, options: ViewOptions) -> Caller:
+        """Return a caller for the same identity with other options."""
+        return Caller(self.context, interface=self.interface, options=options, tokens=self.tokens)

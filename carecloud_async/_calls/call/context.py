@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from contextvars import ContextVar
 from random import Random
 from typing import Any
 
-import anyio
 from attrs import field, fields, frozen
 
 from carecloud_async._base.project import Project, check_language
@@ -28,59 +25,6 @@ from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 
 #: How long closing waits for the calls under way, in seconds; they are cancelled at once.
 CLOSING_SECONDS = 2.0
-
-
-class _Block:
-    """A block of several calls with one time limit, which stands still while any of them waits for the rate limiter.
-
-    Args:
-        scope: ends the block.
-        limiter_left: the remaining time for the rate limiter, in seconds.
-
-    Attributes:
-        waiting: how many of its calls wait.
-        waiting_since: when the first of these began to wait.
-        total_left: the rest of the time limit, which runs on when no call waits any more.
-    """
-
-    def __init__(self, scope: anyio.CancelScope, limiter_left: float) -> None:
-        self.scope = scope
-        self.limiter_left = limiter_left
-        self.waiting = 0
-        self.waiting_since = 0.0
-        self.total_left = 0.0
-
-
-_block: ContextVar[_Block | None] = ContextVar("carecloud_block", default=None)
-
-
-@contextmanager
-def at_limiter(seconds: float) -> Iterator[float]:
-    """Exclude a wait for the rate limiter from the time of the surrounding block, if there is one.
-
-    Args:
-        seconds: the longest wait that the call allows.
-
-    Yields:
-        The longest wait that the call and the block allow.
-    """
-    block = _block.get()
-    if block is None:
-        yield seconds
-        return
-    if not block.waiting:
-        block.waiting_since = anyio.current_time()
-        block.total_left = block.scope.deadline - block.waiting_since
-        block.scope.deadline = math.inf
-    block.waiting += 1
-    try:
-        yield min(seconds, block.limiter_left)
-    finally:
-        block.waiting -= 1
-        if not block.waiting:
-            now = anyio.current_time()
-            block.limiter_left -= now - block.waiting_since
-            block.scope.deadline = now + block.total_left
 
 
 class ClientContext:
@@ -162,8 +106,8 @@ class ClientContext:
     def bounded(self, timeout: Timeout, *, title: str) -> Iterator[None]:
         """Bound a block that makes calls of its own (a login, a logout), and end it when the client is closed.
 
-        The block may take `total`. The waits of its calls for the rate limiter do not count; together they have a bound
-        of their own.
+        The block may take `total`, and as long at the rate limiter as `limiter` says. Each call in it has these bounds
+        for itself.
 
         Args:
             timeout: the view's timeouts.
@@ -174,16 +118,13 @@ class ClientContext:
             ClientClosedError: the client was closed meanwhile.
         """
         try:
-            with Waiting(self.running, timeout.total) as scope:
-                token = _block.set(_Block(scope, timeout.limiter_seconds))
-                try:
-                    yield
-                finally:
-                    _block.reset(token)
+            with Waiting(self.running, timeout.total + timeout.limiter_seconds):
+                yield
         except OutOfTimeError:
             if self.closed:
                 raise self.closed_error(under_way=f"during {title}") from None
-            problem = f"{title} took longer than {timeout.total:g} seconds (Timeout.total)"
+            seconds = f"{timeout.total:g} + {timeout.limiter_seconds:g} seconds"
+            problem = f"{title} took longer than {seconds} (Timeout: total + limiter)"
             raise RequestTimeoutError(problem) from None
 
     async def aclose(self) -> None:

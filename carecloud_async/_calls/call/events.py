@@ -153,9 +153,6 @@ class CallObserver:
             status: the status of the answer to the first one, mostly 401.
         """
 
-    def login_awaited(self, call: CallStart, login: CallStart) -> None:
-        """Called when an attempt has waited for a login that another call made."""
-
     def limiter_waited(self, call: CallStart, seconds: float) -> None:
         """Called when a call has waited for the rate limiter."""
 

@@ -11,6 +11,7 @@ socket decides.
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -22,20 +23,14 @@ from typing import TYPE_CHECKING, Any
 from carecloud_async import fixes
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import has_data, refusal, success_refusal
-from carecloud_async._base.codec.json_text import BrokenJson
+from carecloud_async._base.codec.json_text import BrokenJson, Malformed, load
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, refuses_login
-from carecloud_async._calls.call.call_errors import (
-    Hiding,
-    describe_foreign,
-    invalid_response,
-    parse_error,
-    retry_after,
-    transport_error,
-)
+from carecloud_async._calls.call.call_errors import api_error, invalid_response, retry_after, transport_error
 from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.http.client import HttpClient
 from carecloud_async._calls.http.network import NETWORK_PACKAGES
+from carecloud_async._calls.http.redaction import Hiding
 from carecloud_async._calls.http.responses import BodyTooLargeError
 from carecloud_async.errors import (
     ApiError,
@@ -78,6 +73,9 @@ _IN_FRONT = "something in front of CareCloud answered"
 #: Statuses that web servers give by themselves for a request that is too long or too large (RFC 9110, 15.5; RFC 6585).
 #: They say nothing but that, and long filters and large pages are divided after them.
 SELF_EXPLANATORY = frozenset({413, 414, 431})
+
+#: The first product that a `Server` header names (RFC 9110, 10.2.4), with a short version or none.
+_PRODUCT = re.compile(r"[A-Za-z][A-Za-z._-]{0,30}(/[0-9]{1,3}(\.[0-9]{1,3}){0,3})?(?=\s|$)")
 
 _TOO_MANY = 429
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {_TOO_MANY: FailureKind.THROTTLED}
@@ -132,15 +130,7 @@ def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure
         call.headers = None
         return _invalid(call, str(error))
     if call.tokens is not None and not call.sent and not call.handed_over and not http.client.is_closed:
-        # The token was not there yet: the code that fetches it failed, perhaps at another server. `sent=True` also
-        # recognizes an `OSError`, and an error of an HTTP library that a user's own code raises.
-        own = isinstance(error, CareCloudError)
-        if own or not is_library_error(error, http_library=http.http_library, sent=True):
-            raise error
-        problem = f"not sent: the code that fetches the credentials failed ({type(error).__name__})"
-        failed = transport_error(TransportError, call.operation, problem)
-        failed.__cause__ = error
-        return Failure(kind=FailureKind.PERMANENT, error=failed)
+        raise error  # of the login, or of a user's code in it
     failure = _of_library(call, error, http.http_library)
     if failure is None:
         raise error
@@ -251,7 +241,22 @@ def _foreign(call: Call[Any], response: Any, body: bytes) -> Failure:
 
 
 def _described(call: Call[Any], response: Any, body: bytes) -> str:
-    return Hiding(call.secrets())(describe_foreign(response.headers, body))
+    """Return what can be said of an answer that CareCloud did not write: `server nginx, a page`.
+
+    Nothing of its text is shown, which may repeat the request.
+    """
+    product, kind = _PRODUCT.match(response.headers.get("server") or ""), _kind(body)
+    return Hiding(call.secrets())(f"server {product[0]}, {kind}" if product else kind)
+
+
+def _kind(body: bytes) -> str:
+    try:
+        load(body)
+    except BrokenJson:
+        return "a text" if body.strip() else "no body"
+    except Malformed:
+        return "a page"
+    return "JSON that is not the API's"
 
 
 def _refused_token(call: Call[Any]) -> str:
@@ -283,18 +288,9 @@ def _api_error(call: Call[Any], response: Any, body: bytes, *, is_own: bool) -> 
         fix = IN_FRONT if status >= 500 and status not in _KIND_OF_STATUS else None
     elif status == HTTPStatus.NOT_FOUND and operation.result_key is not None and not operation.placeholders:
         hint = "the API answers a list that is empty with an empty list"
-    return parse_error(
-        status,
-        response.headers,
-        body,
-        method=operation.method,
-        path=operation.path,
-        now=_now(call),
-        kind=AuthenticationError if refused_login else None,
-        hint=hint,
-        fix=fix,
-        hide=Hiding(call.secrets()),
-    )
+    kind = AuthenticationError if refused_login else None
+    hide = Hiding(call.secrets())
+    return api_error(response, body, operation=operation, kind=kind, hint=hint, fix=fix, now=_now(call), hide=hide)
 
 
 def _now(call: Call[Any]) -> datetime:

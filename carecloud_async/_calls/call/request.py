@@ -173,29 +173,15 @@ class RequestSize:
         return self.line <= MAX_REQUEST_LINE and self.variables <= MAX_VARIABLES
 
 
-def request_size(
-    operation: Operation,
-    *,
-    base_path: str,
-    path_params: Mapping[str, Any],
-    params: Mapping[str, Any],
-    project: Project,
-) -> RequestSize:
+def request_size(operation: Operation, path: str, pairs: Iterable[tuple[str, str]]) -> RequestSize:
     """Return the size of a request before it is made.
 
     Args:
-        base_path: the path of the interface and its version.
-        path_params: values of the path's placeholders.
-        params: the query.
-        project: the project, whose zone decides how times are written.
-
-    Raises:
-        ConfigurationError: a value cannot be sent.
+        path: its path, without the query.
+        pairs: the variables of its query.
     """
-    pairs = query_pairs(params, project=project)
-    path = expand_path(operation.path, path_params)
-    query = sum(quoted_length(name) + quoted_length(value) + 2 for name, value in pairs)
-    return RequestSize(_line(operation, f"{base_path}{path}") + query, len(pairs))
+    sizes = [quoted_length(name) + quoted_length(value) + 2 for name, value in pairs]
+    return RequestSize(_line(operation, path) + sum(sizes), len(sizes))
 
 
 def quoted_length(text: str) -> int:

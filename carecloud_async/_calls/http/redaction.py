@@ -1,4 +1,4 @@
-"""Redaction: URLs that print as path templates, and logs of the HTTP libraries without secrets.
+"""Redaction: texts without secrets, URLs that print as path templates, logs of the HTTP libraries without both.
 
 A URL of this API can hold a token, and libraries and tracers print URLs. httpcore's DEBUG log prints the headers of
 responses, where a redirect repeats a URL, and parts of a broken body. httpx's log prints the reason behind a status,
@@ -9,6 +9,8 @@ Records of the host application's own calls stay as they are.
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar, Token
 from functools import lru_cache
 from http.client import responses
@@ -17,8 +19,55 @@ from typing import Any
 
 _sending: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
 
+_STARS = "***"
+#: Names of fields and placeholders whose values are secret: `password`, `push_token`, `login`, `login_value`.
+_SECRET_NAME = re.compile(r"password|token|secret|login(?!_type)")
+#: Shorter secrets are hidden only where they stand alone: they may be parts of ordinary words.
+_LONG = 8
+#: The API's own reasons. They reveal nothing, though a customer may have one as the password, and callers compare them.
+_REASONS = frozenset({
+    "already_exists", "deleted", "empty", "invalid_value_format", "not_allowed_value",
+    "not_belong_to_logged_in_customer", "not_found", "relation_already_exists", "required"
+})  # fmt: skip
+
 _LOGS_ANSWERS = ("receive_response_headers", "receive_response_body")
 _LOGS_REASON = 'HTTP Request: %s %s "%s %d %s"'
+
+
+class Hiding:
+    """Puts stars in place of secrets, in upper or lower case.
+
+    Args:
+        secrets: the secrets.
+    """
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._secrets = sorted((secret.casefold() for secret in secrets), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return a text without the secrets."""
+        folded = text.casefold()
+        shown = [secret for secret in self._secrets if secret in folded]
+        if not shown or text in _REASONS:
+            return text
+        patterns = (
+            re.escape(secret) if len(secret) >= _LONG else rf"(?<!\w){re.escape(secret)}(?!\w)" for secret in shown
+        )
+        return re.sub("|".join(patterns), _STARS, text, flags=re.IGNORECASE)
+
+
+def texts_under_names(value: Any) -> Iterator[str]:
+    """Yield the texts under names of secrets, at any depth."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            if isinstance(member, str):
+                if _SECRET_NAME.search(name):
+                    yield member
+            else:
+                yield from texts_under_names(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from texts_under_names(member)
 
 
 def _redact_answer(record: logging.LogRecord) -> bool:
@@ -80,9 +129,8 @@ def redacted_url(http_library: ModuleType) -> Any:
             return f"URL({self.shown!r})"
 
         def __eq__(self, other: object) -> bool:
-            return bool(
-                http_library.URL(self) == (http_library.URL(other) if isinstance(other, RedactedURL) else other)
-            )
+            plain = http_library.URL(other) if isinstance(other, RedactedURL) else other
+            return bool(http_library.URL(self) == plain)
 
         def __hash__(self) -> int:
             return hash(http_library.URL(self))

@@ -17,7 +17,8 @@ from carecloud_async._calls.rate_limits.law import (
     ServedCalls,
 )
 
-#: Seconds of the most that is allowed which may be caught up at once: a late wake-up must not slow the calls down.
+#: With a maximum rate, calls that are late by up to this many seconds may be made up: a late wake-up must not slow them
+#: down.
 CATCH_UP_SECONDS = 0.1
 
 
@@ -69,9 +70,10 @@ class Pace:
 
     def __init__(self, *, clock: Clock, most: float = inf, wait: float = 0.0) -> None:
         self._clock = clock
-        self._last = now = clock.monotonic()
-        self._next = now + wait
-        self._room = float(FIRST_CALLS)
+        now = clock.monotonic()
+        self._last_at = now  # when the last call left
+        self._next_at = now + wait  # when the next one may leave, while there is a rate or a pause
+        self._credit = float(FIRST_CALLS)  # calls that may leave while no limit is known
         # As if it had called at that rate: a 429 at the start must not look like a limit of nothing.
         self._calls = ServedCalls() if most == inf else ServedCalls(now=now, second=now, before=most)
         self.limit: Limit = Limit(most=most)
@@ -84,41 +86,52 @@ class Pace:
     def delay(self) -> float:
         """See `Pacer.delay`."""
         now = self._clock.monotonic()
-        if now - self._last >= REST:
-            self.limit, self._room = self.limit.with_rest(now - self._last), FIRST_CALLS
-            self._last = now
+        if now - self._last_at >= REST:
+            self._rest(now)
         if self.limit.pause or self.limit.rate(now) < inf:
-            return self._next - now
+            return self._next_at - now
         # Answers that never come delay a call by a tenth of a second.
-        return 0.0 if self._room >= 1 else self._last + 1 / FIRST_CALLS - now
+        return 0.0 if self._credit >= 1 else self._last_at + 1 / FIRST_CALLS - now
+
+    def _rest(self, now: float) -> None:
+        """Take note that no call has left for some time, which does not count."""
+        self.limit = self.limit.with_rest(now - self._last_at)
+        self._credit = FIRST_CALLS
+        self._last_at = now
 
     def take(self, ticket: int) -> None:  # noqa: ARG002  (all calls are alike here)
         """See `Pacer.take`."""
-        limit, self._last = self.limit, self._clock.monotonic()
-        if self._room < MANY_CALLS:
-            self._room -= 1
+        limit = self.limit
+        now = self._last_at = self._clock.monotonic()
+        if self._credit < MANY_CALLS:
+            self._credit -= 1
         if limit.pause:
-            self._next, self.limit = self._last + limit.pause, limit.with_probe()
-        elif (rate := limit.rate(self._last)) < inf:
-            self._next = max(self._next, self._last - catch_up(limit)) + 1 / rate
+            self._next_at = now + limit.pause
+            self.limit = limit.with_probe()
+        elif (rate := limit.rate(now)) < inf:
+            self._next_at = max(self._next_at, now - catch_up(limit)) + 1 / rate
 
     def on_success(self, ticket: int) -> None:
         """See `Pacer.on_success`."""
         now = self._clock.monotonic()
-        self._room += MORE_PER_ANSWER
+        self._credit += MORE_PER_ANSWER
         self._calls.add(1, now)
         if self.limit.pause:
             self.limit = self.limit.with_success(sent_at(ticket), now)
             if not self.limit.pause:
-                self._next = now + 1 / self.limit.rate(now)
+                self._next_at = now + 1 / self.limit.rate(now)
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """See `Pacer.on_throttled`."""
-        now, asked, before = self._clock.monotonic(), retry_after or 0.0, self.limit
+        now = self._clock.monotonic()
+        asked = retry_after or 0.0
+        before = self.limit
         self._calls.add(0, now)
         limit = before.with_refusal(sent_at(ticket), now, asked=asked, calls=self._calls)
         if limit is not before:
-            self._next = max(self._next if before.pause else now, now + max(limit.pause, asked))
+            resumes_at = now + max(limit.pause, asked)
+            # A pause under way is never shortened.
+            self._next_at = max(self._next_at, resumes_at) if before.pause else resumes_at
             self.limit = limit.with_probe()
 
 
@@ -128,7 +141,7 @@ def catch_up(limit: Limit) -> float:
 
 
 def finite(rate: float) -> float | None:
-    """Return a rate; `None` for none."""
+    """Return the rate, or `None` if it is unlimited."""
     return None if rate == inf else rate
 
 
