@@ -23,21 +23,6 @@ LOGIN = "POST /tokens/{token_id}/actions/login"
 EMAIL = "POST /tokens/{token_id}/actions/send-password-setup-email"
 
 
-async def test_a_restart_with_a_shared_store_keeps_the_token(tmp_path):
-    """A second client with the same file takes the token of the first, device and session alike."""
-    sandbox = make_sandbox()
-    device, session = sandbox.device("kiosk"), sandbox.customer_session(0, "phone")
-    for _ in range(3):
-        store = FileTokenStore(tmp_path / "tokens.json")
-        async with connect(sandbox, auth=device, token_store=store) as client:
-            await touch(client)
-        async with connect(sandbox, auth=session, token_store=store) as client:
-            await me(client)
-    assert sandbox.count(CREATE) == 2
-    assert sandbox.count(LOGIN) == 1
-    assert sandbox.statuses[401] == 0
-
-
 async def test_stored_session_needs_its_password(tmp_path):
     """The right e-mail with a wrong password gets no stored session, and does not end the one that runs."""
     sandbox = make_sandbox()
@@ -102,19 +87,6 @@ async def test_a_resumed_session_that_is_over_keeps_saying_so_without_the_networ
             await again.login()
         assert len(sandbox.requests) == sent
     assert sandbox.count(CREATE) == 0
-
-
-async def test_login_asks_the_server_about_a_resumed_session():
-    """`login()` finds out whose it is, and that it is over."""
-    sandbox = make_sandbox()
-    async with connect(sandbox, auth=sandbox.device()) as portal:
-        state = await portal.acting_as(sandbox.customer_session(0)).login()
-        again = portal.acting_as(CustomerSession.resume(token_id=state.token_id))
-        assert (await again.login()).customer_id == state.customer_id
-        wrong = portal.acting_as(CustomerSession.resume(token_id=state.token_id + "x", customer_id="someone"))
-        for _ in range(2):
-            with pytest.raises(SessionExpiredError):
-                await wrong.login()
 
 
 async def test_two_holders_of_one_device_end_in_a_conflict():

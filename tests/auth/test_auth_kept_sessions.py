@@ -7,7 +7,6 @@ from attrs import evolve
 from auth_tools import FakeClock, connect, kept_by, make_sandbox, me, touch
 
 from carecloud_async import CustomerSession, FileTokenStore, MemoryTokenStore
-from carecloud_async._calls.auth.token_source import DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS
 
 pytestmark = pytest.mark.anyio
 CREATE = "POST /tokens"
@@ -73,7 +72,7 @@ async def test_a_session_in_use_keeps_its_record_and_an_unused_one_loses_it(kind
             await me(restarted)
         clock.passed += 20 * DAY
     assert sandbox.count(LOGIN) == 1
-    clock.passed += SESSION_KEEP_SECONDS + 1
+    clock.passed += 30 * DAY + 1
     async with connect(sandbox, auth=session, token_store=store, clock=clock) as later:
         await me(later)
     assert sandbox.count(LOGIN) == 2
@@ -96,7 +95,7 @@ async def test_a_lost_record_of_a_session_in_use_is_written_again():
         for key, value in saved:
             await store.discard(key, value)
         assert await store.load(saved[0][0]) is None
-        clock.passed += DEVICE_KEEP_SECONDS / 3
+        clock.passed += 365 * DAY / 3
         await touch(client)
         assert kept_by(store) == 1
     assert sandbox.count(CREATE) == 1

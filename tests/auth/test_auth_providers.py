@@ -91,16 +91,6 @@ async def test_a_subclass_may_be_of_any_kind(kind):
     assert sandbox.logins == 0
 
 
-def test_an_unfinished_subclass_cannot_be_made():
-    """Without `obtain` and the keys there is no identity."""
-
-    class Half(AuthProvider):
-        interface = "enterprise"
-
-    with pytest.raises(TypeError):
-        Half()
-
-
 def test_object_that_is_not_a_provider_is_refused():
     """A class instead of an object, or an unknown interface, is a ConfigurationError."""
 

@@ -9,7 +9,7 @@ import httpx
 import httpx2
 import pytest
 from attrs import evolve
-from auth_tools import LOGIN, connect, credentials, in_parallel, make_sandbox, once, total
+from auth_tools import connect, credentials, in_parallel, make_sandbox, total
 
 from carecloud_async import (
     AuthenticationError,
@@ -53,15 +53,6 @@ async def test_a_failure_of_a_password_callables_own_call_is_reported_as_such(er
     assert not sandbox.requests
 
 
-async def test_a_login_that_the_server_does_not_answer_is_still_a_transport_error():
-    """The SDK's own failures to reach the server keep their class and their repeats."""
-    sandbox = make_sandbox()
-    sandbox.faults.add(LOGIN, cut=True, times=None)
-    async with connect(sandbox, retry=once()) as client:
-        with pytest.raises(TransportError):
-            await total(client)
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_remembered_refusal_holds_no_frames():
     """A thousand identities whose login was refused keep a few kB each, not the frames of their calls."""
@@ -83,27 +74,6 @@ async def test_a_remembered_refusal_holds_no_frames():
         finally:
             tracemalloc.stop()
     assert (after - before) / number < 16_000
-
-
-@pytest.mark.parametrize("method", ["login", "logout"])
-async def test_login_and_logout_end_with_the_views_timeout(method):
-    """On a server that never answers, `with_options(timeout=…)` bounds both, as one error of ours."""
-    sandbox = make_sandbox()
-    silent = {"on": False}
-
-    async def hold(request):
-        if silent["on"]:
-            await anyio.sleep_forever()
-
-    sandbox.on_request = hold
-    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
-        await client.login()
-        silent["on"] = True
-        with anyio.fail_after(60), pytest.raises(RequestTimeoutError):
-            await getattr(client.with_options(timeout=0.2), method)()
-        silent["on"] = False
-        await client.logout()
-    assert sandbox.count("POST /tokens/{token_id}/actions/logout") >= 1
 
 
 async def test_a_call_whose_login_hangs_blames_the_login_and_not_the_network():

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from auth_tools import LOGIN, FakeClock, connect, failures, in_parallel, make_sandbox, slow_sandbox, total
 
-from carecloud_async import RetryPolicy, Timeout
+from carecloud_async import Timeout
 
 pytestmark = pytest.mark.anyio
 LIFE = 1000.0
@@ -135,29 +135,3 @@ async def test_an_impatient_renewal_that_fails_is_followed_by_a_patient_one():
             gate.set()
         assert len(results) == 11
     assert sandbox.logins == 2
-
-
-async def test_six_second_tokens_under_steady_calls_never_see_a_401():
-    """Fourteen seconds by the clock: renewed in time, about once in four seconds."""
-    clock = FakeClock()
-    sandbox = make_sandbox(clock, token_lifetime=6)
-    async with connect(sandbox, clock=clock) as client:
-        for _ in range(280):
-            await total(client)
-            clock.passed += 0.05
-    assert sandbox.statuses[401] == 0
-    assert sandbox.logins <= 5
-
-
-async def test_a_login_passes_the_queue_at_the_rate_gate():
-    """With a slow rate limit and many callers, the login does not wait behind those who wait for it."""
-    from carecloud_async import RateLimit
-
-    clock = FakeClock()
-    sandbox = slow_sandbox(clock)
-    async with connect(
-        sandbox, clock=clock, rate_limit=RateLimit(requests_per_second=1), retry=RetryPolicy(attempts=1)
-    ) as client:
-        assert not failures(await in_parallel(50, lambda: total(client)))
-    assert sandbox.logins == 1
-    assert [request.name for request in sandbox.requests].index(LOGIN) <= 3

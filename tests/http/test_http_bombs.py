@@ -15,7 +15,6 @@ from wire_server import answer, new_client, serving
 
 from carecloud_async import (
     CareCloudError,
-    ConfigurationError,
     RequestTimeoutError,
     ResponseError,
     RetryPolicy,
@@ -225,10 +224,3 @@ async def test_what_is_packed_comes_out_whole(size, encoding, pack):
     parts = [body[start : start + size] for start in range(0, len(body), size)]
     async with unpacking(*parts, encoding=encoding, max_response_bytes=max(len(text) + 11, len(body))) as client:
         assert await client.request("GET", "customers") == text
-
-
-@pytest.mark.parametrize("value", [0, -1, 1.5, "256MB", None, True])
-def test_a_limit_that_is_no_number_of_bytes_is_refused(value):
-    """`max_response_bytes` is a whole number of bytes, at least one."""
-    with pytest.raises(ConfigurationError, match="max_response_bytes"):
-        served(None, max_response_bytes=value)

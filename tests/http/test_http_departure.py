@@ -8,7 +8,6 @@ import httpx
 import httpx2
 import pytest
 from clocks import FakeClock, ManualClock, passing_time
-from kit import login_answer
 from thorough import variants
 from wire_server import BODY, answer, outcome, serving
 
@@ -236,25 +235,3 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(http_cl
         await client.ping()
         await client.request("POST", "/customers", json={"a": 1})
     assert len(requests) == 2
-
-
-async def test_a_transport_that_does_not_report_gets_its_requests_in_time():
-    """A user's own transport is called when the slot is there."""
-    clock, times = ManualClock(), []
-
-    def handle(request):
-        times.append(clock.now)
-        if request.url.path.endswith("/login"):
-            return login_answer()
-        return httpx.Response(200, content=BODY)
-
-    limit = RateLimit(requests_per_second=RATE)
-    transport = httpx.MockTransport(handle)
-    async with (
-        CareCloud(
-            "x.example.com", auth=Sandbox(1).credentials(), transport=transport, rate_limit=limit, clock=clock
-        ) as client,
-        passing_time(clock),
-    ):
-        await call_at_once(client, 20)
-    assert times[-1] - times[0] > 0.8

@@ -229,13 +229,6 @@ async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_tok
     assert "Bearer" not in shown
 
 
-async def test_a_server_that_hangs_up_at_rest_costs_no_failure_of_a_read():
-    """A kept connection that the server has closed is not used, or the read is repeated."""
-    async with serving(answer(BODY), b"") as server, new_client(server.url, retry=RetryPolicy(base=0.001)) as client:
-        for _ in range(3):
-            assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-
-
 async def test_calls_work_under_an_agent_that_assigns_to_headers(monkeypatch):
     """As Elastic's does: one that patches httpx adds its header to each request."""
     original = httpx.AsyncClient.send

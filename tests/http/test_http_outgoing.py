@@ -1,11 +1,12 @@
 """Requests on the wire are the same with a hook, whose request httpx's client sends, and without one."""
 
 import pytest
+from opentelemetry.propagators.textmap import TextMapPropagator, default_setter
 from wire_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import CustomerInput, CustomerSourceInput
 from carecloud_async import PersonalInformationInput as Person
-from carecloud_async._calls.call.events import CallObserver
+from carecloud_async.otel import OpenTelemetry
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS
 
 pytestmark = pytest.mark.anyio
@@ -56,26 +57,22 @@ async def test_the_bytes_on_the_wire_are_the_same_with_a_hook():
     assert len(seen[0]) >= 9
 
 
-class _Tagging(CallObserver):
-    """Sets headers of each request, and reads one if asked to."""
+class Tagging(TextMapPropagator):
+    """Sets headers of each request, and reads them if asked to."""
 
-    def __init__(self, headers, *, reads):
-        self.headers = headers
-        self.reads = reads
-        self.read = None
+    fields = frozenset()
 
-    def attempt_started(self, call, number, headers):
-        headers.update(self.headers)
+    def __init__(self, headers, *, reads=False):
+        self.headers, self.reads, self.read = headers, reads, None
+
+    def extract(self, *_, **__):
+        raise NotImplementedError
+
+    def inject(self, carrier, context=None, setter=default_setter):
+        for name, value in self.headers.items():
+            setter.set(carrier, name, value)
         if self.reads:
-            self.read = dict(headers)
-
-
-class _Telemetry:
-    def __init__(self, observer):
-        self._observer = observer
-
-    def observer(self, project, pace):
-        return self._observer
+            self.read = dict(carrier)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +86,11 @@ class _Telemetry:
     ],
 )
 @pytest.mark.parametrize("hooks", [[], [hook]], ids=["plain", "hooked"])
-async def test_headers_that_an_observer_adds_are_sent(headers, reads, hooks):
+async def test_headers_that_telemetry_adds_are_sent(headers, reads, hooks):
     """New ones, and those that take the place of one of the SDK's; also if the request is looked at."""
-    observer = _Tagging(headers, reads=reads)
-    async with serving(answer(BODY)) as server, new_client(server.url, telemetry=_Telemetry(observer)) as client:
+    tagging = Tagging(headers, reads=reads)
+    telemetry = OpenTelemetry(propagator=tagging)
+    async with serving(answer(BODY)) as server, new_client(server.url, telemetry=telemetry) as client:
         client.http.event_hooks = {"response": hooks}
         await client.customers.get("8ea6")
     [request] = server.requests
@@ -100,13 +98,13 @@ async def test_headers_that_an_observer_adds_are_sent(headers, reads, hooks):
         assert request.lower().count(f"\r\n{name}: {value}\r\n".lower().encode()) == 1
         assert request.lower().count(f"\r\n{name}:".lower().encode()) == 1
     if reads:
-        assert observer.read["Host"] == server.url[7:]
+        assert tagging.read["Host"] == server.url[7:]
 
 
 async def test_a_header_with_a_line_break_is_not_sent():
-    """An observer cannot smuggle a request in: nothing leaves, and the error is ours."""
-    observer = _Tagging({"x-note": "a\r\n\r\nGET / HTTP/1.1"}, reads=False)
-    async with serving(answer(BODY)) as server, new_client(server.url, telemetry=_Telemetry(observer)) as client:
+    """Telemetry cannot smuggle a request in: nothing leaves, and the error is ours."""
+    telemetry = OpenTelemetry(propagator=Tagging({"x-note": "a\r\n\r\nGET / HTTP/1.1"}))
+    async with serving(answer(BODY)) as server, new_client(server.url, telemetry=telemetry) as client:
         kind, *_ = await outcome(client.customers.get("8ea6"))
     assert kind != "Customer"
     assert server.requests == []

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from thorough import examples, variants
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
-from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
+from benchmarks.rate_simulation import Callers, Simulation
 from benchmarks.rates import AFTER_REST, AFTER_SLOW_CALLS, SERVERS, SPACED, STATES, Case, cases, find, table
 from carecloud_async import RateLimit
-from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 
 #: The servers whose limits are found; see `SPACED`.
 FOUND = [name for name in SERVERS if name != SPACED]
@@ -134,17 +133,6 @@ def test_a_server_without_a_limit_costs_a_cold_client_little():
         assert simulation.limiter.rate is None
     assert seconds[8] < 1.01
     assert seconds[20] < 1.1
-
-
-def test_a_first_call_that_connects_slowly_delays_no_other():
-    """Calls that follow one another never wait, even if the first one connects slowly."""
-    clock = VirtualClock(100.0)
-    limiter = RateLimiter(RateLimit.adaptive(), clock=clock)
-    for latency in (0.04, *([0.0003] * 30)):
-        ticket = limiter.try_acquire()
-        assert ticket is not None
-        clock.now += latency
-        limiter.on_success(ticket)
 
 
 def test_the_table_has_a_row_for_each_state_and_server():

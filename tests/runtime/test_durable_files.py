@@ -1,8 +1,6 @@
 """Private files that are replaced whole, and folders that several processes use at once."""
 
-import errno
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -14,41 +12,11 @@ from carecloud_async._base.runtime.durable_files import (
     is_private,
     open_own,
     open_private,
-    replace_file,
     state_folder,
     touch_private,
 )
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")
-
-
-def refuse(*_, **__):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch, failing):
-    """What could not be written is removed again, where space is short."""
-    path = tmp_path / "file"
-    replace_file(path, b"old")
-    monkeypatch.setattr(os, failing, refuse)
-    with pytest.raises(OSError, match="No space left"):
-        replace_file(path, b"new")
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
-
-
-@posix
-def test_a_replaced_file_is_private_at_once(tmp_path):
-    """A replaced file is private at once, whatever the umask and the mode of the file before it."""
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    path.chmod(0o666)
-    before = os.umask(0)
-    try:
-        replace_file(path, b"new")
-    finally:
-        os.umask(before)
-    assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o600, b"new")
 
 
 @posix

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import pytest
 
 from carecloud_async import MemoryTokenStore, StoredToken
@@ -29,18 +27,3 @@ async def test_ended_records_do_not_pile_up(clock):
         await store.save(f"key{number}", StoredToken(value="t", expires_in=1))
         clock.advance(0.1)
     assert int(repr(store).removeprefix("<MemoryTokenStore: ").removesuffix(" records>")) < 1000
-
-
-@pytest.mark.anyio
-async def test_locks_do_not_pile_up(clock):
-    """A lock that is not held takes no memory: ten thousand of them, one after the other, take that of a few."""
-    store = MemoryTokenStore(clock=clock)
-    tracemalloc.start()
-    try:
-        for number in range(10_000):
-            async with store.lock(f"key{number}"):
-                pass
-        used = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert used < 100_000

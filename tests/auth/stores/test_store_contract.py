@@ -103,12 +103,12 @@ async def test_discard(store, other):
 
 
 async def test_odd_keys(store, other):
-    """Keys of any characters and length stay apart."""
+    """Keys of any characters and length stay apart, and so do their locks."""
     keys = ["a/b", "a:b", "../a", "ü \n", "k" * 1000, "k" * 1001]
     for key in keys:
         await store.save(key, StoredToken(value=f"of {key}"))
-        async with store.lock(key):
-            pass
+        async with store.lock(key), store.lock("another"):
+            await store.save("another", TOKEN)
     assert [(await other.load(key)).value for key in keys] == [f"of {key}" for key in keys]
 
 
@@ -129,13 +129,6 @@ async def test_lock_excludes(store, other):
         for view in [store, other] * 4:
             tasks.start_soon(work, view)
     assert most == 1
-
-
-async def test_locks_on_two_keys(store):
-    """Locks on two keys do not meet, and the store can be used inside."""
-    async with store.lock("one"), store.lock("two"):
-        await store.save("one", TOKEN)
-        assert await store.load("one") is not None
 
 
 async def test_lock_waiter_cancelled(store, other):
