@@ -5,7 +5,7 @@ import httpx
 import pytest
 from call_doors import default
 from clocks import ManualClock, passing_time
-from kit import KnownUser, login_body, served
+from kit import KnownUser, connect, login_body, served
 from wire_server import answer, serving
 
 from carecloud_async import (
@@ -162,23 +162,17 @@ async def test_a_views_timeout_bounds_login_logout_and_ping(what):
 
 @pytest.mark.parametrize("what", ["login", "logout"])
 @pytest.mark.parametrize("limiter", [30, 0.1])
-async def test_the_limiters_wait_is_not_part_of_a_views_time(what, limiter):
+async def test_the_limiters_wait_is_not_part_of_the_time_of_a_login(what, limiter):
     """A login and a logout behind a pause of the limiter wait as long as `limiter` says, whatever `total` is."""
     sandbox = Sandbox(5)
-    client = CareCloud(
-        "x.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
-        rate_limit=RateLimit(requests_per_second=1),
-    )
-    async with client:
+    options = {"rate_limit": RateLimit(requests_per_second=1), "timeout": Timeout(total=0.5, limiter=limiter)}
+    async with connect(sandbox, **options) as client:
         await client.login()
-        view = client.with_options(timeout=Timeout(total=0.5, limiter=limiter))
         if limiter == 30:
-            await getattr(view, what)()
+            await getattr(client, what)()
         else:
             with pytest.raises(RateLimitError, match=r"Timeout\(limiter=…\)"):
-                await getattr(view, what)()
+                await getattr(client, what)()
     assert sandbox.count("POST /users/actions/" + what) == {"login": 2, "logout": 1}[what] - (limiter != 30)
 
 

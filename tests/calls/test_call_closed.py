@@ -51,10 +51,7 @@ async def outcome(call, outcomes):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # a pool of httpx that is closed in use forgets connections
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_closing_at_any_moment_ends_every_call_with_an_error(kind, whose, seed, anyio_backend):
-    """Forty calls that connect, log in, queue or read: each gets an answer or an error, none is cancelled.
-
-    The client is closed, or the HTTP client under it: then no call is repeated.
-    """
+    """The client, or the user's one under it, is closed in forty calls: each has an answer or an error of its own."""
     if kind == "httpx-aiohttp" and anyio_backend != "asyncio":
         pytest.skip("aiohttp runs on asyncio alone")
     if kind == "httpx" and anyio_backend == "trio":
