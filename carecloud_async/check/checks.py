@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from carecloud_async._base.codec.answers import data
 from carecloud_async._base.runtime.secret_text import secret_text
@@ -61,6 +61,8 @@ class Checks:
         from carecloud_async.check.run import run_check
 
         require_number("seconds", seconds)
-        context, tokens = self._caller.context, cast("Any", self._caller.tokens)  # a client has an identity
+        context, tokens = self._caller.context, self._caller.tokens
         context.check()
+        if tokens is None:
+            raise AssertionError("a client has an identity")
         return await run_check(Look(self, context=context, provider=tokens.provider, seconds=seconds))

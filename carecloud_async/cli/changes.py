@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import timedelta
 
 import anyio
@@ -13,9 +12,9 @@ from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async._lists.export.written import Written
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, ignores_signals, say
+from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import UsageError, inexact, warn_of_values
-from carecloud_async.cli.list_to_file import FileOptions, ListToFile
+from carecloud_async.cli.list_to_file import FileOptions, ListToFile, confirming
 from carecloud_async.cli.lists import RESOURCE
 from carecloud_async.cli.parameters import expands_options, flag, option
 from carecloud_async.cli.reports import report_text, show_progress, write_report
@@ -43,7 +42,7 @@ def changes(
         "DAYS", "Compare the whole list, which finds deletions, every DAYS days; otherwise read what changed."
     ),
     allow_shrink: bool = flag("Accept that more than half of the records are gone.", "--allow-shrink"),
-) -> int:
+) -> None:
     """Write what was created, updated and deleted since the last run.
 
     Each line is a JSON object with change, id and record; tables have a first column _change. The file appears when it
@@ -79,23 +78,12 @@ def changes(
                 file_options = ChangesFileOptions(overwrite=source.overwrite, **arguments)
                 written.append(await publish_changes(run, target.name, file_options))
 
-    with ExitStack() as stack:
-        try:
-            anyio.run(work)
-            done = written[0].report
-            say(_summary(resource, done, source.output))
-            if source.report is not None:
-                write_report(source.report, report_text(resource, done, target=source.output))
-        except KeyboardInterrupt:
-            say(f"interrupted: no change is lost; the same command goes on to {source.output}")
-            return INTERRUPTED
-        finally:
-            for work_done in written:
-                stack.callback(work_done.close)
-        # Last: a scheduler that repeats an interrupted command gets the same file again, and not one without changes.
-        stack.enter_context(ignores_signals())
-        written[0].confirm()
-    return 0
+    with confirming(written, lambda: f"interrupted: no change is lost; the same command goes on to {source.output}"):
+        anyio.run(work)
+        done = written[0].report
+        say(_summary(resource, done, source.output))
+        if source.report is not None:
+            write_report(source.report, report_text(resource, done, target=source.output))
 
 
 def _summary(resource: str, report: ChangesReport, output: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from datetime import datetime
 
 import anyio
@@ -12,9 +12,9 @@ from carecloud_async._lists.export.job import write_export
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.written import Written
 from carecloud_async.cli.connect import Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, exits_at_once, ignores_signals, say
+from carecloud_async.cli.console import ReaderGoneError, exits_at_once, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
-from carecloud_async.cli.list_to_file import FileOptions, ListToFile
+from carecloud_async.cli.list_to_file import FileOptions, ListToFile, confirming
 from carecloud_async.cli.lists import RESOURCE, split_fields
 from carecloud_async.cli.parameters import ALLOW_UNKNOWN, FIELDS, RESUME, expands_options, flag, option
 from carecloud_async.cli.reports import report_text, show_progress, summary, write_report
@@ -87,29 +87,23 @@ def export(
                 )
                 written.append(exported)
 
-    with ExitStack() as stack:
+    def interrupted() -> str:
+        return f"interrupted: {state} is left as it was" if written and state else target.interrupted()
+
+    with confirming(written, interrupted):
         try:
             with exits_at_once("interrupted: the output is not complete") if target.is_direct else nullcontext():
                 anyio.run(work)
-            done = written[0].report
-            say(summary(resource, done, state=state))
-            if source.report is not None:
-                write_report(source.report, report_text(resource, done))
-        except KeyboardInterrupt:
-            say(f"interrupted: {state} is left as it was" if written and state else target.interrupted())
-            return INTERRUPTED
         except CareCloudError as error:
             if target.is_stdout and isinstance(error.__cause__, BrokenPipeError):
                 raise ReaderGoneError from None
             if not isinstance(error, UsageError) and target.has_partial():
                 raise StoppedError from error
             raise
-        finally:
-            for work_done in written:
-                stack.callback(work_done.close)
-        # Last: a scheduler that repeats an interrupted command gets everything again, and not only what is newer.
-        stack.enter_context(ignores_signals())
-        written[0].confirm()
+        done = written[0].report
+        say(summary(resource, done, state=state))
+        if source.report is not None:
+            write_report(source.report, report_text(resource, done))
     return 0 if done.exact else FAILED
 
 

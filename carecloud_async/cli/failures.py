@@ -1,17 +1,23 @@
-"""Failures and warnings as single lines that name the fix, and the exit code that goes with a failure."""
+"""Failures, warnings and interruptions as single lines that say what to do, and the exit code that goes with each."""
 
 from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+import anyio
+import typer
 
 from carecloud_async import fixes
 from carecloud_async._base.runtime import suggestions
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.export import InexactReason
+
+T = TypeVar("T")
 
 _SDK = logging.getLogger("carecloud_async")
 #: Warns of values that could not be read.
@@ -97,6 +103,23 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"{line}; the same command with --resume goes on", code
     code = WRONG_USAGE if isinstance(error, UsageError | ConfigurationError) else FAILED
     return f"{_plain(error)}{_fix(error)}", code
+
+
+def run(work: Callable[[], Awaitable[T]], interrupted: Callable[[], str]) -> T:
+    """Run the work of a command.
+
+    Args:
+        work: the work.
+        interrupted: what has become of it, said when Ctrl-C or SIGTERM ends it.
+
+    Raises:
+        typer.Exit: it was interrupted.
+    """
+    try:
+        return anyio.run(work)
+    except KeyboardInterrupt:
+        say(interrupted())
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def with_options(text: str) -> str:

@@ -21,8 +21,8 @@ from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, ends_questions, is_terminal, say
-from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
+from carecloud_async.cli.console import ends_questions, is_terminal, say
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, run, with_options
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
     ENCODING,
@@ -190,10 +190,7 @@ def import_rows(
                 return done
 
     try:
-        done = anyio.run(work)
-    except KeyboardInterrupt:
-        say(_interrupted(last, dry_run=options.dry_run))
-        return INTERRUPTED
+        done = run(work, lambda: _interrupted(last, dry_run=options.dry_run))
     except (ConfigurationError, UsageError):
         raise
     except CareCloudError as error:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
+import typer
 from attrs import frozen
 
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._lists.export.written import Written
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.paging.page_plan import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import INTERRUPTED, ignores_signals, say
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.lists import ListOptions
 from carecloud_async.cli.parameters import RATE, REPORT, flag, option
@@ -104,6 +106,32 @@ class Output:
         if self.has_partial():
             return f"interrupted: what was fetched for {self.name} is kept; the same command with --resume goes on"
         return f"interrupted before anything was fetched for {self.name}"
+
+
+@contextmanager
+def confirming(written: list[Written[Any]], interrupted: Callable[[], str]) -> Iterator[None]:
+    """Confirm what the block has written, as the last step of a command.
+
+    A scheduler that repeats an interrupted command gets everything again, and not only what is newer.
+
+    Args:
+        written: filled by the block.
+        interrupted: what has become of it, said when Ctrl-C or SIGTERM ends it.
+
+    Raises:
+        typer.Exit: it was interrupted.
+    """
+    with ExitStack() as stack:
+        try:
+            yield
+        except KeyboardInterrupt:
+            say(interrupted())
+            raise typer.Exit(INTERRUPTED) from None
+        finally:
+            for work_done in written:
+                stack.callback(work_done.close)
+        stack.enter_context(ignores_signals())
+        written[0].confirm()
 
 
 #: What users write for a tab.

@@ -12,14 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import anyio
-
 from carecloud_async._base.project import is_loopback
 from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import FAILED, MissingExtraError, UsageError, explain
+from carecloud_async.cli.failures import FAILED, MissingExtraError, UsageError, explain, run
 from carecloud_async.cli.parameters import RATE, SETTLE, argument, expands_options, flag, option
 from carecloud_async.cli.reports import counted
 from carecloud_async.outbox import Outbox, OutboxError
@@ -97,12 +95,11 @@ def _send(connection: Connection, path: Path, seconds: float | None, rate: float
             finally:
                 opened[0].problem = outbox.problem
 
-    try:
-        is_sent = anyio.run(work)
-    except KeyboardInterrupt:
+    def interrupted() -> str:
         done = opened[0].describe() if opened else "nothing was sent"
-        say(f"interrupted: {done}; nothing is lost: carecloud outbox {path} send goes on")
-        return INTERRUPTED
+        return f"interrupted: {done}; nothing is lost: carecloud outbox {path} send goes on"
+
+    is_sent = run(work, interrupted)
     say(opened[0].describe())
     return 0 if is_sent else FAILED
 
@@ -232,10 +229,7 @@ def serve(
             with listener:
                 await server.serve([listener])
 
-    try:
-        anyio.run(work)
-    except KeyboardInterrupt:
-        say(f"stopped; what waits stays in {path}")
+    run(work, lambda: f"stopped; what waits stays in {path}")
     return INTERRUPTED
 
 

@@ -15,8 +15,8 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.export.formats.jsonl import join_lines
 from carecloud_async._lists.export.formats.schema import read_fields
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import INTERRUPTED, exits_at_once, put, say
-from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest
+from carecloud_async.cli.console import exits_at_once, put, say
+from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest, run
 from carecloud_async.cli.lists import (
     RESOURCE,
     ListOptions,
@@ -166,7 +166,7 @@ def request(
     ),
     body: str | None = option("FILE", "File with the JSON body; - reads stdin."),
     allow_unknown: bool = flag("Send query parameters that the SDK does not know.", "--allow-unknown"),
-) -> int:
+) -> None:
     """Send any request to the API, and print the data of the answer as JSON.
 
     Example: carecloud request GET cards --param count=5 --sandbox 10
@@ -189,15 +189,12 @@ def request(
                 allow_unknown=allow_unknown,
             )
 
-    try:
-        answer = anyio.run(work)
-    except KeyboardInterrupt:
-        if not is_begun or operation.method in {"GET", "HEAD"}:
-            raise
-        say("interrupted: if it was sent, it may have been carried out: look before you repeat it")
-        return INTERRUPTED
-    print_json(answer)
-    return 0
+    def interrupted() -> str:
+        may_write = is_begun and operation.method not in {"GET", "HEAD"}
+        doubt = ": if it was sent, it may have been carried out: look before you repeat it"
+        return f"interrupted{doubt if may_write else ''}"
+
+    print_json(run(work, interrupted))
 
 
 def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: bool) -> Mapping[str, Any]:

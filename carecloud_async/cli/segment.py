@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import anyio
-
 from carecloud_async._calls.call.events import CallRecord
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import INTERRUPTED, say
+from carecloud_async.cli.failures import run
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
@@ -79,11 +77,7 @@ def segment(
                 dry_run=dry_run,
             )
 
-    try:
-        done = anyio.run(work)
-    except KeyboardInterrupt:
-        say(_interrupted(written))
-        return INTERRUPTED
+    done = run(work, lambda: _interrupted(written))
     return finish("segments", done, describe(done), file=report, ok=done.complete)
 
 

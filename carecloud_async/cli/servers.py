@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
-import anyio
-
 from carecloud_async.cli.connect import Connection, embedded_sandbox
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import MissingExtraError
+from carecloud_async.cli.failures import MissingExtraError, run
 from carecloud_async.cli.parameters import expands_options, option
 
 
@@ -57,7 +55,7 @@ def mcp(
     show: str = option("FIELDS", "Personal fields that are shown and not masked, such as email.", default=""),
     folder: Path | None = option("DIR", "Where exports are written, and nowhere else.", exists=True, file_okay=False),
     outbox: Path | None = option("FILE", "The outbox of writes; by default outbox.db in the folder."),
-) -> int:
+) -> None:
     """Let an assistant read the project over the Model Context Protocol, on stdin and stdout.
 
     It only reads, unless --allow names what may be written. Personal fields are masked, unless --show names them.
@@ -78,12 +76,7 @@ def mcp(
             )
             await server.run_stdio_async()
 
-    try:
-        anyio.run(serve)
-    except KeyboardInterrupt:
-        say("stopped")
-        return INTERRUPTED
-    return 0
+    run(serve, lambda: "stopped")
 
 
 def _names(text: str) -> tuple[str, ...]:

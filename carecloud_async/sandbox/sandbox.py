@@ -44,7 +44,7 @@ class ClientIdentities:
     """Identities for `CareCloud(auth=…)` that the sandbox takes.
 
     Attributes:
-        customers: The customers of the sandbox.
+        customers: the customers of the sandbox.
     """
 
     customers: CustomerStore
@@ -67,7 +67,7 @@ class ClientIdentities:
         """A device of the sandbox's application.
 
         Args:
-            device_id: As the application calls it; `None` makes a random one.
+            device_id: as the application calls it; `None` makes a random one.
         """
         from carecloud_async._calls.auth.customer import Device, DeviceSetup, DeviceToken
 
@@ -81,8 +81,8 @@ class ClientIdentities:
         """A seeded customer on a device; logs in by e-mail, or by card if it has no e-mail.
 
         Args:
-            index: Position of the customer, oldest first.
-            device_id: As the application calls the device; `None` makes a random one.
+            index: position of the customer, oldest first.
+            device_id: as the application calls the device; `None` makes a random one.
         """
         from carecloud_async._calls.auth.customer import CustomerSession
 
@@ -100,8 +100,8 @@ class ClientIdentities:
         """A seeded customer who logs in by social network; all seeded customers have one.
 
         Args:
-            index: Position of the customer, oldest first.
-            device_id: As the application calls the device; `None` makes a random one.
+            index: position of the customer, oldest first.
+            device_id: as the application calls the device; `None` makes a random one.
         """
         from carecloud_async._calls.auth.customer import SocialNetworkSession
 
@@ -122,33 +122,33 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
     The ids, logins and passwords that it knows are the constants of `carecloud_async.sandbox`.
 
     Args:
-        customers: Number of customers; 100,000 take no time and half a megabyte.
-        seed: Makes other customers and records; the first customer is always the quickstart's John Smith.
-        records: Number of records in every other list; in lists of a parent's records, for each parent.
-        users: Number of users of the enterprise interface; the API user is always there.
-        timezone: Time zone of the project, in which all timestamps are written without offset.
-        token_lifetime: Seconds that the token of an enterprise login is valid.
-        reuse_tokens: Seconds before a token's end until which another login gets the same token; `None`: never.
-        max_count: The server's own cap on `count`.
-        latency: Seconds that every answer takes.
-        rate_limit: Requests a second above which the answer is 429.
-        rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
-        keep_requests: Number of the last requests that are kept.
-        untidy: Whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
-        clock: Returns the server's time, in seconds since 1970.
-        sleep: Waits for a number of seconds.
-        random: Source of tokens; the default never repeats itself.
+        customers: number of customers; 100,000 take no time and half a megabyte.
+        seed: makes other customers and records; the first customer is always the quickstart's John Smith.
+        records: number of records in every other list; in lists of a parent's records, for each parent.
+        users: number of users of the enterprise interface; the API user is always there.
+        timezone: time zone of the project, in which all timestamps are written without offset.
+        token_lifetime: seconds that the token of an enterprise login is valid.
+        reuse_tokens: seconds before a token's end until which another login gets the same token; `None`: never.
+        max_count: the server's own cap on `count`.
+        latency: seconds that every answer takes.
+        rate_limit: requests a second above which the answer is 429.
+        rate_limit_retry_after: seconds in the `Retry-After` of such a 429; `None` leaves it out.
+        keep_requests: number of the last requests that are kept.
+        untidy: whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
+        clock: returns the server's time, in seconds since 1970.
+        sleep: waits for a number of seconds.
+        random: source of tokens; the default never repeats itself.
 
     Attributes:
-        app: The ASGI app.
-        settings: The behaviour above and more, see `Settings`; may be changed at any time.
-        customers: The customers, to read and to change; see `CustomerStore`.
-        faults: The faults; see `Faults.add`.
-        clock: The server's clock.
-        user_tokens: Tokens of enterprise logins.
-        device_tokens: Device tokens, and the customers logged in on them.
-        on_page: Called with each list page (`ServedPage`) before it is sent; may change the state; may be async.
-        connections: Sockets of clients, counted.
+        app: the ASGI app.
+        settings: the behaviour above and more, see `Settings`; may be changed at any time.
+        customers: the customers, to read and to change; see `CustomerStore`.
+        faults: the faults; see `Faults.add`.
+        clock: the server's clock.
+        user_tokens: tokens of enterprise logins.
+        device_tokens: device tokens, and the customers logged in on them.
+        on_page: called with each list page (`ServedPage`) before it is sent; may change the state; may be async.
+        connections: sockets of clients, counted.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         """A transport that calls the sandbox in process, on asyncio and on trio.
 
         Args:
-            family: Library of the transport: `httpx` or `httpx2`.
+            family: library of the transport: `httpx` or `httpx2`.
         """
         return in_process(self.app, family=family)
 
@@ -218,8 +218,8 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         """Serve on a real socket from another thread: `with sandbox.running() as url:`.
 
         Args:
-            host: Address to listen on.
-            port: Port to listen on; 0 chooses a free one.
+            host: address to listen on.
+            port: port to listen on; 0 chooses a free one.
         """
         return serving.serving_in_thread(self.app, host=host, port=port)
 
@@ -240,12 +240,12 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         """Serve in the foreground until Ctrl-C, then return; for the main thread.
 
         Args:
-            host: Address to listen on.
-            port: Port to listen on; 0 chooses a free one.
-            on_ready: Called with the base URL once clients may connect.
+            host: address to listen on.
+            port: port to listen on; 0 chooses a free one.
+            on_ready: called with the base URL once clients may connect.
 
         Raises:
-            OSError: The address is not available.
+            OSError: the address is not available.
         """
         serving.serve_in_foreground(self.app, host=host, port=port, on_ready=on_ready)
 
@@ -261,11 +261,11 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         ```
 
         Args:
-            resource: Path of the list without the parent's id.
-            of: Id of the parent, for lists of a parent's records.
+            resource: path of the list without the parent's id.
+            of: id of the parent, for lists of a parent's records.
 
         Raises:
-            KeyError: The API has no such list, or it needs a parent, or it has no parents.
+            KeyError: the API has no such list, or it needs a parent, or it has no parents.
         """
         return self.tables.table(api_plans().named(resource), of)
 
@@ -286,7 +286,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         """Set the server's clock to a time, from which it goes on.
 
         Args:
-            instant: An aware datetime.
+            instant: an aware datetime.
         """
         self.clock.set(instant)
 
@@ -294,7 +294,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         """Give an enterprise user another password; tokens stay valid.
 
         Args:
-            password: The new one.
-            login: The user's login name.
+            password: the new one.
+            login: the user's login name.
         """
         self.passwords[login] = password

@@ -81,8 +81,8 @@ def test_fields_take_every_column_of_the_file(carecloud, tmp_path, suffix):
     done = carecloud(*command, "-o", f"again.{suffix}", "--fields", ",".join(names))
     assert done.code == 0, done.err
     assert columns(tmp_path / f"again.{suffix}") == names
-    one = carecloud(*command, "-o", f"one.{suffix}", "--fields", names[-1])
-    assert one.code == 0, one.err
+    single = carecloud(*command, "-o", f"one.{suffix}", "--fields", names[-1])
+    assert single.code == 0, single.err
     assert columns(tmp_path / f"one.{suffix}") == [names[-1]]
 
 

@@ -37,7 +37,7 @@ CONNECTION = {
 
 @every("command", COMMANDS)
 def test_help_at_eighty_columns(carecloud, monkeypatch, command):
-    """No word is cut, no line is wider, and flags show no type."""
+    """No word is cut, no line is wider, flags show no type, and the options of the connection are everywhere."""
     monkeypatch.setenv("COLUMNS", "80")
     done = carecloud(*filter(None, [command]), "--help")
     assert done.code == 0
@@ -46,13 +46,8 @@ def test_help_at_eighty_columns(carecloud, monkeypatch, command):
     assert "…" not in done.out
     assert "..." not in done.out.replace("COMMAND [ARGS]...", "")
     assert f"carecloud {command}".strip() in done.out
-
-
-@every("command", COMMANDS[1:-1])
-def test_every_command_takes_the_connection(carecloud, command):
-    """The options of the connection are the same in each command that uses a project."""
-    shown = carecloud(command, "--help").out
-    assert [option for option in CONNECTION if option not in shown] == []
+    if command not in {"", "sandbox"}:  # every command that uses a project takes the connection
+        assert [option for option in CONNECTION if option not in done.out] == []
 
 
 STARTS = """

@@ -12,9 +12,6 @@ from every import every
 from thorough import variants
 
 from carecloud_async import CareCloud
-from carecloud_async.cli.outbox import reasons_to_wait
-from carecloud_async.outbox import OutboxError
-from carecloud_async.outbox.queue import WaitingEntry
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
@@ -113,33 +110,14 @@ def test_the_list_says_why_entries_wait(start, carecloud, waiting, project):
     assert all(re.search(known, line) for line in lost)
 
 
-@pytest.mark.parametrize(
-    ("entry", "why"),
-    [
-        ({"after": 3}, "after 3"),
-        ({}, "not sent yet"),
-        ({"problem": OutboxError("no network")}, "no network"),
-        ({"is_lost": True}, "its answer was lost; sent again 35 s after a program opens the outbox unless it is there"),
-        ({"is_lost": True, "due_in": 0.0}, "its answer was lost; looked up when a program opens the outbox"),
-        (
-            {"is_lost": True, "due_in": 0.0, "fault": "503", "problem": OutboxError("no network")},
-            "the server answered 503: its outcome is not known; looked up when a program opens the outbox; no network",
-        ),
-    ],
-)
-def test_why_an_entry_waits(entry, why):
-    """The list names the entry before it, a lost answer with its look-up, or what held up the program."""
-    waits = WaitingEntry(id=4, label="points.assign_points B4", put_at=0.0, **entry)
-    assert "; ".join(reasons_to_wait(waits, 35.0)) == why
-
-
 def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
-    """A thousand entries are listed; of two more, the command says that they wait too."""
+    """A thousand entries are listed, each with the one before it; of two more, the command says that they wait too."""
     put_waiting(range(1000))
     whole = carecloud("outbox", "till.db")
     numbers = [str(number) for number in range(1, 1001)]
     assert [line.partition("\t")[0] for line in whole.out.splitlines()] == numbers
     assert whole.err == "carecloud: 1,000 waiting, 0 failed\n"
+    assert whole.out.splitlines()[250].endswith("\twaiting\tafter 1")  # of the same customer
     put_waiting(range(1000, 1002))
     cut = carecloud("outbox", "till.db")
     assert [line.partition("\t")[0] for line in cut.out.splitlines()] == numbers

@@ -45,11 +45,6 @@ def test_a_run_that_fails_leaves_no_report(carecloud, project, rows, tmp_path, c
     assert not (tmp_path / "r.json").exists()
 
 
-def test_a_check_reports_to_stdout(carecloud):
-    """`--report -` prints the report of a check as JSON, alone."""
-    assert "findings" in json.loads(carecloud("check", "--sandbox", 1, "--report", "-").out)
-
-
 @pytest.mark.parametrize(
     ("command", "refused"),
     [

@@ -71,6 +71,7 @@ def test_sigterm_is_ctrl_c(start, project, carecloud, tmp_path):
         err == f"carecloud: interrupted: what was fetched for {tmp_path}/c.jsonl is kept; "
         "the same command with --resume goes on\n"
     )
+    assert not (tmp_path / "c.jsonl").exists()
     project.settings.latency = 0
     before = project.count("GET /customers")
     done = carecloud(*command, "--resume")
@@ -155,7 +156,7 @@ def test_a_log_that_cannot_be_written():
 #: Sends itself both signals while the process ends.
 ENDING = """
 import atexit, os, signal
-atexit.register(lambda: [os.kill(os.getpid(), one) for one in (signal.SIGTERM, signal.SIGINT)])
+atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT)])
 from carecloud_async.cli import main
 main()
 """

@@ -64,29 +64,38 @@ def terminal():
 def test_a_password_is_asked_for_until_ctrl_c(terminal, project, monkeypatch, arguments, number):
     """At the question for the password, one signal ends any command with 130, and the terminal echoes again."""
     monkeypatch.delenv("CARECLOUD_PASSWORD")
-    one = terminal(*arguments)
-    wait_until(lambda: one.shows(b"Password: ") and not one.echoes)
-    one.process.send_signal(number)
-    assert one.process.wait(timeout=60) == 130
-    assert one.echoes
-    assert one.shows(b"carecloud: interrupted")
+    shell = terminal(*arguments)
+    wait_until(lambda: shell.shows(b"Password: ") and not shell.echoes)
+    shell.process.send_signal(number)
+    assert shell.process.wait(timeout=60) == 130
+    assert shell.echoes
+    assert shell.shows(b"carecloud: interrupted")
 
 
 def test_an_import_is_confirmed_until_ctrl_c(terminal, tmp_path):
     """At the question whether to write, one Ctrl-C ends the import with 130."""
     (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
-    one = terminal(*IMPORT)
-    wait_until(lambda: one.shows(b"Write all rows? [y/N]: "))
-    one.process.send_signal(signal.SIGINT)
-    assert one.process.wait(timeout=60) == 130
-    assert one.shows(b"carecloud: interrupted")
+    shell = terminal(*IMPORT)
+    wait_until(lambda: shell.shows(b"Write all rows? [y/N]: "))
+    shell.process.send_signal(signal.SIGINT)
+    assert shell.process.wait(timeout=60) == 130
+    assert shell.shows(b"carecloud: interrupted")
+
+
+def test_a_bar_is_drawn_on_a_terminal(terminal, monkeypatch):
+    """On a terminal the progress is redrawn in place and gone at the end; the summary stays."""
+    monkeypatch.setenv("TERM", "xterm")
+    shell = terminal("export", "customers", "-o", "c.jsonl", "--sandbox", "2000")
+    wait_until(lambda: shell.shows(b"2,000 customers in"))
+    assert shell.process.wait(timeout=60) == 0
+    assert b"\x1b[" in shell.shown
 
 
 def test_no_bar_beside_a_pipe(terminal, tmp_path):
     """Where records go to a pipe, a signal ends the process at once: no bar is drawn that would leave no cursor."""
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.DEVNULL):
-        one = terminal("export", "customers", "-o", "pipe", "--format", "jsonl", "--sandbox", "3")
-        assert one.process.wait(timeout=60) == 0
-    assert one.shows(b"3 customers in pipe")
-    assert b"\x1b" not in one.shown
+        shell = terminal("export", "customers", "-o", "pipe", "--format", "jsonl", "--sandbox", "3")
+        assert shell.process.wait(timeout=60) == 0
+    assert shell.shows(b"3 customers in pipe")
+    assert b"\x1b" not in shell.shown

@@ -1,7 +1,7 @@
 """Compare what the SDK knows with a version of the vendor's description: `python -m tests.contract FILE`.
 
-Prints what is to be done, worst first. Exits with 0 if nothing is to be done, with 1 if something is, with 2 if the
-command or the file is wrong.
+Prints each fact that is gone or new. Exits with 0 if nothing differs, with 1 if something does, with 2 if the command
+or the file is wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.contract import manifest
-from tests.contract.compare import compare
+from tests.contract.compare import differences
 from tests.contract.description import UnreadableError, read
 from tests.contract.facts import Facts
 
@@ -41,13 +41,13 @@ def main(arguments: Sequence[str] | None = None, *, beside: Path = BESIDE) -> in
 
 
 def _run(given: argparse.Namespace) -> int:
-    found = read(given.file)
+    now = read(given.file)
     if given.write_manifest:
-        given.manifest.write_text(manifest.dumps(found), encoding="utf-8")
+        given.manifest.write_text(manifest.dumps(now), encoding="utf-8")
         return 0
-    tasks = compare(_known(given.manifest), found)
-    sys.stdout.writelines(f"{task}\n" for task in tasks)
-    return 1 if tasks else 0
+    lines = differences(_known(given.manifest), now)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 1 if lines else 0
 
 
 def _known(path: Path) -> Facts:

@@ -59,7 +59,7 @@ def call_of(
     for name in way:
         place = getattr(place, name)
         if inspect.isroutine(place):
-            place = place(*(_taken(left, one) for one in inspect.signature(place).parameters))
+            place = place(*(_taken(left, parameter) for parameter in inspect.signature(place).parameters))
     method = getattr(place, last)
     arguments = dict(_arguments(method, left, values))
     return Call(
@@ -72,7 +72,7 @@ def _arguments(method: Any, ids: dict[str, str], values: Mapping[str, Any]) -> I
     for name, parameter in inspect.signature(method).parameters.items():
         plain = name.removesuffix("_")
         if parameter.kind is parameter.VAR_KEYWORD:
-            yield from ((one, value) for one, value in values.items() if one in _unpacked(hints[name]))
+            yield from ((item, value) for item, value in values.items() if item in _unpacked(hints[name]))
         elif plain in ids:  # before the body, which may repeat it
             yield name, ids.pop(plain)
         elif plain in values:
@@ -115,10 +115,10 @@ def _built(value: Any, hint: Any) -> Any:
     """Build what a hint wants of a plain value."""
     choices = list(_choices(hint))
     if isinstance(value, list):
-        inner = next((typing.get_args(one)[0] for one in choices if typing.get_origin(one) is not None), None)
-        return value if inner is None else [_built(one, inner) for one in value]
+        inner = next((typing.get_args(choice)[0] for choice in choices if typing.get_origin(choice) is not None), None)
+        return value if inner is None else [_built(item, inner) for item in value]
     if isinstance(value, dict):
-        cls = next((one for one in choices if attrs.has(one)), None)
+        cls = next((choice for choice in choices if attrs.has(choice)), None)
         return value if cls is None else _instance(cls, value)
     if isinstance(value, str) and str not in choices:
         return next((read(value) for kind, read in _TIMES.items() if kind in choices), value)
@@ -127,14 +127,14 @@ def _built(value: Any, hint: Any) -> Any:
 
 def _choices(hint: Any) -> Iterable[Any]:
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        return (choice for one in typing.get_args(hint) for choice in _choices(one))
+        return (choice for argument in typing.get_args(hint) for choice in _choices(argument))
     return _choices(typing.get_args(hint)[0]) if typing.get_origin(hint) is typing.Annotated else (hint,)
 
 
 def _instance(cls: Any, value: Mapping[str, Any]) -> Any:
     hints = typing.get_type_hints(cls)
-    names = {one.name.removesuffix("_"): one.name for one in attrs.fields(cls)}
+    names = {field.name.removesuffix("_"): field.name for field in attrs.fields(cls)}
     missing = value.keys() - names.keys()
     if missing:
         raise AssertionError(f"{cls.__name__} has no {', '.join(sorted(missing))}")
-    return cls(**{names[name].lstrip("_"): _built(one, hints[names[name]]) for name, one in value.items()})
+    return cls(**{names[name].lstrip("_"): _built(item, hints[names[name]]) for name, item in value.items()})

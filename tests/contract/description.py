@@ -41,12 +41,12 @@ def load(path: Path) -> dict[str, Any]:
     except ImportError:
         raise UnreadableError("PyYAML is not installed") from None
     try:
-        found = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UnreadableError(f"cannot read {path}: {type(error).__name__}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("paths"), dict):
+    if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
         raise UnreadableError(f"{path} is not an OpenAPI description: it has no paths")
-    return found
+    return document
 
 
 def read(path: Path) -> Facts:
@@ -65,10 +65,10 @@ def read(path: Path) -> Facts:
 def facts_of(description: Mapping[str, Any]) -> Facts:
     """Return the facts of a description that has been read."""
     reader = _Reader(description)
-    operations = sorted(reader.operations(), key=lambda one: (one.path, _VERBS.index(one.verb.lower())))
+    operations = sorted(reader.operations(), key=lambda record: (record.path, _VERBS.index(record.verb.lower())))
     names = sorted(description.get("components", {}).get("schemas", {}))
     return Facts(
-        operations={one.operation_id: one for one in operations},
+        operations={operation.operation_id: operation for operation in operations},
         schemas={name: reader.schema(name) for name in names},
     )
 
@@ -91,22 +91,24 @@ class _Reader:
                 if isinstance(item.get(verb), dict):
                     yield self.operation(verb, path, item[verb], item.get("parameters", ()))
 
-    def operation(self, verb: str, path: str, one: Mapping[str, Any], shared: Any) -> Operation:
+    def operation(self, verb: str, path: str, described: Mapping[str, Any], shared: Any) -> Operation:
         """Return one operation."""
-        own = [self._resolved(parameter) for parameter in (*shared, *one.get("parameters", ()))]
+        own = [self._resolved(parameter) for parameter in (*shared, *described.get("parameters", ()))]
         parameters = {(parameter["in"], parameter["name"]): parameter for parameter in own}  # the last one counts
-        statuses = {str(status): self._resolved(answer) for status, answer in one.get("responses", {}).items()}
-        body = self._json(self._resolved(one.get("requestBody", {})))
-        security = one.get("security", self._security)
+        statuses = {str(status): self._resolved(answer) for status, answer in described.get("responses", {}).items()}
+        body = self._json(self._resolved(described.get("requestBody", {})))
+        security = described.get("security", self._security)
         return Operation(
-            operation_id=one.get("operationId") or f"{verb} {path}".replace(" ", ":"),
+            operation_id=described.get("operationId") or f"{verb} {path}".replace(" ", ":"),
             verb=verb.upper(),
             path=path,
-            interface=interface(one.get("summary", ""), one.get("description", "")),
+            interface=interface(described.get("summary", ""), described.get("description", "")),
             authorized=bool(security) and {} not in security,
-            deprecated=bool(one.get("deprecated")),
+            deprecated=bool(described.get("deprecated")),
             path_names=tuple(re.findall(r"\{([^}]+)\}", path)),
-            query=_paging_first(self._parameter(one) for (place, _), one in parameters.items() if place == "query"),
+            query=_paging_first(
+                self._parameter(parameter) for (place, _), parameter in parameters.items() if place == "query"
+            ),
             body=self.fields(body),
             answer=self._answer({s: self._json(a) for s, a in statuses.items() if s.startswith("2")}),
             failures=tuple(sorted(status for status in statuses if not status.startswith("2"))),
@@ -131,12 +133,12 @@ class _Reader:
         if depth > _DEEPEST:
             raise ValueError(f"objects are nested too deeply at {prefix!r}")
         properties, required = self._properties(schema)
-        found: list[Value] = []
-        for name, one in properties.items():
-            found.append(self._value(f"{prefix}{name}", one, required=name in required))
-            for inner, mark in _inner(one):
-                found += self.fields(inner, f"{prefix}{name}{mark}.", depth + 1)
-        return tuple(found)
+        values: list[Value] = []
+        for name, prop in properties.items():
+            values.append(self._value(f"{prefix}{name}", prop, required=name in required))
+            for inner, mark in _inner(prop):
+                values += self.fields(inner, f"{prefix}{name}{mark}.", depth + 1)
+        return tuple(values)
 
     def _properties(self, schema: Mapping[str, Any], depth: int = 0) -> tuple[dict[str, Any], set[str]]:
         """Return the properties and the required names of a schema and all that it is made of."""
@@ -181,7 +183,7 @@ class _Reader:
             named = [part for part in parts if "$ref" in part]
             alone = len(named) == 1 and not any(part.get("properties") for part in parts)
             return _name(named[0]["$ref"]) if alone else "object"
-        types = [one for one in _types(schema) if one != "null"]
+        types = [kind for kind in _types(schema) if kind != "null"]
         if types == ["array"] or "items" in schema:
             inner = self._type(schema.get("items") or {})
             return f"({inner})[]" if "|" in inner else f"{inner}[]"
@@ -232,7 +234,7 @@ def _inner(schema: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]
 
 def _paging_first(values: Iterable[Value]) -> tuple[Value, ...]:
     """Put the parameters of paging in front, in the usual order."""
-    return tuple(sorted(values, key=lambda one: PAGING.index(one.name) if one.name in PAGING else len(PAGING)))
+    return tuple(sorted(values, key=lambda record: PAGING.index(record.name) if record.name in PAGING else len(PAGING)))
 
 
 def _name(reference: str) -> str:

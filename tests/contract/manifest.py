@@ -15,7 +15,7 @@ import msgspec
 
 from tests.contract.facts import Facts, Operation, Schema
 
-__all__ = ["MANIFEST", "dumps", "load", "loads"]
+__all__ = ["MANIFEST", "dumps", "load", "loads", "plain"]
 
 #: The manifest that the suite compares the code with.
 MANIFEST = Path(__file__).parents[2] / "carecloud_async" / "sandbox" / "state" / "facts.json"
@@ -29,9 +29,9 @@ class _File:
 
 def dumps(facts: Facts) -> str:
     """Write facts as JSON."""
-    schemas = [one for _, one in sorted(facts.schemas.items())]
-    plain = {"operations": [*map(_plain, facts.operations.values())], "schemas": [*map(_plain, schemas)]}
-    return "".join(_pretty(plain, "")) + "\n"
+    schemas = [schema for _, schema in sorted(facts.schemas.items())]
+    document = {"operations": [*map(plain, facts.operations.values())], "schemas": [*map(plain, schemas)]}
+    return "".join(_pretty(document, "")) + "\n"
 
 
 def load(path: Path = MANIFEST) -> Facts:
@@ -45,21 +45,21 @@ def loads(text: str) -> Facts:
     Raises:
         ValueError: it is no manifest; the message says where.
     """
-    found = msgspec.json.decode(text, type=_File)
+    file = msgspec.json.decode(text, type=_File)
     return Facts(
-        operations={one.operation_id: one for one in found.operations},
-        schemas={one.name: one for one in found.schemas},
+        operations={operation.operation_id: operation for operation in file.operations},
+        schemas={schema.name: schema for schema in file.schemas},
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return facts as dicts and lists, without what is the default."""
     if isinstance(value, tuple):
-        return [*map(_plain, value)]
+        return [*map(plain, value)]
     if not attrs.has(type(value)):
         return value
-    members = {one.name: (getattr(value, one.name), one.default) for one in attrs.fields(type(value))}
-    return {name: _plain(member) for name, (member, default) in members.items() if member not in (default, (), "")}
+    members = {field.name: (getattr(value, field.name), field.default) for field in attrs.fields(type(value))}
+    return {name: plain(member) for name, (member, default) in members.items() if member not in (default, (), "")}
 
 
 def _pretty(value: Any, indent: str) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _pretty(value: Any, indent: str) -> Iterator[str]:
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     deeper = indent + " "
     between = opening
-    for name, member in value.items() if isinstance(value, dict) else ((None, one) for one in value):
+    for name, member in value.items() if isinstance(value, dict) else ((None, item) for item in value):
         yield f"{between}\n{deeper}" + ("" if name is None else f"{json.dumps(name)}: ")
         yield from _pretty(member, deeper)
         between = ","
@@ -80,4 +80,4 @@ def _holds_facts(value: Any) -> bool:
     """Return whether a value is or holds a list of objects, which are written on lines of their own."""
     if isinstance(value, dict):
         return any(map(_holds_facts, value.values()))
-    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)

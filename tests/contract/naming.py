@@ -72,7 +72,7 @@ def writable(facts: Facts, schema: Schema) -> tuple[Value, ...]:
 
 def reachable(facts: Facts, *, written: bool) -> tuple[str, ...]:
     """Return the schemas that bodies (`written`) or answers hold, directly or within another; sorted."""
-    queue = [one for operation in facts.operations.values() for one in _types(operation, written=written)]
+    queue = [kind for operation in facts.operations.values() for kind in _types(operation, written=written)]
     seen: set[str] = set()
     while queue:
         name = queue.pop()

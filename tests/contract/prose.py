@@ -37,8 +37,8 @@ _OTHER = {"enterprise": "customer", "customer": "enterprise"}
 
 def interface(*texts: str) -> str:
     """Return `enterprise`, `customer` or `both` from what is written about an operation."""
-    found = {one for text in texts for sentence in _sentences(text) if (one := _of(sentence))}
-    return found.pop() if len(found) == 1 else "both"
+    said = {interface for text in texts for sentence in _sentences(text) if (interface := _of(sentence))}
+    return said.pop() if len(said) == 1 else "both"
 
 
 def _sentences(text: str) -> list[str]:

@@ -30,17 +30,17 @@ class Description:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         self._places = {
-            one["operationId"]: (path, verb)
+            entry["operationId"]: (path, verb)
             for path, item in document["paths"].items()
-            for verb, one in item.items()
-            if isinstance(one, dict) and "operationId" in one
+            for verb, entry in item.items()
+            if isinstance(entry, dict) and "operationId" in entry
         }
 
     def operation(self, operation_id: str) -> Mapping[str, Any]:
         """Return an operation as the file has it."""
         path, verb = self._places[operation_id]
-        found: Mapping[str, Any] = self.document["paths"][path][verb]
-        return found
+        operation: Mapping[str, Any] = self.document["paths"][path][verb]
+        return operation
 
     def body_pointer(self, operation_id: str) -> str | None:
         """Return where the schema of an operation's body stands, as a JSON pointer."""
@@ -54,9 +54,9 @@ class Description:
         """Return the examples of the parameters in the path or in the query, by name without brackets."""
         own = map(self.resolved, self.operation(operation_id).get("parameters", ()))
         return {
-            one["name"].removesuffix("[]"): self.example({"example": one.get("example"), **one["schema"]})
-            for one in own
-            if one["in"] == place
+            item["name"].removesuffix("[]"): self.example({"example": item.get("example"), **item["schema"]})
+            for item in own
+            if item["in"] == place
         }
 
     def body(self, operation_id: str) -> dict[str, Any]:
@@ -64,8 +64,8 @@ class Description:
         request = self.operation(operation_id).get("requestBody")
         if request is None:
             return {}
-        found: dict[str, Any] = self.example(request["content"]["application/json"]["schema"], write=True)
-        return found
+        body: dict[str, Any] = self.example(request["content"]["application/json"]["schema"], write=True)
+        return body
 
     def answer(self, operation_id: str) -> tuple[int, Mapping[str, Any] | None]:
         """Return the status of success and the schema of its body."""
@@ -83,7 +83,7 @@ class Description:
             thing = target
         if "allOf" in thing:
             parts = [self.resolved(part) for part in thing["allOf"]]
-            properties = {name: one for part in parts for name, one in part.get("properties", {}).items()}
+            properties = {name: item for part in parts for name, item in part.get("properties", {}).items()}
             required = [name for part in parts for name in part.get("required", ())]
             thing = {"type": "object", "properties": properties, "required": required}
         return thing
@@ -93,15 +93,15 @@ class Description:
         schema = self.resolved(schema)
         if "properties" in schema:
             return {
-                name: self.example(one, write=write, depth=depth + 1)
-                for name, one in self._inside(schema, depth, write=write)
+                name: self.example(item, write=write, depth=depth + 1)
+                for name, item in self._inside(schema, depth, write=write)
             }
         kind = schema.get("type") or ("array" if "items" in schema else None)
         given = _json(schema.get("example"))
         if kind == "array" and not (isinstance(given, list) and given):
             return [] if depth > _DEEPEST else [self.example(schema.get("items", {}), write=write, depth=depth + 1)]
         if "enum" in schema and given not in schema["enum"]:
-            return next(one for one in schema["enum"] if one is not None)
+            return next(item for item in schema["enum"] if item is not None)
         if given is not None and _is(given, kind):
             return given
         if "oneOf" in schema:
@@ -111,11 +111,11 @@ class Description:
         return {} if kind == "object" else _PLAIN.get(str(kind), "text")
 
     def _inside(self, schema: Mapping[str, Any], depth: int, *, write: bool = False) -> Iterator[tuple[str, Any]]:
-        for name, one in schema["properties"].items():
-            whole = self.resolved(one)
+        for name, prop in schema["properties"].items():
+            whole = self.resolved(prop)
             deep = depth > _DEEPEST and "properties" in self.resolved(whole.get("items", whole))
-            if not deep and not (write and (one.get("readOnly") or whole.get("readOnly"))):
-                yield name, one
+            if not deep and not (write and (prop.get("readOnly") or whole.get("readOnly"))):
+                yield name, prop
 
 
 def _json(value: Any) -> Any:
@@ -125,8 +125,8 @@ def _json(value: Any) -> Any:
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, list):
-        return [_json(one) for one in value]
-    return {name: _json(one) for name, one in value.items()} if isinstance(value, dict) else value
+        return [_json(item) for item in value]
+    return {name: _json(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _is(value: Any, kind: Any) -> bool:

@@ -19,7 +19,7 @@ KNOWN = manifest.load()
 TIMES = {datetime.date, datetime.datetime, datetime.time}
 SCALARS = {"string": {str}, "integer": {int}, "number": {int, float}, "boolean": {bool}}
 FORMATS = {"date": {datetime.date}, "timestamp": {datetime.datetime}, "time": {datetime.time}}
-UNNAMED = [one.operation_id for one in KNOWN.operations.values() if len(one.answer.fields) > 1]
+UNNAMED = [operation.operation_id for operation in KNOWN.operations.values() if len(operation.answer.fields) > 1]
 READ = [name for name in reachable(KNOWN, written=False) if name not in NOT_MODELS]
 WRITTEN = [name for name in reachable(KNOWN, written=True) if name not in NOT_MODELS]
 
@@ -29,7 +29,7 @@ def top(values):
     return [value for value in values if "." not in value.name]
 
 
-def found(name):
+def class_of(name):
     """A class of the models."""
     if not hasattr(models, name):
         pytest.fail(f"carecloud_async.models has no {name}", pytrace=False)
@@ -38,14 +38,14 @@ def found(name):
 
 def names(cls):
     """The fields of a class or of a typed dict, by the API's names: `from_` is `from`."""
-    own = cls.__annotations__ if typing.is_typeddict(cls) else [one.name for one in attrs.fields(cls)]
+    own = cls.__annotations__ if typing.is_typeddict(cls) else [field.name for field in attrs.fields(cls)]
     return {name.removesuffix("_") for name in own}
 
 
 def core(hint):
     """A hint without `None` and without annotations, and whether it is a list."""
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        hint = next(one for one in typing.get_args(hint) if one is not type(None))
+        hint = next(argument for argument in typing.get_args(hint) if argument is not type(None))
     if typing.get_origin(hint) is tuple:
         return core(typing.get_args(hint)[0])[0], True
     return hint, False
@@ -58,7 +58,7 @@ def fits(value, hint):
     kind, many = core(hint)
     if value.item in KNOWN.schemas:
         schema = KNOWN.schemas[value.item]
-        expected = {found(class_name(value.item))} if schema.fields else SCALARS[schema.type]
+        expected = {class_of(class_name(value.item))} if schema.fields else SCALARS[schema.type]
     elif value.format in FORMATS:
         expected = FORMATS[value.format]
     else:
@@ -71,22 +71,28 @@ def check_fields(cls, values, besides=frozenset()):
     """Compare a class with the fields that it should have."""
     assert names(cls) == {value.name for value in values} | set(besides)
     hints = {name.removesuffix("_"): hint for name, hint in typing.get_type_hints(cls).items()}
-    wrong = [one.name for one in values if (cls.__name__, one.name) not in TYPES and not fits(one, hints[one.name])]
+    wrong = [
+        value.name for value in values if (cls.__name__, value.name) not in TYPES and not fits(value, hints[value.name])
+    ]
     assert wrong == []
 
 
 @every("name", READ)
 def test_a_schema_has_its_read_model(name):
     """A read model has the schema's fields with fitting types, and the same ones are read-only."""
-    schema, cls, besides = KNOWN.schemas[name], found(class_name(name)), BESIDES.get(name, set())
+    schema, cls, besides = KNOWN.schemas[name], class_of(class_name(name)), BESIDES.get(name, set())
     check_fields(cls, top(schema.fields), besides)
     if schema.read_only:
         return  # the fields that hold such a record are read-only, which keeps the whole out of what is sent
     records = {
-        one.name for one in top(schema.fields) if one.item in KNOWN.schemas and KNOWN.schemas[one.item].read_only
+        value.name
+        for value in top(schema.fields)
+        if value.item in KNOWN.schemas and KNOWN.schemas[value.item].read_only
     }
     only = {value.name for value in top(schema.fields) if value.read_only} | records
-    assert {one.name.removesuffix("_") for one in attrs.fields(cls) if one.metadata.get("read_only")} == only | besides
+    assert {
+        field.name.removesuffix("_") for field in attrs.fields(cls) if field.metadata.get("read_only")
+    } == only | besides
 
 
 @pytest.mark.parametrize("operation_id", UNNAMED)
@@ -94,7 +100,7 @@ def test_an_unnamed_answer_has_its_model(operation_id):
     """An answer of several fields that has no name has a class of ours, by the table `ANSWERS`."""
     if operation_id not in ANSWERS:
         pytest.fail("name the answer in tests/contract/naming.py", pytrace=False)
-    check_fields(found(ANSWERS[operation_id]), top(KNOWN.operations[operation_id].answer.fields))
+    check_fields(class_of(ANSWERS[operation_id]), top(KNOWN.operations[operation_id].answer.fields))
 
 
 @every("name", WRITTEN)
@@ -104,29 +110,31 @@ def test_a_written_schema_has_its_input(name):
     if name in ELSEWHERE:
         cls = getattr(carecloud_async, ELSEWHERE[name])
     else:
-        cls = found(INPUTS.get(name) or f"{class_name(name)}Input")
+        cls = class_of(INPUTS.get(name) or f"{class_name(name)}Input")
     fields = writable(KNOWN, schema)
     assert names(cls) == {value.name for value in fields} | SENT_BESIDES.get(name, set())
-    required = {one.name.removesuffix("_") for one in attrs.fields(cls) if one.default is attrs.NOTHING}
+    required = {field.name.removesuffix("_") for field in attrs.fields(cls) if field.default is attrs.NOTHING}
     if name not in ELSEWHERE:
         assert required == {value.name for value in fields if value.required}
 
 
 @pytest.mark.parametrize(
-    "operation", [one for one in KNOWN.operations.values() if one.verb == "PUT"], ids=lambda one: one.operation_id
+    "operation",
+    [operation for operation in KNOWN.operations.values() if operation.verb == "PUT"],
+    ids=lambda record: record.operation_id,
 )
 def test_a_put_has_its_changes(operation):
     """Each record that a PUT replaces has its changes."""
     for value in top(operation.body):
         if value.required and value.item in KNOWN.schemas and value.item not in ELSEWHERE:
-            found(f"{class_name(value.item)}Changes")
+            class_of(f"{class_name(value.item)}Changes")
 
 
 @pytest.mark.parametrize(("owner", "field"), ENUMS)
 def test_an_enum_has_the_known_values(owner, field):
     """An enum holds exactly the values that are known today."""
-    cls = found(ENUMS[owner, field])
+    cls = class_of(ENUMS[owner, field])
     assert issubclass(cls, enum.Enum)
     values = KNOWN.schemas[owner].fields if owner in KNOWN.schemas else KNOWN.operations[owner].body
-    (value,) = (one for one in values if one.name == field)
+    (value,) = (value for value in values if value.name == field)
     assert {member.value for member in cls} == set(value.enum)

@@ -38,7 +38,7 @@ def test_a_row_says_what_the_manifest_says(operation_id):
     assert set(row.parameters) == {value.name for value in known.query}
     several = {value.name for value in known.query if value.many} | SEVERAL.get(known.operation_id, set())
     assert set(row.multi_value_parameters) == several
-    assert {one.name.lower() for one in row.interfaces} == INTERFACES[known.interface]
+    assert {interface.name.lower() for interface in row.interfaces} == INTERFACES[known.interface]
     assert row.authorized == known.authorized
     assert row.paged == known.paged
     assert row.result_key == (known.answer.key or None)

@@ -43,7 +43,10 @@ def errors_in(described):
     def errors(operation_id, body):
         schema = {"$ref": f"urn:vendor#{described.body_pointer(operation_id)}"}
         validator = oas.OAS30WriteValidator(schema, registry=registry)
-        return [f"{'.'.join(map(str, one.absolute_path))}: {one.message}" for one in validator.iter_errors(body)]
+        return [
+            f"{'.'.join(map(str, iter_error.absolute_path))}: {iter_error.message}"
+            for iter_error in validator.iter_errors(body)
+        ]
 
     return errors
 
@@ -95,11 +98,11 @@ def run(described, operation_id, content):
         async with CareCloud("sandbox.example", auth=KnownUser(interface), transport=transport) as client:
             call = call_of(client, operation_id, ids=ids, values={**body, **query})
             result = call.method(**call.arguments)
-            found = await (result.page() if isinstance(result, Listing) else result)
-            return found, call.left
+            read = await (result.page() if isinstance(result, Listing) else result)
+            return read, call.left
 
-    found, left = anyio.run(talk)
-    return sent, found, left
+    read, left = anyio.run(talk)
+    return sent, read, left
 
 
 def example_answer(described, operation_id):
@@ -119,7 +122,7 @@ def test_what_is_sent(described, errors_in, operation_id):
     assert request.url.path.partition(VERSION)[2] == filled(operation_id, path_values(described, operation_id))
     names = [name for name, _ in parse_qsl(request.url.query.decode(), keep_blank_values=True)]
     assert {name.removesuffix("[]") for name in names} == set(query)
-    assert {name for name in names if name.endswith("[]")} >= {f"{one.name}[]" for one in known.query if one.many}
+    assert {name for name in names if name.endswith("[]")} >= {f"{item.name}[]" for item in known.query if item.many}
     if body:
         written = json.loads(request.content)
         assert errors_in(operation_id, written) == []
@@ -130,20 +133,20 @@ def test_what_is_sent(described, errors_in, operation_id):
 
 def test_every_operation_is_checked():
     """The test of what is sent stands for each operation of the manifest, and for nothing else."""
-    assert {one for (one,) in test_what_is_sent.cases} == OPERATIONS.keys() == KNOWN.keys()
+    assert {cas for (cas,) in test_what_is_sent.cases} == OPERATIONS.keys() == KNOWN.keys()
 
 
 @each
 def test_examples_are_read(described, operation_id):
     """The vendor's example answers are read into the results of the methods."""
     content = example_answer(described, operation_id)
-    _, found, _ = run(described, operation_id, content)
+    _, read, _ = run(described, operation_id, content)
     if KNOWN[operation_id].answer.kind == "list":
-        assert len(found.items) == len(content["data"][KNOWN[operation_id].answer.key])
+        assert len(read.items) == len(content["data"][KNOWN[operation_id].answer.key])
     elif content is None:
-        assert found is None
+        assert read is None
     else:
-        assert found is not None
+        assert read is not None
 
 
 @every("operation_id", KNOWN)

@@ -6,7 +6,6 @@ from carecloud_async.sandbox import (
     CUSTOMER_PASSWORD,
     FIRST_CUSTOMER_EMAIL,
     FIRST_CUSTOMER_ID,
-    OTHER_CUSTOMER_APPLICATION_ID,
     SOCIAL_NETWORK_IDS,
     SOCIAL_TOKEN_PREFIX,
 )
@@ -70,22 +69,6 @@ async def test_passwords_and_referral_codes_are_validated(enterprise, kind, valu
     assert answer.json()["data"] == {"is_valid": valid}
 
 
-async def test_an_authentication_token_is_valid_once(api):
-    """A token for another application names its customer once, and only there."""
-    goal = {"external_application_id": OTHER_CUSTOMER_APPLICATION_ID, "token_type": 2}
-    issued = (await act(api, "auth-token", customer_id=FIRST_CUSTOMER_ID, **goal)).json()["data"]
-    assert issued["authentication_token"].isdigit()
-    proof = {"token": issued["authentication_token"], "token_request_id": issued["token_request_id"]}
-    elsewhere = await act(api, "verify-auth-token", application_id="another", **proof)
-    assert elsewhere.status_code == 403
-    proof["application_id"] = OTHER_CUSTOMER_APPLICATION_ID
-    first = await act(api, "verify-auth-token", **proof)
-    assert first.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
-    assert (await act(api, "verify-auth-token", **proof)).status_code == 403
-    unknown = await act(api, "auth-token", customer_id="nobody", **goal)
-    assert unknown.json()["error"]["error_data"]["invalid_params"][0]["name"] == "customer_id"
-
-
 async def test_the_search_combines_its_parameters(sandbox, api):
     """Name, date of birth and card number narrow the search; without any of them no customer is found."""
     path = "/customers/actions/search-customers"
@@ -94,6 +77,6 @@ async def test_the_search_combines_its_parameters(sandbox, api):
         customer for customer in sandbox.customers if customer["personal_information"].get("last_name") == "Smith"
     ]
     assert [smith["customer_id"] for smith in smiths] == [item["customer_id"] for item in expected]
-    one = (await api.get(path, last_name="smith", card_number="2700000000000")).json()["data"]
-    assert one == {"strict": [{"customer_id": FIRST_CUSTOMER_ID, "match": 2}]}
+    john = (await api.get(path, last_name="smith", card_number="2700000000000")).json()["data"]
+    assert john == {"strict": [{"customer_id": FIRST_CUSTOMER_ID, "match": 2}]}
     assert (await api.get(path)).json()["data"] == {"strict": []}

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from carecloud_async.sandbox import Faults, Sandbox
-from carecloud_async.sandbox.server.faults import FaultOptions, matches
+from carecloud_async.sandbox.server.faults import FaultOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -62,8 +62,6 @@ async def test_faults_mean_templates(sandbox, api):
     assert (answer.status_code, answer.json()["error"]["exception"]) == (500, "error_exception")
     sandbox.faults.clear()
     assert (await api.get("/customers/any")).status_code == 404
-    assert matches("GET *", "GET /customers/{customer_id}")
-    assert not matches("GET *", "PUT /customers/{customer_id}")
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,9 @@ async def test_a_body_does_not_wait_for_the_head_to_be_acknowledged(sandbox):
             assert [item.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for item in served] == [1]
 
 
-def _peer(one):
+def _peer(end):
     try:
-        return one.getpeername()
+        return end.getpeername()
     except OSError:  # it listens
         return None
 

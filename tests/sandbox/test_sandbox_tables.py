@@ -273,14 +273,9 @@ async def test_faults_and_caps_hold_for_tables(sandbox, api):
     sandbox.on_page = pages.append
     data = (await api.get("/cards", count=10)).json()["data"]
     assert len(data["cards"]) == 4
+    whole = (await api.get(f"/customers/{FIRST_CUSTOMER_ID}/interest-records")).json()["data"]  # has no pages
+    assert len(whole["interest_records"]) == whole["total_items"] > 4
     assert pages[0].ids == tuple(card["card_id"] for card in data["cards"])
-
-
-def test_the_same_seed_gives_the_same_records():
-    """Records depend on the seed alone."""
-    one, same, other = (Sandbox(20, seed=seed, records=10).records("vouchers") for seed in (5, 5, 6))
-    assert list(one) == list(same)
-    assert not {*one.ids()} & {*other.ids()}
 
 
 def test_the_first_record_is_tidy_and_others_are_not():
@@ -298,7 +293,7 @@ def test_the_first_record_is_tidy_and_others_are_not():
 
 
 def test_tables_are_changed_from_outside():
-    """A test adds, changes and removes records; unknown ids are a KeyError."""
+    """A test adds, changes and removes records; unknown ids, lists and parents are a KeyError."""
     cards = Sandbox(5, records=3).records("/cards")
     added = cards.insert({"card_number": "7"})
     cards.update(added, {"state": 0})
@@ -311,25 +306,9 @@ def test_tables_are_changed_from_outside():
         cards.get(added)
     with pytest.raises(KeyError):
         cards.replace(added, {})
-
-
-@pytest.mark.parametrize(
-    ("name", "of"), [("unknown", None), ("customers", "x"), ("customers/addresses", None), ("cards", "x")]
-)
-def test_records_of_no_table_are_a_key_error(name, of):
-    """An unknown list, a missing parent and a superfluous one are a KeyError."""
-    with pytest.raises(KeyError):
-        Sandbox(5).records(name, of=of)
-
-
-async def test_the_cap_is_for_pages(sandbox, api):
-    """The cap on pages does not apply to a list without paging."""
-    sandbox.settings.max_count = 2
-    path = f"/customers/{FIRST_CUSTOMER_ID}"
-    whole = (await api.get(f"{path}/interest-records")).json()["data"]
-    assert len(whole["interest_records"]) == whole["total_items"] > 2
-    paged = (await api.get(f"{path}/addresses")).json()["data"]
-    assert len(next(value for value in paged.values() if isinstance(value, list))) == 2
+    for name, of in (("unknown", None), ("customers", "x"), ("customers/addresses", None), ("cards", "x")):
+        with pytest.raises(KeyError):
+            Sandbox(5).records(name, of=of)
 
 
 def test_no_customer_has_more_points_than_were_assigned():

@@ -1,6 +1,6 @@
 """Actions on records: cards, points, credits, events, purchases, segments and others; each takes a call and its body.
 
-One that returns `None` answers what the API declares: nothing, the id of a record that it creates, or made-up data.
+An action that returns `None` has the default answer: nothing where the API declares nothing, else see `answer`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from carecloud_async.sandbox.state.made_up import hex_id
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.table import Table
 
+#: Takes the request and its arguments.
 Action: TypeAlias = Callable[[Call, JsonObject], JsonObject | None]
-"""Takes the request and its arguments."""
 
 _Unit = Literal["point", "credit"]
 
 _ACTIVE: Final = 1
+#: By field, the list whose first record is taken if a request leaves the field out.
 _DEFAULTS: Final = {
     "credit_type_id": "/credit-types",
     "currency_id": "/currencies",
     "partner_id": "/partners",
     "point_type_id": "/point-types",
 }
-"""By field, the list whose first record is taken if a request leaves the field out."""
+#: The fields that make an event the same as another.
 _IDENTITY: Final = ("external_id", "secondary_external_id", "event_type_id", "customer_id")
-"""The fields that make an event the same as another."""
 _MEMBERS: Final = "/segments/{segment_id}/segment-records"
 
 
 def answer(call: Call, body: JsonObject) -> JsonObject:
-    """The answer of an action that has no other: the id of a record that it creates, or made-up data."""
+    """The default answer of an action: the id of a record that it creates, or made-up data."""
     record_id = _create(call, body)
     if record_id is not None:
         return created(call, record_id)
@@ -118,8 +118,8 @@ def books(unit: _Unit, operation: str, *, sign: int) -> Action:
     """Make an action on one customer.
 
     Args:
-        unit: What is booked.
-        operation: Its type in the history.
+        unit: what is booked.
+        operation: its type in the history.
         sign: 1 for an addition; -1 for a reduction, whose amounts are negative in the record and in the history.
     """
 
@@ -156,8 +156,8 @@ def _book(call: Call, unit: _Unit, operation: str, body: JsonObject, *, customer
         f"{unit}_history_record_time": now,
         **({} if note is None else {"note": note, f"{unit}_operation_note": note}),
     }
-    record_id, _ = (_insert(call.table(name), values) for name in (f"/{unit}s", f"/{unit}-history"))
-    return record_id
+    _insert(call.table(f"/{unit}-history"), values)
+    return _insert(call.table(f"/{unit}s"), values)
 
 
 # Events

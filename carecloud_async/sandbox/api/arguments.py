@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Set
 from typing import Any, Final
 
@@ -17,8 +16,6 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "boolean": (bool,),
     "object": (dict,),
 }
-
-_NUMBER: Final = re.compile(r"\s*[-+]?\d+(\.\d+)?\s*", re.ASCII)
 
 
 def arguments(call: Call) -> JsonObject:
@@ -63,31 +60,12 @@ def check_body(fields: tuple[Field, ...], body: JsonObject) -> None:
     refuse(_invalid_params(fields, body, prefix=""))
 
 
-def words_for_numbers(fields: tuple[Field, ...], record: Any, name: str) -> Iterator[InvalidParam]:
-    """Yield the fields of a record that must be numbers and are words, which PHP cannot read as numbers.
-
-    Args:
-        fields: The fields of the record.
-        record: The record; it may be untidy.
-        name: Its name.
-    """
-    if isinstance(record, list):
-        for number, item in enumerate(record):
-            yield from words_for_numbers(fields, item, f"{name}.{number}")
-        return
-    for field in fields if isinstance(record, dict) else ():
-        value = record.get(field.name)
-        yield from words_for_numbers(fields_of(field.item), value, f"{name}.{field.name}")
-        if field.item in {"integer", "number"} and isinstance(value, str) and value and not _NUMBER.fullmatch(value):
-            yield InvalidParam(name=f"{name}.{field.name}", reason="invalid_value_format", value=value)
-
-
 def invalid_params_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
     """Return the invalid parameters of each row of a batch.
 
     Args:
-        field: The field of the body that holds the rows.
-        rows: The rows.
+        field: the field of the body that holds the rows.
+        rows: the rows.
     """
     return [list(_invalid_params_in(field, row, name=f"{field.name}.{number}")) for number, row in enumerate(rows)]
 

@@ -19,10 +19,10 @@ class InvalidParam:
     """One entry of `error_data.invalid_params`.
 
     Attributes:
-        name: The parameter; dotted if it is within another.
-        reason: The API's code, such as `required` or `already_exists`.
-        value: The value that was sent, or `None` to leave it out.
-        message: A sentence for people, or `None` to leave it out.
+        name: the parameter; dotted if it is within another.
+        reason: the API's code, such as `required` or `already_exists`.
+        value: the value that was sent, or `None` to leave it out.
+        message: a sentence for people, or `None` to leave it out.
     """
 
     name: str
@@ -36,7 +36,7 @@ class RefusalError(Exception):
 
     Args:
         status: HTTP status.
-        error: The object under `error` in the body.
+        error: the object under `error` in the body.
     """
 
     def __init__(self, status: int, error: JsonObject) -> None:
@@ -91,8 +91,8 @@ def not_found(*, resource: str, resource_id: str) -> RefusalError:
     return refusal(404, "not_found_exception", "Not found", "The resource was not found", data)
 
 
+#: Values of a list parameter that the API takes at most.
 MOST_VALUES: Final = 1000
-"""Values of a list parameter that the API takes at most."""
 
 Interface: TypeAlias = Literal["enterprise", "customer"]
 
@@ -102,7 +102,7 @@ class Query:
     """The query of a request.
 
     Attributes:
-        pairs: Name and value as they were sent, brackets included, in order.
+        pairs: name and value as they were sent, brackets included, in order.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -158,12 +158,12 @@ class Call:
     """A request to an operation of the API, with a valid token where one is needed.
 
     Attributes:
-        state: The state of the sandbox.
-        api: What the API declares of the operation.
-        path: Values of the path template.
-        query: Its query.
-        body: Its body.
-        device: The device token it showed, on the customer interface.
+        state: the state of the sandbox.
+        api: what the API declares of the operation.
+        path: values of the path template.
+        query: its query.
+        body: its body.
+        device: the device token it showed, on the customer interface.
     """
 
     state: SandboxState = attrs.field(repr=False)
@@ -198,8 +198,8 @@ class Call:
         return value
 
 
+#: Returns the data of the answer, a `Page`, a whole `Answer`, or anything where the API declares no body.
 Handler: TypeAlias = Callable[[Call], Any]
-"""Returns the data of the answer, a `Page`, a whole `Answer`, or anything where the API declares no body."""
 
 
 @attrs.frozen(kw_only=True)
@@ -208,9 +208,9 @@ class Answer:
 
     Attributes:
         status: HTTP status.
-        body: The bytes as they go out.
-        headers: Headers that only this answer has, lower-case names.
-        content_type: Media type, or `None` for no `Content-Type`.
+        body: the bytes as they go out.
+        headers: headers that only this answer has, lower-case names.
+        content_type: media type, or `None` for no `Content-Type`.
     """
 
     status: int = 200
@@ -224,10 +224,10 @@ class Page:
     """One page of a list.
 
     Attributes:
-        ids: Returns the ids of its records, which only a test's hook asks for.
-        texts: Its records as compact JSON.
-        offset: As it was asked for.
-        total_items: Number of records in the list, as the answer says.
+        ids: returns the ids of its records, which only a test's hook asks for.
+        texts: its records as compact JSON.
+        offset: as it was asked for.
+        total_items: number of records in the list, as the answer says.
     """
 
     ids: Callable[[], Sequence[str]]

@@ -8,18 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.actions import holders_of_card
-from carecloud_async.sandbox.api.arguments import check_body, words_for_numbers
+from carecloud_async.sandbox.api.arguments import check_body
 from carecloud_async.sandbox.api.calls import Call, InvalidParam, invalid, refuse
 from carecloud_async.sandbox.api.records import record_in_path
 from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customers import Account
-from carecloud_async.sandbox.state.facts import fields_of, read_only_names
+from carecloud_async.sandbox.state.facts import Field, fields_of, read_only_names
 from carecloud_async.sandbox.state.table import comparable
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
 _DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
 _PHONE: Final = re.compile(r"^[1-9][0-9]*$")
+_NUMBER: Final = re.compile(r"\s*[-+]?\d+(\.\d+)?\s*", re.ASCII)
 _COMMON_PASSWORDS: Final = frozenset({"password", "passw0rd", "password1", "12345678", "abc12345", "qwerty123"})
 
 
@@ -73,7 +74,7 @@ def _checked_body(call: Call) -> JsonObject:
     """The body; few fields of the customer are checked, because servers accept the untidy records that they send."""
     body = call.json()
     customer = body.get("customer")
-    refuse((*_invalid_params(customer), *words_for_numbers(fields_of("Customer"), customer, "customer")))
+    refuse((*_invalid_params(customer), *_words_for_numbers(fields_of("Customer"), customer, "customer")))
     check_body(tuple(field for field in call.api.body if field.name != "customer"), body)
     return body
 
@@ -121,6 +122,25 @@ def _invalid_params(customer: Any) -> Iterator[InvalidParam]:
         value = person.get(field)
         if value not in (None, "") and not (isinstance(value, str | int) and pattern.match(str(value))):
             yield InvalidParam(name=f"{name}.{field}", reason="invalid_value_format", value=str(value))
+
+
+def _words_for_numbers(fields: tuple[Field, ...], record: Any, name: str) -> Iterator[InvalidParam]:
+    """Yield the fields of a record that must be numbers and are words, which PHP cannot read as numbers.
+
+    Args:
+        fields: the fields of the record.
+        record: the record; it may be untidy.
+        name: its name.
+    """
+    if isinstance(record, list):
+        for number, item in enumerate(record):
+            yield from _words_for_numbers(fields, item, f"{name}.{number}")
+        return
+    for field in fields if isinstance(record, dict) else ():
+        value = record.get(field.name)
+        yield from _words_for_numbers(fields_of(field.item), value, f"{name}.{field.name}")
+        if field.item in {"integer", "number"} and isinstance(value, str) and value and not _NUMBER.fullmatch(value):
+            yield InvalidParam(name=f"{name}.{field.name}", reason="invalid_value_format", value=value)
 
 
 def checked_password(body: JsonObject, *, required: bool) -> str | None:

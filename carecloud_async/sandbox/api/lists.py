@@ -23,18 +23,19 @@ class Filter:
     """A filter of a list.
 
     Attributes:
-        passes: Whether a record passes: the record, the values that were sent, and the time now as the API writes it.
-        paths: Where a record must have one of the values that were sent; none if the filter compares otherwise.
+        passes: whether a record passes: the record, the values that were sent, and the time now as the API writes it.
+        paths: where a record must have one of the values that were sent; none if the filter compares otherwise.
     """
 
     passes: Callable[[JsonObject, tuple[str, ...], str], bool]
     paths: tuple[Path, ...] = ()
 
 
+#: Filters that depend on the time.
 VALIDITY: Final = ("is_valid", "valid_only", "valid_now")
-"""Filters that depend on the time."""
 _BY_PART: Final = ("name", "title", "note", "text")
 _EXACT: Final = ("first_name", "last_name")
+#: Fields that filters of another name compare.
 _FIELDS: Final = {
     "booking_statuses": "booking_status",
     "country_name": "name",
@@ -47,17 +48,16 @@ _FIELDS: Final = {
     "task_comment_text": "text",
     "visible_for_customer": "visibility_for_customer",
 }
-"""Fields that filters of another name compare."""
+#: Fields that `time_from` and `time_to` compare.
 _TIMES: Final = ("created_at", "credit_history_record_time", "point_history_record_time")
-"""Fields that `time_from` and `time_to` compare."""
 
 
 def filters_for(schema: str, parameters: Iterable[Field]) -> dict[str, Filter]:
     """The filters of a list, by parameter; parameters without a field in the records are left out.
 
     Args:
-        schema: Schema of the records.
-        parameters: The list's parameters.
+        schema: schema of the records.
+        parameters: the list's parameters.
     """
     filters = ((parameter.name, _filter(schema, parameter)) for parameter in parameters if parameter.name not in PAGING)
     return {name: made for name, made in filters if made is not None}
@@ -114,12 +114,12 @@ def _is_valid(record: JsonObject, now: str) -> bool:
     return str(record.get("valid_from") or "") <= now <= str(record.get("valid_to") or "9999")
 
 
+#: Filters that are true or false: the fields that make sense of one, and whether a record meets it now.
 _FLAGS: Final[Mapping[str, tuple[Set[str], Callable[[JsonObject, str], bool]]]] = {
     **dict.fromkeys(VALIDITY, ({"valid_from", "valid_to"}, _is_valid)),
     "is_applied": ({"applied_date"}, lambda record, _: bool(record.get("applied_date"))),
     "free_only": ({"free_capacity"}, lambda record, _: (record.get("free_capacity") or 0) > 0),
 }
-"""Filters that are true or false: the fields that make sense of one, and whether a record meets it now."""
 
 
 _DEFAULT_COUNT: Final = 100

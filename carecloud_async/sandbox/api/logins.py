@@ -27,10 +27,10 @@ from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customers import api_user
 from carecloud_async.sandbox.state.facts import USERS
 
+#: The characters of an authentication token, by its type.
 _ALPHABETS: Final = {"1": "ABCDEFGHJKLMNPQRSTUVWXYZ23456789", "2": "0123456789"}
-"""The characters of an authentication token, by its type."""
+#: Of an authentication token, in seconds.
 _LIFETIME: Final = 300.0
-"""Of an authentication token, in seconds."""
 
 
 def _refused(call: Call) -> RefusalError:
@@ -45,7 +45,7 @@ def identifies(find: Callable[[Call, JsonObject], str]) -> Action:
     """Make an action that answers the customer's id, and logs the customer in if the path holds a device token.
 
     Args:
-        find: Returns the id of the customer whose credentials the body holds.
+        find: returns the id of the customer whose credentials the body holds.
     """
 
     def action(call: Call, body: JsonObject) -> JsonObject:
@@ -61,7 +61,7 @@ def customer_of_login(call: Call, body: JsonObject) -> str:
     """The customer with this e-mail, phone or card and this password.
 
     Raises:
-        RefusalError: There is no such customer.
+        RefusalError: there is no such customer.
     """
     customers = call.state.customers
     for customer_id in customers.by_login(body["login_type"], body["login_value"]):
@@ -74,7 +74,7 @@ def customer_of_social(call: Call, body: JsonObject) -> str:
     """The customer with this token at this social network.
 
     Raises:
-        RefusalError: There is no such customer.
+        RefusalError: there is no such customer.
     """
     social = checked_social(body)
     customer_ids = [] if social is None else call.state.customers.by_social(*social)
@@ -87,7 +87,7 @@ def customer_of_token(call: Call, body: JsonObject) -> str:
     """The customer of an authentication token, which is no longer valid afterwards.
 
     Raises:
-        RefusalError: There is no such token.
+        RefusalError: there is no such token.
     """
     proof = (body["token"], body["token_request_id"], body["application_id"])
     customer_id, ends = call.state.handed_over.get(proof, ("", 0.0))

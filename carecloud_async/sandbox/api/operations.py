@@ -18,12 +18,13 @@ from carecloud_async.sandbox.state.facts import ApiOperation, api_facts, field_n
 from carecloud_async.sandbox.state.sandbox_state import DeviceRecord, SandboxState
 
 _PATH: Final = re.compile(r"/webservice/rest-api/(enterprise|customer)-interface/v1\.0/(.*)", re.DOTALL)
+#: The operations that read and write a table in a way of their own.
 HANDLERS: Final[dict[str, Handler]] = {
     "POST /customers": customers.create,
     "PUT /customers/{customer_id}": customers.replace,
     "GET /customers/{customer_id}/segment-records": actions.segments_of_customer,
 }
-"""The operations that read and write a table in a way of their own."""
+#: The operations that do something else; an action that is not here answers made-up data, or creates a record.
 ACTIONS: Final[dict[str, Action]] = {
     "POST /cards/actions/assign-free-card": actions.assign_free_card,
     "POST /cards/actions/validate-free-card": actions.validate_free_card,
@@ -58,7 +59,6 @@ ACTIONS: Final[dict[str, Action]] = {
     "POST /users/actions/sso-login": logins.log_user_in,
     "POST /users/actions/verify-auth-token": logins.verify_auth_token,
 }
-"""The operations that do something else; an action that is not here answers made-up data, or creates a record."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,10 +66,10 @@ class Route:
     """What a path leads to.
 
     Attributes:
-        interface: The interface, or `None` if the path is not the API's.
-        template: The path template; where no operation has the path, its first segment, since the others may be secret.
-        values: Values of the path template.
-        by_method: The operations; none where no operation has the path.
+        interface: the interface, or `None` if the path is not the API's.
+        template: the path template; where no operation has the path, its first segment, since the others may be secret.
+        values: values of the path template.
+        by_method: the operations; none where no operation has the path.
     """
 
     interface: Interface | None
@@ -121,8 +121,11 @@ def handler_of(api: ApiOperation) -> Handler:
 def _act(call: Call) -> Any:
     records.check_path(call)
     body = arguments(call)
-    data = ACTIONS[call.api.name](call, body) if call.api.name in ACTIONS else None
-    return actions.answer(call, body) if data is None and call.api.status != 204 else data
+    action = ACTIONS.get(call.api.name)
+    data = None if action is None else action(call, body)
+    if data is None and call.api.status != 204:
+        return actions.answer(call, body)
+    return data
 
 
 def admit(
@@ -131,11 +134,11 @@ def admit(
     """Check that a request may call an operation.
 
     Args:
-        state: The state, which knows the valid tokens.
-        api: The operation.
-        interface: The interface.
-        token: The bearer token that came along.
-        path: Values of the path template.
+        state: the state, which knows the valid tokens.
+        api: the operation.
+        interface: the interface.
+        token: the bearer token that came along.
+        path: values of the path template.
 
     Returns:
         The device, on the customer interface.

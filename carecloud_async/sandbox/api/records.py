@@ -22,15 +22,15 @@ from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import CUSTOMERS, api_plans, field_names, fields_of, read_only_names
 from carecloud_async.sandbox.state.table import Table, written
 
+#: Further external ids of a record, which answers do not show.
 HIDDEN_IDS: Final = "external_ids"
-"""Further external ids of a record, which answers do not show."""
+#: Parameters of lists, with the field that records show only if they are true.
 _ON_REQUEST: Final = {"include_property_records": "property_records", "purchase_items_extension": "purchase_items"}
-"""Parameters of lists, with the field that records show only if they are true."""
 _MOST_ROWS: Final = 1000
+#: The `error_processing` that keeps the valid rows of a batch with invalid ones.
 _KEEP_VALID: Final = 2
-"""The `error_processing` that keeps the valid rows of a batch with invalid ones."""
+#: Fields that identify a record of a batch that comes without an id.
 _KEYS: Final = ("external_id", "code")
-"""Fields that identify a record of a batch that comes without an id."""
 
 
 def read(call: Call) -> Answer:
@@ -87,8 +87,8 @@ def create(call: Call) -> JsonObject:
     return created(call, record_id)
 
 
+#: Handlers by method.
 HANDLERS: Final[dict[str, Handler]] = {"GET": read, "POST": create, "PUT": replace, "DELETE": delete}
-"""Handlers by method."""
 
 
 # Parts, which batches, actions and lists use too
@@ -98,8 +98,8 @@ def check_path(call: Call, *, but_last: bool = False) -> None:
     """Check that the records named in the path exist and are the caller's.
 
     Args:
-        call: The request.
-        but_last: Leave the last one to the caller.
+        call: the request.
+        but_last: leave the last one to the caller.
 
     Raises:
         RefusalError: 404 for a record that does not exist, 403 for another customer's.

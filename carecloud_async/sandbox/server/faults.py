@@ -14,8 +14,8 @@ import attrs
 
 from carecloud_async.sandbox.state.facts import api_facts
 
+#: When the connection is cut: before the work (`True`, `"before"`), after it, or in the middle of the answer.
 Cut: TypeAlias = Literal[False, True, "before", "after", "half"]
-"""When the connection is cut: before the work (`True`, `"before"`), after it, or in the middle of the answer."""
 
 
 class FaultOptions(TypedDict, total=False):
@@ -40,7 +40,7 @@ class ArmedFault:
     """A fault that was added to a sandbox; its fields are the arguments of `Faults.add`.
 
     Attributes:
-        uses: Number of requests that matched (`seen`), and of those that failed (`hits`).
+        uses: number of requests that matched (`seen`), and of those that failed (`hits`).
     """
 
     pattern: str
@@ -100,9 +100,9 @@ class Faults:
         ```
 
         Args:
-            pattern: Method and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` matches
+            pattern: method and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` matches
                 anything.
-            **options: What the fault does:
+            **options: what the fault does:
 
                 - `times`: number of requests that fail, 1 by default; `None`: all, until the fault is removed.
                 - `after`: number of matching requests that pass first.
@@ -123,7 +123,7 @@ class Faults:
             The fault; its `hits` is the number of requests that failed.
 
         Raises:
-            ValueError: The pattern matches no operation of the API (the message names the nearest one), `cut` is not
+            ValueError: the pattern matches no operation of the API (the message names the nearest one), `cut` is not
                 one of its values, or `late` is given for a request whose work is done at once.
         """
         _check_pattern(pattern)
@@ -162,7 +162,7 @@ class Faults:
         """Return the fault of a request, if it has one, and count the request.
 
         Args:
-            name: Method and path template.
+            name: method and path template.
         """
         with self._lock:
             ready = [armed for armed in self._armed if armed.ready(name)]
@@ -176,8 +176,8 @@ def matches(pattern: str, name: str) -> bool:
     """Return whether a pattern matches an operation.
 
     Args:
-        pattern: Method and path template, with `*` for anything.
-        name: Method and path template.
+        pattern: method and path template, with `*` for anything.
+        name: method and path template.
     """
     # Brackets have a meaning to fnmatch, and none here.
     return pattern == name or fnmatchcase(name, pattern.replace("[", "[[]"))

@@ -84,7 +84,7 @@ class ConnectionCutError(Exception):
     """The connection must be cut now; the transport that sends the answer does it.
 
     Args:
-        answer: Half of this answer is sent; `None` sends nothing.
+        answer: half of this answer is sent; `None` sends nothing.
     """
 
     def __init__(self, answer: Answer | None) -> None:
@@ -96,10 +96,10 @@ class Pipeline:
     """Turns requests into answers.
 
     Args:
-        state: The state of the sandbox.
-        log: Where requests are recorded.
-        faults: The faults that were added.
-        sleep: Waits for a number of seconds.
+        state: the state of the sandbox.
+        log: where requests are recorded.
+        faults: the faults that were added.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Pipeline:
         """Record a request and answer it.
 
         Raises:
-            ConnectionCutError: A fault cuts the connection.
+            ConnectionCutError: a fault cuts the connection.
         """
         self._log.begin_request(request)
         status = None
@@ -210,8 +210,8 @@ class _RateLimiter:
         """Whether one more request fits.
 
         Args:
-            now: The server's clock in seconds.
-            limit: Requests a second. The window is as long as the next whole number of them takes.
+            now: the server's clock in seconds.
+            limit: requests a second. The window is as long as the next whole number of them takes.
         """
         capacity = ceil(limit)
         window = capacity / limit
@@ -228,7 +228,7 @@ def _answer_instead(fault: ArmedFault) -> Answer:
     """The answer of a fault that replaces the work.
 
     Raises:
-        ConnectionCutError: The fault cuts the connection.
+        ConnectionCutError: the fault cuts the connection.
     """
     if fault.cut:
         raise ConnectionCutError(None)
@@ -246,7 +246,7 @@ def _damaged(answer: Answer, fault: ArmedFault) -> Answer:
     """The answer after the work, as the fault changes it.
 
     Raises:
-        ConnectionCutError: The fault cuts the connection.
+        ConnectionCutError: the fault cuts the connection.
     """
     if fault.cut:
         raise ConnectionCutError(answer if fault.cut == "half" else None)

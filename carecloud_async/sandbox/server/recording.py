@@ -18,12 +18,12 @@ class RecordedRequest:
 
     Attributes:
         method: HTTP verb.
-        route: What the path leads to.
-        path: The path as it was sent.
-        query: Names and values in order.
-        headers: Headers with lower-case names; of repeated ones the last.
-        body: The bytes.
-        status: Status of the answer; `None` until it is sent, and if the connection was cut.
+        route: what the path leads to.
+        path: the path as it was sent.
+        query: names and values in order.
+        headers: headers with lower-case names; of repeated ones the last.
+        body: the bytes.
+        status: status of the answer; `None` until it is sent, and if the connection was cut.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class RequestLog:
     """Requests as they were received: the last ones, their counts, and the rules of the API that they broke.
 
     Args:
-        keep: Number of requests that are kept.
+        keep: number of requests that are kept.
 
     Attributes:
-        requests: The last requests, oldest first.
-        violations: Rules of the API that requests broke, as texts without secrets; empty for a correct client.
-        in_flight: Number of requests in progress.
-        on_request: Called with each request before it is handled; may be async, which delays the request.
+        requests: the last requests, oldest first.
+        violations: rules of the API that requests broke, as texts without secrets; empty for a correct client.
+        in_flight: number of requests in progress.
+        on_request: called with each request before it is handled; may be async, which delays the request.
     """
 
     def __init__(self, *, keep: int) -> None:
@@ -116,7 +116,7 @@ class RequestLog:
         """Return the number of requests that came in.
 
         Args:
-            pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` matches anything.
+            pattern: verb and path template, such as `GET /customers/{customer_id}`; `*` matches anything.
         """
         with self._log_lock:
             return sum(number for name, number in self._counts.items() if matches(pattern, name))

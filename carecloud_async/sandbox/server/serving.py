@@ -23,17 +23,17 @@ from carecloud_async.sandbox.api.operations import route_of
 from carecloud_async.sandbox.server.pipeline import ConnectionCutError, Pipeline
 from carecloud_async.sandbox.server.recording import RecordedRequest
 
+#: Extension in the ASGI scope: a function that closes the connection at once, where the server offers it.
 DISCONNECT: Final = "carecloud.sandbox.disconnect"
-"""Extension in the ASGI scope: a function that closes the connection at once, where the server offers it."""
 
 
 class Connections:
     """Connections of clients to the server.
 
     Attributes:
-        now: Open now.
-        most: Most that were open at once.
-        total: Opened so far.
+        now: open now.
+        most: most that were open at once.
+        total: opened so far.
     """
 
     def __init__(self) -> None:
@@ -56,10 +56,10 @@ class SandboxApp:
     """The sandbox as an ASGI app; may be mounted in another one.
 
     Args:
-        pipeline: Turns requests into answers.
+        pipeline: turns requests into answers.
 
     Attributes:
-        connections: Sockets of clients, counted by the server.
+        connections: sockets of clients, counted by the server.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -70,7 +70,7 @@ class SandboxApp:
         """Serve one connection of ASGI.
 
         Raises:
-            ConnectionCutError: A fault cuts the connection, and the server gives no means to do it; the in-process
+            ConnectionCutError: a fault cuts the connection, and the server gives no means to do it; the in-process
                 transport then makes the client see what it would have seen.
         """
         if scope["type"] == "lifespan":
@@ -94,7 +94,7 @@ def in_process(app: SandboxApp, *, family: str) -> Any:
     """Make a transport that calls the app instead of a server; a cut connection raises as in httpx.
 
     Args:
-        app: The sandbox's app.
+        app: the sandbox's app.
         family: `httpx` or `httpx2`, imported only now. Its transport raises `RemoteProtocolError` where a fault cut the
             connection and `ReadTimeout` where the answer took longer than the client waits.
     """
@@ -165,7 +165,7 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens; clients may connect at once, and wait until the server is there.
 
     Raises:
-        OSError: The address is not available.
+        OSError: the address is not available.
     """
     listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     # Connections inherit it. asyncio sets it only for sockets whose protocol number says TCP, and `create_server` makes
@@ -186,13 +186,13 @@ def serve_in_foreground(app: SandboxApp, *, host: str, port: int, on_ready: Call
     """Serve until interrupted; Ctrl-C is not an error.
 
     Args:
-        app: The sandbox's app.
-        host: Address to listen on.
-        port: Port to listen on; 0 chooses a free one.
-        on_ready: Called with the base URL once clients may connect.
+        app: the sandbox's app.
+        host: address to listen on.
+        port: port to listen on; 0 chooses a free one.
+        on_ready: called with the base URL once clients may connect.
 
     Raises:
-        OSError: The address is not available.
+        OSError: the address is not available.
     """
     with listening(host, port) as listener, suppress(KeyboardInterrupt):
         on_ready(url_of(listener))
@@ -203,9 +203,9 @@ def server_for(app: SandboxApp, *, host: str, port: int) -> Server:
     """A server that listens nowhere yet.
 
     Args:
-        app: The sandbox's app.
-        host: Name or address to listen on.
-        port: Port to listen on.
+        app: the sandbox's app.
+        host: name or address to listen on.
+        port: port to listen on.
     """
     config = uvicorn.Config(
         app,
@@ -244,9 +244,9 @@ def serving_in_thread(app: SandboxApp, *, host: str, port: int) -> Iterator[str]
     """Serve from another thread while the block runs.
 
     Args:
-        app: The sandbox's app.
-        host: Address to listen on.
-        port: Port to listen on; 0 chooses a free one.
+        app: the sandbox's app.
+        host: address to listen on.
+        port: port to listen on; 0 chooses a free one.
 
     Yields:
         The base URL.

@@ -92,9 +92,9 @@ def person(number: int, *, seed: int, customer_id: str) -> JsonObject:
     """The tidy record of one seeded customer: the same number and seed always give the same.
 
     Args:
-        number: Number of the customer, from 0.
-        seed: Another seed makes other people.
-        customer_id: Its id.
+        number: number of the customer, from 0.
+        seed: another seed makes other people.
+        customer_id: its id.
 
     Returns:
         A fresh object in the form of the API's `Customer`.
@@ -206,8 +206,8 @@ def user(number: int) -> JsonObject:
 
 EMAIL: Final = ("personal_information", "email")
 PHONE: Final = ("personal_information", "phone")
+#: The path by which customers are found by their source, which records do not show.
 SOURCE: Final = ("customer_source_id",)
-"""The path by which customers are found by their source, which records do not show."""
 
 
 @attrs.frozen(kw_only=True)
@@ -215,10 +215,10 @@ class Account:
     """Data of a customer that no answer shows.
 
     Attributes:
-        password: Password of the customer interface, or `None` if none was ever set.
-        social: Network id and token, or `None`.
-        customer_source: As it was sent (`CustomerSourceRecord`).
-        card: Number of the customer's card.
+        password: password of the customer interface, or `None` if none was ever set.
+        social: network id and token, or `None`.
+        customer_source: as it was sent (`CustomerSourceRecord`).
+        card: number of the customer's card.
     """
 
     password: str | None = attrs.field(default=None, repr=False)
@@ -233,10 +233,10 @@ class CustomerStore(Table):
     Records, ids and e-mails follow from the numbers of customers, so that a million customers need little memory.
 
     Args:
-        count: Number of customers at the start.
-        seed: Another seed makes other customers.
-        timestamp: Returns the time of a change as the API writes it.
-        untidy: Whether some of the first customers are as untidy as real ones.
+        count: number of customers at the start.
+        seed: another seed makes other customers.
+        timestamp: returns the time of a change as the API writes it.
+        untidy: whether some of the first customers are as untidy as real ones.
     """
 
     def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], untidy: bool = True) -> None:
@@ -265,8 +265,8 @@ class CustomerStore(Table):
         """Add a customer; its id and `last_change` are the server's.
 
         Args:
-            record: The record without id; `None` makes a customer up.
-            account: Data that no answer shows; `None` makes it up, with the password of all seeded customers.
+            record: the record without id; `None` makes a customer up.
+            account: data that no answer shows; `None` makes it up, with the password of all seeded customers.
 
         Returns:
             The new id.
@@ -282,7 +282,7 @@ class CustomerStore(Table):
         """Remove a customer.
 
         Raises:
-            KeyError: There is no such customer.
+            KeyError: there is no such customer.
         """
         with self.lock:
             number = self.known_number(record_id)
@@ -293,7 +293,7 @@ class CustomerStore(Table):
         """Return the data of a customer that no answer shows, such as the password.
 
         Raises:
-            KeyError: There is no such customer.
+            KeyError: there is no such customer.
         """
         return self._account_at(self.known_number(customer_id))
 
@@ -301,7 +301,7 @@ class CustomerStore(Table):
         """Change the data of a customer that no answer shows: the fields of `Account`.
 
         Raises:
-            KeyError: There is no such customer.
+            KeyError: there is no such customer.
         """
         number = self.known_number(customer_id)
         self._accounts[number] = attrs.evolve(self._account_at(number), **changes)

@@ -12,8 +12,8 @@ from typing import Any, Final
 import attrs
 
 FILE: Final = Path(__file__).with_name("facts.json")
+#: Query parameters of paging and order.
 PAGING: Final = ("count", "offset", "sort_field", "sort_direction")
-"""Query parameters of paging and order."""
 
 #: Fields of bodies that servers require although the description does not, or the other way round.
 REQUIRED: Final[Mapping[tuple[str, str], bool]] = {
@@ -44,14 +44,14 @@ class Field:
     """A query parameter, or a field of a body, an answer or a schema.
 
     Attributes:
-        name: Its name; dotted below an object that has no schema.
+        name: its name; dotted below an object that has no schema.
         type: `string`, `integer`, `number`, `boolean`, `object`, `any` or a schema; `[]` after it is a list, `|`
             stands between alternatives.
         format: `date`, `timestamp`, `time`, or another format; "" if none.
-        required: Whether it must be sent.
-        read_only: Whether only the server sets it.
-        nullable: Whether null is announced.
-        enum: The known values, or none.
+        required: whether it must be sent.
+        read_only: whether only the server sets it.
+        nullable: whether null is announced.
+        enum: the known values, or none.
     """
 
     name: str
@@ -81,17 +81,17 @@ class ApiOperation:
     """One operation.
 
     Attributes:
-        operation_id: The API's name for it.
+        operation_id: the API's name for it.
         method: HTTP verb.
-        template: Path template below the version.
+        template: path template below the version.
         interface: `both`, `enterprise` or `customer`.
-        authorized: Whether a token is asked for.
-        status: Status of success; of several the first.
-        key: Name of the list in the answer; "" if the answer is not a list.
-        result: Schema of the items or of the answer; "" if it has none.
-        query: Query parameters.
-        body: Fields of the body.
-        fields: Fields of an answer without a schema.
+        authorized: whether a token is asked for.
+        status: status of success; of several the first.
+        key: name of the list in the answer; "" if the answer is not a list.
+        result: schema of the items or of the answer; "" if it has none.
+        query: query parameters.
+        body: fields of the body.
+        fields: fields of an answer without a schema.
     """
 
     operation_id: str
@@ -149,9 +149,9 @@ class Facts:
     """All facts.
 
     Attributes:
-        operations: In the order of the API's description.
-        schemas: The fields of each schema.
-        enums: Schemas that are one field, such as an enumeration.
+        operations: in the order of the API's description.
+        schemas: the fields of each schema.
+        enums: schemas that are one field, such as an enumeration.
     """
 
     operations: tuple[ApiOperation, ...]
@@ -239,8 +239,9 @@ def _sent(operation_id: str, field: Field) -> Field:
 
 CUSTOMERS: Final = "/customers"
 USERS: Final = "/users"
+#: Schemas of records that have no id of their own; their first id is the customer's or the segment's.
 _WITHOUT_ID: Final = frozenset({"CreditHistoryRecord", "PointHistoryRecord", "SegmentRecord"})
-"""Schemas of records that have no id of their own; their first id is the customer's or the segment's."""
+#: Fields that hold an id of a table, although they are not named after it.
 _REFERENCES: Final = {
     "address_type": "/customer-address-types",
     "booking_item_status": "/booking-statuses",
@@ -250,7 +251,6 @@ _REFERENCES: Final = {
     "parent_group_id": "/segment-groups",
     "previous_status": "/statuses",
 }
-"""Fields that hold an id of a table, although they are not named after it."""
 _TYPES_OF: Final = {
     "Customer": "/customer-types",
     "Purchase": "/purchase-types",
@@ -262,10 +262,10 @@ class TablePlan:
     """A table.
 
     Attributes:
-        name: Path template of its list, such as `/cards` or `/customers/{customer_id}/addresses`; with a name in braces
+        name: path template of its list, such as `/cards` or `/customers/{customer_id}/addresses`; with a name in braces
             there is one table for each parent.
-        schema: Schema of its records.
-        id_field: The field that holds a record's id, or `None` if records have none.
+        schema: schema of its records.
+        id_field: the field that holds a record's id, or `None` if records have none.
     """
 
     name: str
@@ -284,9 +284,9 @@ class ListPlan:
     """The part of a table that a list shows: the table of the parent, the records of the parent, or all.
 
     Attributes:
-        table: Name of the table.
-        parent_name: Name of the parent's id in the path, or `None`.
-        parent_path: Where a record holds its parent's id; `None` if it does not.
+        table: name of the table.
+        parent_name: name of the parent's id in the path, or `None`.
+        parent_path: where a record holds its parent's id; `None` if it does not.
     """
 
     table: str
@@ -304,9 +304,9 @@ class Plans:
     """All tables.
 
     Attributes:
-        tables: The tables by name.
-        lists: What each list shows, by its path template.
-        table_of_id: The table whose ids a field of this name holds.
+        tables: the tables by name.
+        lists: what each list shows, by its path template.
+        table_of_id: the table whose ids a field of this name holds.
     """
 
     tables: Mapping[str, TablePlan]
@@ -317,9 +317,9 @@ class Plans:
         """The table whose ids a field holds, or `None`.
 
         Args:
-            name: The field.
-            schema: Schema that the field belongs to.
-            table: Table of the record that has the field.
+            name: the field.
+            schema: schema that the field belongs to.
+            table: table of the record that has the field.
         """
         if name == "type_id":
             return _TYPES_OF.get(schema)
@@ -336,7 +336,7 @@ class Plans:
         """The table of a list, named by its path without the parent's id, such as `customers/addresses`.
 
         Raises:
-            KeyError: No list is called so.
+            KeyError: no list is called so.
         """
         wanted = resource.strip("/")
         for template, plan in self.lists.items():

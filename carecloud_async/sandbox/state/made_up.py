@@ -18,7 +18,7 @@ class Draw:
     """A sequence of choices.
 
     Args:
-        text: The text from which they are computed.
+        text: the text from which they are computed.
     """
 
     __slots__ = ("_key", "_pool", "_turn")
@@ -69,9 +69,9 @@ def timestamp(draw: Draw, *, year: int = 2016, years: int = 9) -> str:
     """A timestamp as the API writes it.
 
     Args:
-        draw: Where it comes from.
-        year: The first year that it may lie in.
-        years: The number of years that it may lie in.
+        draw: where it comes from.
+        year: the first year that it may lie in.
+        years: the number of years that it may lie in.
     """
     day = f"{year + draw.below(years)}-{1 + draw.below(12):02}-{1 + draw.below(28):02}"
     return f"{day} {draw.below(24):02}:{draw.below(60):02}:{draw.below(60):02}"
@@ -170,15 +170,16 @@ AWKWARD: Final = 'He said "a, b": \\ then\n{"x": [1, 2]}], "total_items": 3} \t\
 #: In place of a value: the field is left out.
 MISSING: Final = object()
 
+#: The value of a field that the API does not declare.
 _UNKNOWN: Final = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
-"""The value of a field that the API does not declare."""
 _VERIFIED: Final = {"system": "registry", "score": 0.1}
 _CONSENT: Final = {"consent_id": "8fd73167342d06899c4c015320", "consent_value": 8, "last_change": ZERO_TIMESTAMP}
 
+#: Every how many records, from which on, and the values of fields by their dotted names; see `_put`.
 Rule: TypeAlias = tuple[int, int, Mapping[str, Any]]
-"""Every how many records, from which on, and the values of fields by their dotted names; see `_put`."""
 
 
+#: The rules of customers; a name that begins with a dot is a field of the personal information.
 RULES: Final[tuple[Rule, ...]] = (
     (7, 2, {"loyalty_tier": _UNKNOWN, ".nickname": "Éa", ".consents.channel": "sms"}),
     (7, 2, dict.fromkeys((".address.verified_by", ".agreement.verified_by"), _VERIFIED)),
@@ -211,16 +212,15 @@ RULES: Final[tuple[Rule, ...]] = (
     (53, 31, {".gender": "2"}),
     (97, 60, {"personal_information": lambda person: {"language_id": person["language_id"]}, "state": 2}),
 )
-"""The rules of customers; a name that begins with a dot is a field of the personal information."""
 
 
 def untidied(record: JsonObject, *, number: int, rules: Iterable[Rule] = RULES) -> JsonObject:
     """Apply the rules for this number to a tidy record, in place.
 
     Args:
-        record: A tidy record.
-        number: Its number; number 0 stays tidy.
-        rules: The rules, by default those of customers.
+        record: a tidy record.
+        number: its number; number 0 stays tidy.
+        rules: the rules, by default those of customers.
     """
     for every, at, values in rules:
         if number % every == at:
@@ -250,7 +250,7 @@ def rules_for(fields: tuple[Field, ...]) -> tuple[Rule, ...]:
     """The rules of a table; ids and required fields stay as they are.
 
     Args:
-        fields: The fields of its schema that hold no reference.
+        fields: the fields of its schema that hold no reference.
     """
     optional = [field for field in fields if not field.required and not field.name.endswith(("_id", "_ids"))]
     texts = [field.name for field in optional if field.type == "string" and not field.format and not field.enum]

@@ -19,7 +19,7 @@ class SandboxClock:
     """The server's time in seconds since 1970, UTC.
 
     Args:
-        source: Where the time comes from, in seconds since 1970.
+        source: where the time comes from, in seconds since 1970.
     """
 
     def __init__(self, source: Callable[[], float]) -> None:
@@ -38,7 +38,7 @@ class SandboxClock:
         """Set the clock to an instant, from which it runs on.
 
         Args:
-            instant: An aware datetime.
+            instant: an aware datetime.
         """
         if instant.tzinfo is None:
             raise ValueError("the sandbox's clock is set to an aware datetime, so that the instant is certain")
@@ -54,9 +54,9 @@ class UserToken:
     """A login of an enterprise user.
 
     Attributes:
-        value: The bearer token.
-        user_id: The user.
-        ends: When it ends, in seconds since 1970.
+        value: the bearer token.
+        user_id: the user.
+        ends: when it ends, in seconds since 1970.
     """
 
     value: str = attrs.field(repr=False)
@@ -68,8 +68,8 @@ class UserTokens:
     """The enterprise tokens that are valid now.
 
     Args:
-        now: The server's clock.
-        new_value: Makes a token's text.
+        now: the server's clock.
+        new_value: makes a token's text.
     """
 
     def __init__(self, *, now: Callable[[], float], new_value: Callable[[], str]) -> None:
@@ -83,10 +83,10 @@ class UserTokens:
         """Log a user in.
 
         Args:
-            user_id: The user.
-            lifetime: Seconds that a new token is valid.
-            reuse_margin: Seconds that an older token must still be valid to be returned again; `None`: it never is.
-            value: The token's text; `None` makes one.
+            user_id: the user.
+            lifetime: seconds that a new token is valid.
+            reuse_margin: seconds that an older token must still be valid to be returned again; `None`: it never is.
+            value: the token's text; `None` makes one.
         """
         for token in self._tokens.values() if reuse_margin is not None else ():
             if token.user_id == user_id and token.ends - self._now() > (reuse_margin or 0.0):
@@ -114,8 +114,8 @@ class DeviceRecord:
     """A valid device token.
 
     Attributes:
-        token_id: The token, which is the bearer token of every later call.
-        customer_id: The customer who is logged in on it, or `None`.
+        token_id: the token, which is the bearer token of every later call.
+        customer_id: the customer who is logged in on it, or `None`.
     """
 
     token_id: str = attrs.field(repr=False)
@@ -126,7 +126,7 @@ class DeviceTokens:
     """The device tokens that are valid now.
 
     Args:
-        new_value: Makes a token's text.
+        new_value: makes a token's text.
     """
 
     def __init__(self, *, new_value: Callable[[], str]) -> None:
@@ -167,7 +167,7 @@ class Settings:
     """Settings of a sandbox, read again for every request; see the arguments of `Sandbox`.
 
     Attributes:
-        zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
+        zone: time zone of the project; every timestamp in an answer is local to it and says no offset.
     """
 
     def __init__(
@@ -195,10 +195,10 @@ class ServedPage:
     """A list page that is about to be sent; its records no longer change.
 
     Attributes:
-        template: Path template of the list, such as `/customers`.
-        offset: As it was asked for.
-        ids: Ids of the records in it.
-        total_items: As the answer says.
+        template: path template of the list, such as `/customers`.
+        offset: as it was asked for.
+        ids: ids of the records in it.
+        total_items: as the answer says.
     """
 
     template: str
@@ -211,26 +211,26 @@ class SandboxState:
     """The state of a sandbox.
 
     Args:
-        settings: How the server behaves.
-        clock: Its clock.
-        random: Source of its tokens.
-        customers: Number of customers at the start.
-        records: Number of records of each other table at the start.
-        users: Number of users of the enterprise interface.
-        seed: Another seed makes other customers and records.
-        untidy: Whether some records are as untidy as real ones.
+        settings: how the server behaves.
+        clock: its clock.
+        random: source of its tokens.
+        customers: number of customers at the start.
+        records: number of records of each other table at the start.
+        users: number of users of the enterprise interface.
+        seed: another seed makes other customers and records.
+        untidy: whether some records are as untidy as real ones.
 
     Attributes:
-        settings: How the server behaves.
-        clock: Its clock.
-        random: Source of its tokens.
-        customers: Its customers.
-        tables: The records of all other lists.
-        user_tokens: Tokens of the enterprise interface.
-        device_tokens: Devices of the customer interface.
-        handed_over: By authentication token, its request id and its application: the customer, and when it ends.
-        passwords: Password of each enterprise login name.
-        on_page: Called with each list page before it is sent; may be async.
+        settings: how the server behaves.
+        clock: its clock.
+        random: source of its tokens.
+        customers: its customers.
+        tables: the records of all other lists.
+        user_tokens: tokens of the enterprise interface.
+        device_tokens: devices of the customer interface.
+        handed_over: by authentication token, its request id and its application: the customer, and when it ends.
+        passwords: password of each enterprise login name.
+        on_page: called with each list page before it is sent; may be async.
     """
 
     def __init__(

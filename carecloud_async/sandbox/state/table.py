@@ -14,8 +14,8 @@ from typing import Any, Final, TypeAlias
 from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes, merged
 from carecloud_async.sandbox.state.facts import TablePlan, fields_of
 
+#: Where a record holds a value: a field, or a field of the object, or of the objects of a list, in a field.
 Path: TypeAlias = tuple[str, ...]
-"""Where a record holds a value: a field, or a field of the object, or of the objects of a list, in a field."""
 
 _KEPT_SEARCHES: Final = 8
 
@@ -26,21 +26,21 @@ class Table:
     Records are numbered in the order in which they came. Safe to use from another thread than the server's.
 
     Args:
-        plan: Its list, schema and id.
-        size: Number of records at the start.
-        id_of: Returns the id of a number, whether such a record exists or not.
-        number_of: Returns the number of an id; by default the ids are kept in memory.
-        make: Makes the record with this number and id.
-        timestamp: Returns the time of a change as the API writes it.
-        lock: Held while a record is changed.
-        keeps: Whether a record that was made is kept. Otherwise it is made each time, which saves memory.
-        guesses: Paths of texts from which the number of an unchanged record follows, each with the function that
+        plan: its list, schema and id.
+        size: number of records at the start.
+        id_of: returns the id of a number, whether such a record exists or not.
+        number_of: returns the number of an id; by default the ids are kept in memory.
+        make: makes the record with this number and id.
+        timestamp: returns the time of a change as the API writes it.
+        lock: held while a record is changed.
+        keeps: whether a record that was made is kept. Otherwise it is made each time, which saves memory.
+        guesses: paths of texts from which the number of an unchanged record follows, each with the function that
             returns it or `None`. An index of these holds changed records only.
 
     Attributes:
-        plan: Its list, schema and id.
-        lock: Held while a record is changed.
-        seeded: Number of records at the start.
+        plan: its list, schema and id.
+        lock: held while a record is changed.
+        seeded: number of records at the start.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Table:
         """A copy of a record.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         return copy.deepcopy(self.record(record_id))
 
@@ -108,7 +108,7 @@ class Table:
         """Add a record.
 
         Args:
-            record: Its fields; the id is the server's. `None` makes a record up.
+            record: its fields; the id is the server's. `None` makes a record up.
 
         Returns:
             The new id.
@@ -126,7 +126,7 @@ class Table:
         """Change some fields of a record, deep; `last_change`, if it has one, becomes now unless it is among them.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         before = self.record(record_id)
         dated = {"last_change": self._timestamp()} if "last_change" in before else {}
@@ -136,7 +136,7 @@ class Table:
         """Replace a whole record; only the id stays.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         with self.lock:
             number = self.known_number(record_id)
@@ -147,7 +147,7 @@ class Table:
         """Remove a record.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         with self.lock:
             number = self.known_number(record_id)
@@ -174,7 +174,7 @@ class Table:
         """The number of a record.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         number = self.number(record_id)
         if number is None:
@@ -189,7 +189,7 @@ class Table:
         """Whether a record has been there from the start.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         return self.known_number(record_id) < self.seeded
 
@@ -197,7 +197,7 @@ class Table:
         """The record with this id.
 
         Raises:
-            KeyError: There is no such record.
+            KeyError: there is no such record.
         """
         return self.record_at(self.known_number(record_id))
 
@@ -270,8 +270,8 @@ class Table:
         """Return the result of a search; the last few are kept until a record changes, for the pages of a list.
 
         Args:
-            key: Names the search.
-            find: Searches.
+            key: names the search.
+            find: searches.
         """
         if key not in self._searches:
             while len(self._searches) >= _KEPT_SEARCHES:

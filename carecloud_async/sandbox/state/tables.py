@@ -16,8 +16,8 @@ from carecloud_async.sandbox.state.facts import CUSTOMERS, USERS, Field, TablePl
 from carecloud_async.sandbox.state.made_up import LANGUAGES, Draw, hex_id, rules_for, text_of, untidied
 from carecloud_async.sandbox.state.table import Table
 
+#: Level at which objects hold no further objects; the record is level 0.
 _DEEPEST: Final = 2
-"""Level at which objects hold no further objects; the record is level 0."""
 
 
 @attrs.frozen
@@ -36,9 +36,9 @@ class RecordMaker:
     """Makes records: the same seed, table and number always give the same one.
 
     Args:
-        seed: Another seed makes other records.
-        refer: Gives the id of a record of another table: name of the table, choices, number of the referring record.
-        untidy: Whether some records are as untidy as real ones.
+        seed: another seed makes other records.
+        refer: gives the id of a record of another table: name of the table, choices, number of the referring record.
+        untidy: whether some records are as untidy as real ones.
     """
 
     def __init__(self, *, seed: int, refer: Callable[[str, Draw, int], str], untidy: bool = True) -> None:
@@ -51,10 +51,10 @@ class RecordMaker:
         """Make a record.
 
         Args:
-            plan: Its table.
-            number: Its number in the table; number 0 is tidy.
-            record_id: Its id.
-            parent: Name and id of its parent, or nothing.
+            plan: its table.
+            number: its number in the table; number 0 is tidy.
+            record_id: its id.
+            parent: name and id of its parent, or nothing.
         """
         source = _Source(plan.name, number, Draw(f"{self._seed}:{plan.name}:{number}:{':'.join(parent.values())}"))
         own = {} if plan.id_field is None else {plan.id_field: record_id}
@@ -67,10 +67,10 @@ class RecordMaker:
         """Make the data of an answer that is not a record of a table.
 
         Args:
-            schema: Its schema, or "" if it has only fields.
-            fields: Its fields, if it has no schema.
-            given: Fields of this name get these values.
-            place: The path template, and the text from which the values are computed.
+            schema: its schema, or "" if it has only fields.
+            fields: its fields, if it has no schema.
+            given: fields of this name get these values.
+            place: the path template, and the text from which the values are computed.
         """
         source = _Source(f"/{place.split('/')[1]}", 0, Draw(f"{self._seed}:{place}"))
         made: JsonObject = {}
@@ -149,6 +149,7 @@ _SCALARS: Final[dict[str, Callable[[Draw], Any]]] = {
 DEFAULT_RECORDS: Final = 250
 DEFAULT_USERS: Final = 137
 
+#: Ids that customers, users and logins of the sandbox name.
 _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/agreements": CONSENT_IDS,
     "/customer-external-applications": APPLICATION_IDS,
@@ -157,23 +158,22 @@ _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/stores": STORE_IDS,
     "/user-roles": ROLE_IDS,
 }
-"""Ids that customers, users and logins of the sandbox name."""
 
 
 class Tables:
     """All tables of a sandbox.
 
     Args:
-        seed: Another seed makes other records.
-        records: Number of records of each table at the start.
-        customers: The table of customers.
-        users: Number of users of the enterprise interface.
-        timestamp: Returns the time of a change as the API writes it.
-        untidy: Whether some records are as untidy as real ones.
+        seed: another seed makes other records.
+        records: number of records of each table at the start.
+        customers: the table of customers.
+        users: number of users of the enterprise interface.
+        timestamp: returns the time of a change as the API writes it.
+        untidy: whether some records are as untidy as real ones.
 
     Attributes:
-        lock: Held while a table is made or changed.
-        maker: Makes records and answers.
+        lock: held while a table is made or changed.
+        maker: makes records and answers.
     """
 
     def __init__(
@@ -201,11 +201,11 @@ class Tables:
         """A table, made on first use.
 
         Args:
-            name: Path template of its list.
-            parent_id: Id of the parent, for a list below a parent.
+            name: path template of its list.
+            parent_id: id of the parent, for a list below a parent.
 
         Raises:
-            KeyError: There is no such table.
+            KeyError: there is no such table.
         """
         with self.lock:
             table = self._tables.get((name, parent_id))
@@ -285,9 +285,9 @@ class Tables:
         """The id of a record for a field that refers to its list.
 
         Args:
-            collection: The path of the list that the record is in.
-            draw: Chooses it.
-            number: The number of the record that names it; first records name first records.
+            collection: the path of the list that the record is in.
+            draw: chooses it.
+            number: the number of the record that names it; first records name first records.
         """
         if collection == USERS:
             return user_id(draw.below(max(1, min(self._users, DEFAULT_USERS))))
