@@ -8,7 +8,6 @@ from typing import Final
 from carecloud_async._base.project import Interface, is_loopback
 from carecloud_async._calls.auth.customer import DeviceToken
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
-from carecloud_async._calls.auth.token import MAX_LIFETIME
 from carecloud_async.check.look import LARGE, Beside, Came, Look, NotSeen
 from carecloud_async.check.probe import Verdict, bad, probe, warn
 from carecloud_async.errors import ApiError, CareCloudError, ResponseError
@@ -17,8 +16,6 @@ from carecloud_async.errors import ApiError, CareCloudError, ResponseError
 _SLOW: Final = 2.0
 #: This many failures, if they are more than half of the requests, are no coincidence.
 _MANY: Final = 10
-#: A token that lives shorter makes a login every few minutes.
-_SHORT_LIFE: Final = 300.0
 
 
 @probe("settings", means="the settings can work; whether they fit this project is below")
@@ -170,10 +167,6 @@ async def token_life(look: Look) -> Verdict:
     seconds = life.total_seconds()
     if seconds <= 0:
         return bad("the token ended before it began, by timezone= and Date", "set timezone= to the project's zone")
-    if seconds > MAX_LIFETIME:
-        return warn("the token claims to live for more than a year, which is not believed")
-    if seconds < _SHORT_LIFE:
-        return warn(f"a token lives {seconds:.0f} seconds")
     return f"a token lives {seconds / 3600:.1f} hours"
 
 

@@ -9,8 +9,7 @@ import pytest
 from every import every
 from kit import KnownUser
 
-from carecloud_async import CareCloud
-from carecloud_async._lists.listings.listing import Listing
+from carecloud_async import CareCloud, Listing
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of
