@@ -46,6 +46,7 @@ def test_one_record_of_a_parent(carecloud):
     assert json.loads(got.out)["additional_address_id"] == address["additional_address_id"]
 
 
+@pytest.mark.thorough
 @pytest.mark.asyncio
 async def test_every_list_is_exported_whole(tmp_path):
     """Each list of the API, with a parent where it has one, is exported with as many records as the server counts."""
