@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from carecloud_async._version import __version__
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
@@ -37,20 +37,8 @@ _COMMANDS = {
 }
 
 
-class Command(TyperCommand):
-    """A command whose help shows no types of flags."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters as the help shows them."""
-        return _without_flag_types(super().get_params(ctx))
-
-
 class Group(TyperGroup):
-    """The group of all commands: the module of a command is imported when it is asked for. See `Command`."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters as the help shows them."""
-        return _without_flag_types(super().get_params(ctx))
+    """The group of all commands: the module of a command is imported when it is asked for."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name of the command that the words begin with, the command, and the words that are left."""
@@ -67,13 +55,6 @@ class Group(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise typer.Abort from error
-
-
-def _without_flag_types(parameters: list[Any]) -> list[Any]:
-    for parameter in parameters:
-        if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""
-    return parameters
 
 
 #: The base of click's errors. Typer has its own copy of click, and exports one of its errors.
@@ -101,7 +82,7 @@ def _load(name: str) -> Any:
     """Import a command, and return it with its parameters."""
     module, function, _ = _COMMANDS[name]
     alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    alone.command(name, cls=Command)(getattr(import_module(f"carecloud_async.cli.{module}"), function))
+    alone.command(name)(getattr(import_module(f"carecloud_async.cli.{module}"), function))
     return typer.main.get_command(alone)
 
 
@@ -110,7 +91,7 @@ def _not_loaded() -> None:
 
 
 for _name, _command in _COMMANDS.items():
-    app.command(_name, cls=Command, short_help=_command[2])(_not_loaded)
+    app.command(_name, short_help=_command[2])(_not_loaded)
 
 
 #: Values of CARECLOUD_DEBUG that leave it off.

@@ -116,43 +116,27 @@ class Connection:
             raise UsageError(f"--rate must be greater than 0, not {rate:g}")
         limit: RateLimit | AdaptiveRateLimit
         limit = RateLimit.adaptive() if rate is None else RateLimit(requests_per_second=rate)
-        if self.sandbox is not None:
-            async with self._sandbox_client(self.sandbox, limit, on_call) as client:
-                yield client
-            return
-        environment = Environment.read(self.profile)
-        store = token_store or kept_tokens()
-        project_url, auth = self._project(environment, is_kept=store is not None, use=asks)
+        if self.sandbox is None:
+            environment, store = Environment.read(self.profile), token_store or kept_tokens()
+            project_url, auth = self._project(environment, is_kept=store is not None, use=asks)
+            own: dict[str, Any] = {"auth": auth, "token_store": store, "allow_http": self.allow_http}
+        else:
+            environment, project_url, sandbox = Environment({}), "sandbox.example", embedded_sandbox(self.sandbox)
+            own = {"auth": sandbox.credentials(), "transport": sandbox.transport()}
         client = CareCloud(
             project_url,
-            auth=auth,
-            token_store=store,
+            **own,
+            **self._language_and_zone(environment),
             rate_limit=limit,
             max_connections=connections,
             retry=_INTERACTIVE_RETRY,
             timeout=_INTERACTIVE_TIMEOUT,
             on_call=on_call,
-            allow_http=self.allow_http,
             read_only=self.read_only or environment.flag("read_only"),
-            **self._language_and_zone(environment),
         )
         with _hinting(project_url):
             async with client:
                 yield client
-
-    def _sandbox_client(
-        self, size: int, limit: RateLimit | AdaptiveRateLimit, on_call: Callable[[CallRecord], None] | None
-    ) -> CareCloud:
-        sandbox = embedded_sandbox(size)
-        return CareCloud(
-            "sandbox.example",
-            auth=sandbox.credentials(),
-            transport=sandbox.transport(),
-            rate_limit=limit,
-            on_call=on_call,
-            read_only=self.read_only,
-            **self._language_and_zone(Environment({})),
-        )
 
     def _project(
         self, environment: Environment, *, is_kept: bool, use: PasswordUse

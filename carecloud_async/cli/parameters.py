@@ -17,7 +17,7 @@ def option(metavar: str, help: str, *names: str, default: Any = None, **more: An
 
 def flag(help: str, *names: str, **more: Any) -> Any:  # noqa: A002
     """Return an option that is given or not."""
-    return typer.Option(False, *names, help=help, **more)
+    return typer.Option(False, *names, help=help, metavar="", **more)  # an empty one: no type of a flag is shown
 
 
 def argument(metavar: str, help: str, *, default: Any = ..., **more: Any) -> Any:  # noqa: A002
