@@ -16,15 +16,8 @@ from carecloud_async.cli.parameters import RATE, REPORT, ROWS, expands_options, 
 from carecloud_async.cli.reports import counted, finish, prepare_report
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
-#: What the line says of each verdict.
-_WORDS = {
-    "same": "the same",
-    "different": "different",
-    "missing_there": "missing there",
-    "missing_here": "missing here",
-    "twice": "twice",
-    "unreadable": "unreadable",
-}
+#: The verdicts beside `same`.
+_OTHERS = ("different", "missing_there", "missing_here", "twice", "unreadable")
 #: The columns that were not compared and are named.
 _SHOWN = 10
 
@@ -67,7 +60,8 @@ def compare(
 
 def describe_comparison(resource: str, report: CompareReport) -> str:
     """Return the outcome of a comparison as one line."""
-    counts = [f"{getattr(report, name):,} {word}" for name, word in _WORDS.items() if getattr(report, name)]
+    verdicts = {"the same": report.same} | {name.replace("_", " "): getattr(report, name) for name in _OTHERS}
+    counts = [f"{count:,} {verdict}" for verdict, count in verdicts.items() if count]
     rows, records = counted(report.rows, "row", "rows"), counted(report.records, "record", "records")
     requests = counted(report.requests, "request", "requests")
     words = [f"{rows} and {records} of {resource}: {', '.join(counts) or 'none'} ({report.seconds:.1f} s, {requests})"]

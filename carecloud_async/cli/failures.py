@@ -26,40 +26,28 @@ _VALUES = logging.getLogger("carecloud_async.codec")
 FAILED = 1
 WRONG_USAGE = 2
 
+#: Settings of a fix that options of the same names give.
+_SAME = (
+    *("allow_empty", "allow_http", "allow_shrink", "allow_unknown", "allow_unreadable"),
+    *("as_written", "changed_since", "column", "count", "date_format", "encoding", "journal"),
+    *("match", "max_refused", "overwrite", "phone_prefix", "results", "resume", "sort_field"),
+)
 #: What the command line calls the settings of a fix.
 _OPTIONS = {
+    **{name: f"--{name.replace('_', '-')}" for name in _SAME},
     "all_fields": "without --fields",
-    "allow_empty": "--allow-empty",
-    "allow_http": "--allow-http",
-    "allow_shrink": "--allow-shrink",
-    "allow_unknown": "--allow-unknown",
-    "allow_unreadable": "--allow-unreadable",
-    "as_written": "--as-written",
     "auth": "--login and CARECLOUD_PASSWORD",
-    "changed_since": "--changed-since",
-    "column": "--column",
     "columns": "--column or --columns FILE",
-    "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
-    "date_format": "--date-format",
     "decimal": "--decimal ,",
     "default": "--default ",
     "defaults": "--default",
-    "encoding": "--encoding",
     "ignore_columns": "--ignore-column",
-    "journal": "--journal",
-    "match": "--match",
-    "max_refused": "--max-refused",
     "no_resume": "without --resume",
-    "overwrite": "--overwrite",
-    "phone_prefix": "--phone-prefix",
     "project_url": "--project-url (CARECLOUD_PROJECT_URL)",
     "proxy": "HTTPS_PROXY",
     "requests_per_second": "--rate",
-    "results": "--results",
-    "resume": "--resume",
-    "sort_field": "--sort-field",
     "verify": "SSL_CERT_FILE",
 }
 #: Fixes that the command words in its own way.
