@@ -6,17 +6,16 @@ afterwards show what it did, and what is missing is sent again.
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from carecloud_async._base.runtime.clock import doubled
 from carecloud_async._base.runtime.task_groups import run_all
@@ -26,53 +25,29 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
-from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.bulk.results import Rows, outcome_row, require_place, with_outcome, write_rows
 from carecloud_async.bulk.run import find_key
+from carecloud_async.bulk.sending import is_about_the_row
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, row_json
-from carecloud_async.errors import (
-    ApiError,
-    AuthenticationError,
-    CareCloudError,
-    ConfigurationError,
-    PermissionDeniedError,
-)
+from carecloud_async.errors import ApiError, CareCloudError, ConfigurationError
 from carecloud_async.fixes import ALLOW_EMPTY, ALLOW_SHRINK, ALLOW_UNREADABLE, Fix
 
-__all__ = ["Segment", "SegmentSyncOptions", "SegmentSyncReport", "sync"]
+__all__ = ["SegmentSync", "SegmentSyncReport"]
 
 Mode = Literal["add", "remove", "mirror"]
 _MODES: Final = ("add", "remove", "mirror")
 
-#: Rows whose customers are looked up together.
+#: Keys that are looked up together.
 _TOGETHER: Final = 450
 #: How often at most the difference is written, and a list that contradicts its own total is read.
 _PASSES, _READINGS = 4, 3
-#: Seconds before what failed is sent again: first, then doubling.
-_PAUSE: Final = 2.0
-
-
-@frozen(kw_only=True)
-class SegmentSyncOptions:
-    """The options of a run; see `Segments.sync`."""
-
-    mode: Mode
-    match: str = "customer_id"
-    encoding: str | None = None
-    columns: Mapping[str, str] = field(factory=dict)
-    allow_shrink: bool = False
-    allow_empty: bool = False
-    allow_unreadable: bool = False
-    results: str | os.PathLike[str] | None = None
-    dry_run: bool = False
-    concurrency: int = 8
-
-    def __attrs_post_init__(self) -> None:
-        if self.mode not in _MODES:
-            raise ConfigurationError(f"mode is one of {', '.join(_MODES)}")
+_CONTRADICTS: Final = "the segment's list contradicts its own total: nothing is removed"
+#: Seconds before what failed is sent again: first, and at most.
+_PAUSE, _LONGEST = 2.0, 60.0
 
 
 @frozen(kw_only=True)
@@ -111,119 +86,144 @@ class SegmentSyncReport:
         return self.exact and not self.unknown and not self.refused
 
 
-@frozen(kw_only=True)
-class Segment:
-    """What a sync needs of a segment.
+@frozen(kw_only=True, repr=False)
+class _Row:
+    """A row of the source.
 
     Attributes:
-        members: the list of its members.
+        line: its line in the file.
+        source: the row as JSON, for the results; empty without any.
+        key: its key; `None` if it has none.
+        fault: why it cannot be read, if so.
+    """
+
+    line: int
+    source: bytes
+    key: str | None
+    fault: str | None
+
+
+@frozen(kw_only=True, repr=False)
+class _Found:
+    """The customers of a key.
+
+    Attributes:
+        customers: their ids. If there are several, a row with the key may mean any of them.
+        reason: why the key does not name one customer.
+        is_hidden: whether the key cannot be looked up.
+    """
+
+    customers: Sequence[str] = ()
+    reason: str = "the row has no key"
+    is_hidden: bool = False
+
+
+@define(kw_only=True, repr=False)
+class SegmentSync:
+    """One synchronization. Ids and keys are in the form in which they are compared.
+
+    Attributes:
+        members: returns the list of the members.
         add, remove: add or remove the customer with an id.
+        customers: the family of the customers.
+        mode, match, encoding, columns, allow_shrink, allow_empty, allow_unreadable, results, dry_run, concurrency: see
+            `Segments.sync`.
     """
 
     members: Callable[[], Listing[Any]]
     add: Callable[[str], Awaitable[None]]
     remove: Callable[[str], Awaitable[None]]
+    customers: Family
+    mode: Mode
+    match: str
+    encoding: str | None
+    columns: Mapping[str, str]
+    allow_shrink: bool
+    allow_empty: bool
+    allow_unreadable: bool
+    results: str | os.PathLike[str] | None
+    dry_run: bool
+    concurrency: int
 
-
-async def sync(segment: Segment, customers: Family, source: Any, options: SegmentSyncOptions) -> SegmentSyncReport:
-    """Bring a segment in line with a source; see `Segments.sync`.
-
-    Raises:
-        BulkWriteError: the source cannot be read, or the segment would lose too many members.
-        CareCloudError: the server cannot be reached, or refuses the client.
-    """
-    if not options.dry_run:
-        customers.caller.refuse_if_read_only("segments.sync")
-    key = find_key(customers.facts, options.match)
-    if key is None:
-        raise BadSourceError("match= names the key of a customer, such as customer_id or email")
-    if options.results is not None:
-        await run_in_thread(partial(require_place, source, Path(options.results)))
-    return await _Sync(segment, customers, key, options).run(source)
-
-
-class _Sync:
-    """One run. Ids and keys are in the form in which they are compared."""
-
-    def __init__(self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions) -> None:
-        self._segment = segment
-        self._customers = customers
-        self._key = key
-        self._options = options
-        self._count = self._keyless = self._hidden = 0  # rows; those without a key; keys that cannot be looked up
-        self._rows: list[tuple[int, bytes, str | None, str | None]] = []  # for the results: line, row, key, fault
-        self._columns: dict[str, None] = {}
-        self._customer_of: dict[str, str] = {}  # by key
-        self._unknown: dict[str, str] = {}  # key → why its customer is not known
-        self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
-        self._refused: dict[str, str] = {}  # customer → why
-        self._spelled: dict[str, str] = {}  # customer → id as it is sent
+    _rows: list[_Row] = field(factory=list, init=False)
+    _found: dict[str, _Found] = field(factory=dict, init=False)  # by key
+    _refused: dict[str, str] = field(factory=dict, init=False)  # customer → why
+    _spelled: dict[str, str] = field(factory=dict, init=False)  # customer → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
-        options, mode = self._options, self._options.mode
-        before, exact = await self._members()
-        rows = await run_in_thread(partial(open_source, _as_rows(source, self._key), encoding=options.encoding))
+        """Bring the segment in line with a source; see `Segments.sync`."""
+        if self.mode not in _MODES:
+            raise ConfigurationError(f"mode is one of {', '.join(_MODES)}")
+        if not self.dry_run:
+            self.customers.caller.refuse_if_read_only("segments.sync")
+        key = find_key(self.customers.facts, self.match)
+        if key is None:
+            raise BadSourceError("match= names the key of a customer, such as customer_id or email")
+        if self.results is not None:
+            await run_in_thread(partial(require_place, source, Path(self.results)))
+        rows = await run_in_thread(partial(open_source, _as_rows(source, key), encoding=self.encoding))
         try:
-            await self._find_customers(rows, before)
+            before, exact = await self._read_members()
+            names = await self._find_customers(rows, key, before)
         finally:
             await run_in_thread_regardless(rows.close)
-        wanted = {*self._customer_of.values()}
-        add = wanted - before if mode != "remove" else set[str]()
-        remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted - self._shared}[mode]
-        if mode == "mirror" and remove:
-            self._check_shrinking(before, remove, exact=exact)
-        after = (before | add) - remove
-        if not options.dry_run:
-            after, exact = await self._write(wanted, add, remove)
-        gone = before - after
-        removed = {"add": set[str](), "remove": gone & wanted, "mirror": gone - wanted}[mode]
-        if options.results is not None:
-            lines = self._results(before, after, removed if mode == "mirror" else ())
-            names = [*(name for name in self._columns if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
-            with disk_errors(Path(options.results)):
-                await run_in_thread(partial(write_rows, Path(options.results), lines, names, dialect=rows.dialect))
+        wanted = {found.customers[0] for found in self._found.values() if len(found.customers) == 1}
+        shared = {customer for found in self._found.values() for customer in found.customers} - wanted
+        missing = set[str]() if self.mode == "remove" else wanted
+        unwanted = {"add": set[str](), "remove": wanted, "mirror": before - wanted - shared}[self.mode]
+        if self.mode == "mirror" and unwanted:
+            self._check_shrinking(len(before), len(unwanted), exact=exact)
+        after = (before | missing) - unwanted
+        if not self.dry_run:
+            after, exact = await self._write(before, missing, unwanted)
+        removed = (before - after) & unwanted
+        if self.results is not None:
+            lines = self._results(before, after, removed if self.mode == "mirror" else ())
+            columns = [*(name for name in names if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
+            with disk_errors(Path(self.results)):
+                await run_in_thread(partial(write_rows, Path(self.results), lines, columns, dialect=rows.dialect))
         return SegmentSyncReport(
-            rows=self._count,
-            added=len((after - before) & wanted) if mode != "remove" else 0,
+            rows=len(self._rows),
+            added=len((after - before) & missing),
             removed=len(removed),
-            unchanged=len(wanted - before if mode == "remove" else wanted & before),
-            unknown=len(self._unknown) + self._keyless,
+            unchanged=len(wanted - before if self.mode == "remove" else wanted & before),
+            unknown=sum(len(self._found_of(row).customers) != 1 for row in self._rows),
             refused=len(self._refused),
             members=len(after),
             exact=exact,
-            dry_run=options.dry_run,
+            dry_run=self.dry_run,
             reasons=Counter(self._refused.values()),
-            results=None if options.results is None else str(options.results),
+            results=None if self.results is None else str(self.results),
         )
 
-    def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
+    def _check_shrinking(self, before: int, removed: int, *, exact: bool) -> None:
         """Check that a mirror removes only customers that the source certainly lacks, and not most of the segment.
 
         Raises:
             BulkWriteError: it may not be so.
         """
-        options, problem, fix = self._options, "", ALLOW_SHRINK
-        if not self._count:
-            if not options.allow_empty:
-                problem, fix = f"the source has no rows, and all {len(remove):,} members would be removed", ALLOW_EMPTY
-        elif self._keyless and not options.allow_unreadable:
-            problem = f"{self._keyless:,} rows have no key, and their customers would be removed"
-            fix = ALLOW_UNREADABLE
-        elif self._hidden and not options.allow_unreadable:
-            rows = f"{self._hidden:,} rows have a key that cannot be looked up"
-            problem, fix = f"{rows}, and their customers may be members", ALLOW_UNREADABLE
-        elif not exact and not options.allow_shrink:
-            problem = "the segment's list contradicts its own total: nothing is removed"
-        elif len(remove) * 2 > len(before) and not options.allow_shrink:
-            problem = f"{len(remove):,} of {len(before):,} members would be removed"
-        if problem:
-            raise BulkWriteError(problem, fix=fix)
+        rows = len(self._rows)
+        keyless = sum(row.key is None for row in self._rows)
+        hidden = sum(self._found_of(row).is_hidden for row in self._rows)
+        all_gone = f"the source has no rows, and all {removed:,} members would be removed"
+        most_gone = f"{removed:,} of {before:,} members would be removed"
+        no_key = f"{keyless:,} rows have no key, and their customers would be removed"
+        not_found = f"{hidden:,} rows have a key that cannot be looked up, and their customers may be members"
+        for is_so, is_allowed, problem, fix in (
+            (not rows, self.allow_empty, all_gone, ALLOW_EMPTY),
+            (keyless, self.allow_unreadable, no_key, ALLOW_UNREADABLE),
+            (hidden, self.allow_unreadable, not_found, ALLOW_UNREADABLE),
+            (rows and not exact, self.allow_shrink, _CONTRADICTS, ALLOW_SHRINK),
+            (rows and removed * 2 > before, self.allow_shrink, most_gone, ALLOW_SHRINK),
+        ):
+            if is_so and not is_allowed:
+                raise BulkWriteError(problem, fix=fix)
 
-    async def _members(self) -> tuple[set[str], bool]:
+    async def _read_members(self) -> tuple[set[str], bool]:
         """Read the ids of the members, and whether their number is the total that the server gives."""
         members = set[str]()
         for _ in range(_READINGS):
-            page = await self._segment.members().fresh().page()
+            page = await self.members().fresh().page()
             members = {self._same(member.customer_id) for member in page.items if member.customer_id}
             if page.total_items is None or page.total_items == len(page.items):
                 return members, True
@@ -237,84 +237,84 @@ class _Sync:
 
     # the customers of the source
 
-    async def _find_customers(self, rows: RowSource, members: Collection[str]) -> None:
-        """Find the customers of the source. Members are known to exist and are not looked up by their ids."""
-        columns = Columns(self._customers, renamed=column_map(self._options.columns), ignored=())
-        paths = self._key.paths if rows.columns is None else [_path(columns, name) for name in rows.columns]
-        missing = [path for path in self._key.paths if path not in paths]
-        if missing:
-            raise BadSourceError(
-                f"{rows.label}: the key {self._key.name} needs the column {missing[0]}, which is missing",
-                fix=Fix("name the key of the rows in {match}, or the column in {column}"),
-            )
-        finder = Finder(self._customers, self._key, concurrency=self._options.concurrency)
+    async def _find_customers(self, rows: RowSource, key: Key, members: Collection[str]) -> Iterable[str]:
+        """Find the customers of the source, and return the names of its columns.
+
+        Members are known to exist and are not looked up by their ids.
+        """
+        columns = Columns(self.customers, renamed=column_map(self.columns), ignored=())
+        if rows.columns is not None:
+            paths = dict(_fields(dict.fromkeys(rows.columns), columns))
+            for path in key.paths:
+                if path not in paths:
+                    raise BadSourceError(
+                        f"{rows.label}: the key {key.name} needs the column {path}, which is missing",
+                        fix=Fix("name the key of the rows in {match}, or the column in {column}"),
+                    )
+        finder = Finder(self.customers, key, concurrency=self.concurrency)
+        names: dict[str, None] = {}
         asked: dict[str, tuple[str, ...]] = {}
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
                 for row in batch:
-                    self._count += 1
-                    values = None if row.fault else self._key.values_in(dict(_flat(row.values, "", columns)))
-                    key = None if values is None else self._key.text(values)
-                    if self._options.results is not None:
-                        self._columns.update(dict.fromkeys((*row.values, *([UNREADABLE] if row.text else []))))
-                        self._rows.append((row.line or self._count, row_json(row), key, row.fault))
-                    if values is None or key is None:
-                        self._keyless += 1
-                    elif self._key.by_id and key in members:
-                        self._customer_of[key] = key
-                    elif key not in self._customer_of and key not in self._unknown:
-                        asked[key] = tuple(value.strip() for value in values)
+                    values = None if row.fault else key.values_in(dict(_fields(row.values, columns)))
+                    text = None if values is None else key.text(values)
+                    names.update(dict.fromkeys((*row.values, *([UNREADABLE] if row.text else []))))
+                    source = b"" if self.results is None else row_json(row)
+                    line = row.line or len(self._rows) + 1
+                    self._rows.append(_Row(line=line, source=source, key=text, fault=row.fault))
+                    if values is None or text is None or text in self._found:
+                        continue
+                    if key.by_id and text in members:
+                        self._found[text] = _Found(customers=(text,))
+                    else:
+                        asked[text] = tuple(value.strip() for value in values)
                 if len(asked) >= _TOGETHER:
                     await self._look_up(finder, asked)
                     asked = {}
-        await self._look_up(finder, asked)
+        if asked:
+            await self._look_up(finder, asked)
+        return names
 
     async def _look_up(self, finder: Finder, asked: Mapping[str, tuple[str, ...]]) -> None:
-        looked_up = await finder.find([*asked.values()]) if asked else FoundByKey()
+        id_of = self.customers.facts.id_of
+        looked_up = await finder.find([*asked.values()])
         for key in asked:
             records = map(msgspec.json.decode, looked_up.of(key))
-            ids = {
-                self._same(customer_id)
-                for record in records
-                if (customer_id := self._customers.facts.id_of(record)) is not None
-            }
+            ids = {self._same(customer_id) for record in records if (customer_id := id_of(record)) is not None}
             failure = looked_up.failure(key)
-            reasons = (
-                looked_up.refusal(key) if failure is None else (f"the key cannot be looked up: {failure.problem}",)
-            )
-            self._hidden += bool(reasons)
-            if len(ids) == 1:
-                (self._customer_of[key],) = ids
-                continue
-            self._shared |= ids
+            reasons = looked_up.refusal(key)
+            if failure is not None:
+                reasons = (f"the key cannot be looked up: {failure.problem}",)
             several = f"{len(ids)} customers have this key" if ids else "no customer has this key"
-            self._unknown[key] = "; ".join(reasons) or several
+            reason = "; ".join(reasons) or several
+            self._found[key] = _Found(customers=[*ids], reason=reason, is_hidden=bool(reasons))
+
+    def _found_of(self, row: _Row) -> _Found:
+        return _Found() if row.key is None else self._found[row.key]
 
     # the difference
 
-    async def _write(self, wanted: set[str], add: set[str], remove: set[str]) -> tuple[set[str], bool]:
-        """Add and remove customers until the members that are read show it; return the members then."""
-        pauses = [doubled(_PAUSE, number, longest=math.inf) for number in range(_PASSES - 1)]
-        is_removal, too_many, refused = self._options.mode == "remove", remove, None
-        while True:
-            await self._send(add, self._segment.add)
-            await self._send(remove, self._segment.remove)
-            after, exact = await self._members()
-            # Another program may have added or removed customers of the source since the first reading.
-            add = set() if is_removal else wanted - after
-            remove = (wanted if is_removal else too_many) & after
+    async def _write(self, before: set[str], missing: set[str], unwanted: set[str]) -> tuple[set[str], bool]:
+        """Add and remove customers until the members that are read show it; return the members then.
+
+        Another program may add or remove customers of the source meanwhile.
+        """
+        add, remove, refused = missing - before, unwanted & before, None
+        for number in range(_PASSES):
+            if number:
+                await self.customers.clock.sleep(doubled(_PAUSE, number - 1, longest=_LONGEST))
+            await self._send(add, self.add)
+            await self._send(remove, self.remove)
+            after, exact = await self._read_members()
+            add, remove = missing - after, unwanted & after
             # Also of a call that was sent again after its answer was lost, or that another program made first.
-            self._refused = {
-                customer: why for customer, why in self._refused.items() if customer in add or customer in remove
-            }
+            self._refused = {customer: why for customer, why in self._refused.items() if customer in add | remove}
             # A later refusal may be of a first call that had its effect, and that the list does not show yet.
             refused = {*self._refused} if refused is None else refused
             add, remove = add - refused, remove - refused
             if not add and not remove:
-                return after, exact
-            if not pauses:
                 break
-            await self._customers.clock.sleep(pauses.pop(0))
         unseen = dict.fromkeys(add | remove, "the server fails on it, or the segment does not show it")
         self._refused = unseen | self._refused
         return after, exact
@@ -326,35 +326,32 @@ class _Sync:
             except CareCloudError as error:
                 if error.is_retryable or error.may_have_happened:
                     return  # the members that are read next show whether it took effect
-                if not isinstance(error, ApiError) or isinstance(error, (AuthenticationError, PermissionDeniedError)):
+                if not isinstance(error, ApiError) or not is_about_the_row(error):
                     raise
                 reasons = dict.fromkeys(param.reason for param in error.invalid_params)
                 self._refused[customer_id] = ", ".join(reasons) or f"status {error.status}"
 
-        await run_all([partial(send, customer_id) for customer_id in sorted(ids)], width=self._options.concurrency)
+        await run_all([partial(send, customer_id) for customer_id in sorted(ids)], width=self.concurrency)
 
     # the results
 
     def _results(self, before: Collection[str], after: Collection[str], others: Collection[str]) -> Rows:
         """Yield each row with what became of its customer, and a line for each of some others who were removed."""
-        for line, source, key, fault in self._rows:
-            yield from with_outcome(source, self._outcome(line, key, fault, before, after))
+        for row in self._rows:
+            found, reasons = self._found_of(row), list[str]()
+            customer = found.customers[0] if len(found.customers) == 1 else ""
+            if not customer:
+                outcome, reasons = "unknown", [row.fault or found.reason]
+            elif customer in self._refused:
+                outcome, reasons = "refused", [self._refused[customer]]
+            elif (customer in before) == (customer in after):
+                outcome = "unchanged"
+            else:
+                outcome = "added" if customer in after else "removed"
+            spelled = self._spelled[customer] if customer else None
+            yield from with_outcome(row.source, outcome_row(row.line, outcome, spelled, reasons=reasons))
         for other in sorted(others):
             yield {}, outcome_row(None, "removed", self._spelled[other])
-
-    def _outcome(
-        self, line: int, key: str | None, fault: str | None, before: Collection[str], after: Collection[str]
-    ) -> dict[str, Any]:
-        if key is None or key in self._unknown:
-            why = (fault or "the row has no key") if key is None else self._unknown[key]
-            return outcome_row(line, "unknown", None, reasons=[why])
-        customer = self._customer_of[key]
-        spelled = self._spelled[customer]
-        if customer in self._refused:
-            return outcome_row(line, "refused", spelled, reasons=[self._refused[customer]])
-        if (customer in before) == (customer in after):
-            return outcome_row(line, "unchanged", spelled)
-        return outcome_row(line, "added" if customer in after else "removed", spelled)
 
 
 def _as_rows(source: Any, key: Key) -> Any:
@@ -366,18 +363,12 @@ def _as_rows(source: Any, key: Key) -> Any:
     return source
 
 
-def _flat(values: Mapping[str, Any], prefix: str, columns: Columns) -> Iterable[tuple[str, Any]]:
+def _fields(values: Mapping[str, Any], columns: Columns, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the fields of a row, dotted, and their values; a column without a field cannot be part of the key."""
     for column, value in values.items():
         name = f"{prefix}{column}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.", columns)
-        elif (path := _path(columns, name)) is not None:
-            yield path, value
-
-
-def _path(columns: Columns, name: str) -> str | None:
-    try:
-        return columns.place(name).path
-    except UnknownColumnError:
-        return None
+            yield from _fields(value, columns, f"{name}.")
+            continue
+        with suppress(UnknownColumnError):
+            yield columns.place(name).path, value

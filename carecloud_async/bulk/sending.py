@@ -178,7 +178,7 @@ class Sender:
 
         try:
             bodies = {number: plan.body for number, plan in fresh.items()}
-            await send_batch(bodies, send=send, is_refusal=_is_about_the_row, note=note_rows)
+            await send_batch(bodies, send=send, is_refusal=is_about_the_row, note=note_rows)
         except _TooLateError as late:
             for number in left:
                 note(number, _stale(late))
@@ -195,7 +195,7 @@ class Sender:
         except _TooLateError as late:
             return _stale(late)
         except CareCloudError as error:
-            if not error.may_have_happened and not _is_about_the_row(error):
+            if not error.may_have_happened and not is_about_the_row(error):
                 raise
             return _answer(error, plan, 1)
 
@@ -262,10 +262,10 @@ def _pause_after(error: CareCloudError, failures: int) -> float:
 
 def _is_transient(error: CareCloudError) -> bool:
     """Return whether a request that certainly did nothing may succeed later."""
-    return error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
+    return error.is_retryable and not error.may_have_happened and not is_about_the_row(error)
 
 
-def _is_about_the_row(error: CareCloudError) -> bool:
+def is_about_the_row(error: CareCloudError) -> bool:
     """Return whether a refusal is the fault of a row: the API's own 4xx, or values that cannot be sent."""
     if isinstance(error, ConfigurationError):
         return not isinstance(error, InterfaceError)

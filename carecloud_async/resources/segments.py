@@ -97,16 +97,14 @@ class Segments(Resource, call="segments"):
             NotFoundError: there is no such segment.
             CareCloudError: the server cannot be reached, or refuses the client.
         """
-        from carecloud_async.bulk.segment_sync import Segment, SegmentSyncOptions, sync  # few programs need it
+        from carecloud_async.bulk.segment_sync import SegmentSync  # few programs need it
         from carecloud_async.resources.customers.customers import Customers
 
-        family = Customers(self._caller, acting=self._acting)._as_family()
-        segment = Segment(
+        sync = SegmentSync(
             members=self.segment_records(segment_id).list,
             add=lambda customer_id: self.add_customer(segment_id, customer_id=customer_id),
             remove=lambda customer_id: self.remove_customer(segment_id, customer_id=customer_id),
-        )
-        options = SegmentSyncOptions(
+            customers=Customers(self._caller, acting=self._acting)._as_family(),
             mode=mode,
             match=match,
             encoding=encoding,
@@ -118,7 +116,7 @@ class Segments(Resource, call="segments"):
             dry_run=dry_run,
             concurrency=concurrency,
         )
-        return await sync(segment, family, customers, options)
+        return await sync.run(customers)
 
 
 class SegmentGroups(Resource, call="segment_groups"):

@@ -93,16 +93,16 @@ async def test_members_with_ids_in_capitals(sandbox, match):
 
 
 async def test_customers_by_email_and_unknown_ones(sandbox, tmp_path):
-    """Rows of a file are found by their key; columns that name no customer are passed over."""
+    """Rows of a file are found by their key, each row without a customer counts; other columns are passed over."""
     emails = {one["customer_id"]: one["personal_information"]["email"] for one in sandbox.customers}
     known = [one for one in ids(sandbox, 3, 4, 5) if emails[one]]
     path = tmp_path / "members.csv"
-    lines = [f"{emails[one]},x" for one in known] + ["nobody@example.com,x", ",x"]
+    lines = [f"{emails[one]},x" for one in known] + ["nobody@example.com,x", "nobody@example.com,y", ",x"]
     path.write_text("\n".join(["email,campaign", *lines, ""]))
     segment = segment_of(sandbox, [])
     async with connect(sandbox) as client:
         report = await client.segments.sync(segment, path, mode="add", match="email")
-    assert counts(report) == (len(known), 0, 0, 2)
+    assert counts(report) == (len(known), 0, 0, 3)
     assert not report.complete
     assert members(sandbox, segment) == sorted(known)
 
