@@ -496,7 +496,8 @@ class OutboxQueue:
         is_waiting = f"state < {State.ENDED}"
         after = f"SELECT id FROM entries AS other WHERE lane = entries.lane AND {is_waiting} AND ready = 1"
         rows = self._file.db.execute(
-            f"SELECT id, kind, label, put_at, CASE ready WHEN 0 THEN ({after}) END, state, tries, fault, lost_at "
+            f"SELECT id, kind, label, put_at, CASE ready WHEN 0 THEN ({after}) END, state, tries, ended, "
+            f"fault, lost_at, due "
             f"FROM entries WHERE {is_waiting} ORDER BY id LIMIT ?",
             (limit,),
         )
@@ -508,18 +509,25 @@ class OutboxQueue:
                 after=after,
                 is_lost=state == State.INTENDED or tries > 0,
                 fault=fault,
-                due_in=self._due_in(lost_at, tries, settle),
+                due_in=self._due_in(lost_at, due if tries == ended else None, tries - ended, settle),
                 problem=problems.get(kind),
             )
-            for number, kind, label, put_at, after, state, tries, fault, lost_at in rows
+            for number, kind, label, put_at, after, state, tries, ended, fault, lost_at, due in rows
         ]
 
-    def _due_in(self, lost_at: float | None, tries: int, settle: float | None) -> float | None:
-        """Return after how many seconds a lost entry is sent again; `None` if its time is of another boot."""
+    def _due_in(self, lost_at: float | None, due: float | None, losses: int, settle: float | None) -> float | None:
+        """Return after how many seconds a lost entry is sent again; `None` if its time is of another boot.
+
+        Args:
+            lost_at: when it was lost.
+            due: when it is looked up, if the server has ended each of its requests: then it is sent again at once.
+            losses: how often its request may still act.
+            settle: how long one that was lost once waits.
+        """
         now = self._clock.monotonic()
         if settle is None or lost_at is None or lost_at > now:
             return None
-        return max(lost_at + wait_after(tries, settle) - now, 0.0)
+        return max((lost_at + wait_after(losses, settle) if due is None else due) - now, 0.0)
 
     def retry(self, numbers: Collection[int] | None) -> int:
         """Let failed entries wait again, all of them if none is named; return how many."""

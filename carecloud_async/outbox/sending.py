@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.outbox")
 
-#: Writes may be away for hours while reads are answered: these are five hours of 503, and six of lost answers.
+#: Writes may be away for hours while reads are answered: these are five hours of 503, and sixteen of lost answers.
 #: What cannot be sent goes back to the dispatcher at once.
 _LIMITS: Final = TryLimits(unavailable=500, losses=20, attempts=1, patience=0.0)
 

@@ -97,12 +97,12 @@ async def test_a_longer_settle_time_makes_it_once(clock, by_writer):
 
 
 async def test_a_lost_write_waits_longer_each_time(clock):
-    """A write that is lost each time is sent again after a minute, then after five, then after twenty."""
+    """A write that is lost each time is sent again after a minute, then after five, twenty, and an hour each time."""
     held = Held(clock, seconds=1e9)
     await write_held(held, people(1))
     times = [now for now, _ in held.sent]
     waits = [later - before for before, later in itertools.pairwise(times)]
-    assert waits == pytest.approx([60, 300, 1200, 1200, 1200], abs=40)
+    assert waits == pytest.approx([60, 300, 1200, 3600, 3600], abs=40)
 
 
 async def test_a_stop_does_not_make_it_forget_how_often_it_was_lost(clock, tmp_path):

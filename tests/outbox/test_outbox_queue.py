@@ -72,3 +72,16 @@ def test_what_was_lost_in_another_boot_is_lost_now(path, clock, before, now, los
         (taken,) = QueueJournal(queue, [1], on_wait=print).lost()
     assert waiting.due_in == (15.0 if lost_at == 0.0 else None)
     assert taken.lost_at == ZERO + lost_at
+
+
+@pytest.mark.parametrize(("fault", "due_in"), [("500", 35.0), (None, 3000.0)])
+def test_when_a_lost_entry_is_sent_again(path, clock, fault, due_in):
+    """An entry whose requests the server has ended is sent again at its next look-up; another one waits longer."""
+    with closing(OutboxQueue.open(path, binding={}, clock=clock)) as queue:
+        queue.begin(owner=1, settle_seconds=600.0)
+        queue.put(entry("bill", "c", "1"))
+        for _ in range(2):
+            clock.advance(35)
+            lose(queue, 1, fault)
+        (waiting,) = queue.waiting_entries(limit=9)
+    assert waiting.due_in == due_in
