@@ -386,23 +386,22 @@ class Engine:
         answers: dict[int, Answer] = {}
         sent: dict[int, int] = {}
 
-        async def send(part: Plans) -> None:
-            async with self._gate.request(self._slots) as outcome:
-                if outcome is None:
-                    return
-                sent.update({write.id: len(part) for write, _ in part})
-                try:
-                    family = self._records.parts.family(part[0][0])
-                    await self._sender.send(family, {write.id: plan for write, plan in part}, answers.__setitem__)
-                except CareCloudError:
-                    for write, _ in part:
-                        sent.pop(write.id, None)
-                    raise
-                finally:
-                    outcome += [answers[write.id] for write, _ in part if write.id in answers]
+        async def send(part: Plans, outcome: list[Answer]) -> None:
+            def note(number: int, answer: Answer) -> None:
+                answers[number] = answer
+                outcome.append(answer)
 
+            sent.update({write.id: len(part) for write, _ in part})
+            try:
+                await self._sender.send(self._records.parts.family(part[0][0]), part, note)
+            except CareCloudError:
+                for write, _ in part:
+                    sent.pop(write.id, None)
+                raise
+
+        requests = [partial(self._gate.request, self._slots, partial(send, part)) for part in requests_of(plans)]
         try:
-            await run_all([partial(send, part) for part in requests_of(plans)], width=self._concurrency)
+            await run_all(requests, width=self._concurrency)
         except Exception:
             self._stops = True  # at once: no turn may begin while this one is noted
             raise

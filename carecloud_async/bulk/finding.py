@@ -100,11 +100,11 @@ class Finder:
         self._family = family
         self.key: Key = key
         self._concurrency = concurrency
-        self._most = MAX_VALUES if key.many else 1
         self._filters: bool | None = None
         self._failed = set[str]()  # keys on whose look-up the server failed: they are looked up alone
         self._witness = Witness() if witness is None else witness
         self._reads_list = key.needs_list or (key.by_id and key.filter is None and not family.facts.can_get)
+        self._most = MAX_VALUES if key.many or self._reads_list else 1
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
@@ -257,12 +257,11 @@ class Finder:
 
     def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
         """Divide keys into look-ups, each with keys of one group, such as one source."""
-        most = MAX_VALUES if self._reads_list else self._most
         part: list[tuple[str, ...]] = []
         size = 0
         for key in keys:
-            cost = URL_BYTES if self._failed and self.key.text(key) in self._failed else self._cost(key)
-            if part and (size + cost > URL_BYTES or len(part) >= most or key[:-1] != part[0][:-1]):
+            cost = URL_BYTES if self._failed and self.key.text(key) in self._failed else self._cost(key[-1])
+            if part and (size + cost > URL_BYTES or len(part) >= self._most or key[:-1] != part[0][:-1]):
                 yield part
                 part, size = [], 0
             part.append(key)
@@ -270,8 +269,8 @@ class Finder:
         if part:
             yield part
 
-    def _cost(self, values: Sequence[str]) -> int:
-        return len(self.key.filter or "") + 8 + quoted_length(values[-1])
+    def _cost(self, value: str) -> int:
+        return len(self.key.filter or "") + 8 + quoted_length(value)
 
     # the whole list
 
@@ -284,7 +283,8 @@ class Finder:
         key, facts = self.key, self._family.facts
         if not key.in_record or not facts.can_export:
             return False
-        lookups = await run_in_thread(partial(self._count_lookups, journal))
+        waiting, size = await run_in_thread(journal.waiting_keys)
+        lookups = max(-(-waiting // self._most), -(-(size + waiting * self._cost("")) // URL_BYTES))
         if lookups <= FEW_LOOKUPS:
             return False
         if not self._reads_list:
@@ -301,9 +301,6 @@ class Finder:
         finally:
             await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
         return False  # an incomplete list does not prove that a record is missing
-
-    def _count_lookups(self, journal: RowJournal) -> int:
-        return sum(1 for _ in self._parts(journal.waiting_keys()))
 
     def _note_list(self, journal: RowJournal, path: Path) -> None:
         journal.clear_listed()

@@ -1,9 +1,9 @@
-"""`Gate`: lets writes leave, one at a time while their answers are only lost."""
+"""`Gate`: lets writes leave, one at a time while every answer is lost."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 import anyio
@@ -42,15 +42,15 @@ class Gate:
         self._written_at = -1.0
         self._under_way = 0
         self._lost = 0
-        self._tried_at = 0.0  # when the next one may be tried
+        self._next_try_at = 0.0
         self._changed = anyio.Event()
 
     @property
     def opens_at(self) -> float:
-        """When the next write may leave, or when to look again, on the monotonic clock; a time that is over for now."""
+        """When the next write may leave, or when to look again, on the monotonic clock; a past time means now."""
         if not self.is_narrow:
             return 0.0
-        return self._clock.monotonic() + _AGAIN if self._under_way else self._tried_at
+        return self._clock.monotonic() + _AGAIN if self._under_way else self._next_try_at
 
     def admit(self, plans: Plans) -> tuple[Plans, Plans]:
         """Return the writes that may leave now, those of one request if the gate is narrow, and the others."""
@@ -59,30 +59,32 @@ class Gate:
         now = self._clock.monotonic()
         if now < self.opens_at:
             return (), plans
-        gives_way = now < self._tried_at + _GIVES_WAY
+        gives_way = now < self._next_try_at + _GIVES_WAY
         parts = requests_of(plans)
         first = next((part for part in parts if not (gives_way and any(write.tries for write, _ in part))), ())
         chosen = {write.id for write, _ in first}
         return first, [(write, plan) for write, plan in plans if write.id not in chosen]
 
-    @asynccontextmanager
-    async def request(self, slots: anyio.Semaphore) -> AsyncIterator[list[Answer] | None]:
-        """Let a request leave when a slot is free, and take its answers; `None` if it may not leave any more."""
+    async def request(self, slots: anyio.Semaphore, send: Callable[[list[Answer]], Awaitable[None]]) -> None:
+        """Send a request when a slot is free, unless it may not leave any more by then.
+
+        Args:
+            send: sends it, and adds its answers to a list, also those that came before it failed.
+        """
         while True:
             while self.is_narrow and self._under_way:
                 await self._changed.wait()
             async with slots:
                 if self.is_narrow and self._under_way:  # it has become so while this one waited for its slot
                     continue
-                if self.is_narrow and self._clock.monotonic() < self._tried_at:
-                    yield None
+                if self.is_narrow and self._clock.monotonic() < self._next_try_at:
                     return
                 answers: list[Answer] = []
                 began = self._clock.monotonic()
                 self._under_way += 1
                 try:
                     async with self._grace():
-                        yield answers
+                        await send(answers)
                 finally:
                     self._under_way -= 1
                     self._learn(answers, began)
@@ -93,8 +95,8 @@ class Gate:
         if any(isinstance(answer, RowResult) and answer.outcome in _WRITTEN for answer in answers):
             self.is_narrow, self._lost, self._written_at = False, 0, now
         elif any(isinstance(answer, Lost) for answer in answers) and self._written_at <= began:
-            self._lost = self._lost + 1 if self.is_narrow else 0
-            self.is_narrow, self._tried_at = True, now + doubled(1.0, self._lost, longest=_LONGEST + 1) - 1
+            pause = doubled(1.0, self._lost - 1, longest=_LONGEST) if self._lost else 0.0
+            self.is_narrow, self._lost, self._next_try_at = True, self._lost + 1, now + pause
         if was_narrow:  # otherwise none waits
             self._changed.set()
             self._changed = anyio.Event()

@@ -514,14 +514,11 @@ class RowJournal(Journal):
         where = f"state <> {State.WAITING} AND (outcome IS NOT ? OR key IS NULL AND record_id IS NOT NULL) LIMIT 1"
         return bool(self._db.execute(f"SELECT 1 FROM writes WHERE {where}", (Outcome.REFUSED.value,)))
 
-    def waiting_keys(self) -> Iterator[tuple[str, ...]]:
-        """Yield the keys of the rows that wait, as given."""
-        last = 0
-        where = "SELECT id, body FROM writes WHERE state = 0 AND key IS NOT NULL AND id > ? ORDER BY id LIMIT 1000"
-        while batch := self._db.execute(where, (last,)):
-            last = batch[-1][0]
-            for _, packed in batch:
-                yield tuple(json.loads(packed)["key"])
+    def waiting_keys(self) -> tuple[int, int]:
+        """Return how many rows with a key wait, and how many bytes the last values of their keys have."""
+        last_value = "CAST(substr(key, instr(key, char(31)) + 1) AS BLOB)"
+        size = f"SELECT count(*), ifnull(sum(length({last_value})), 0) FROM writes WHERE state = 0 AND key IS NOT NULL"
+        return self._db.execute(size)[0]
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
         """Yield line, row and outcome of rows in their order: all that ended, or those of `only` one to write again."""

@@ -11,7 +11,7 @@ at fault are alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
@@ -69,10 +69,6 @@ class Stale:
     """
 
     error: CareCloudError | None = None
-
-
-class _TooLateError(Exception):
-    """The look-ups of a request are too old by the time of its next try; the cause is the failure before it."""
 
 
 #: How a write was answered.
@@ -147,57 +143,58 @@ class Sender:
         self._on_retry = on_retry
         self._attempts = attempts
 
-    async def send(self, family: Family, plans: Mapping[int, Plan], note: Callable[[int, Answer], None]) -> None:
+    async def send(self, family: Family, plans: Plans, note: Callable[[int, Answer], None]) -> None:
         """Send one write, or records to the batch endpoint, these in parts if some are refused.
 
         Args:
-            plans: what is sent, by the id of the write: one plan, or plans for the batch endpoint.
-            note: called for each write with its answer. If this raises, writes for which it was not called were
-                certainly not made.
+            plans: what is sent: one write, or several for the batch endpoint.
+            note: called with the id and the answer of each write. If this raises, writes for which it was not called
+                were certainly not made.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
+        if plans[0][1].kind == "batch":
+            await self._send_batch(family, {write.id: plan for write, plan in plans}, note)
+            return
+        for write, plan in plans:
+            note(write.id, Stale() if _is_stale(family, plan) else await self._send_one(family, plan))
+
+    async def _send_batch(self, family: Family, plans: Mapping[int, Plan], note: Callable[[int, Answer], None]) -> None:
         fresh = {number: plan for number, plan in plans.items() if not _is_stale(family, plan)}
         for number in plans.keys() - fresh.keys():
             note(number, Stale())
-        if all(plan.kind != "batch" for plan in fresh.values()):
-            for number, plan in fresh.items():
-                note(number, await self._send_one(family, plan))
+        if not fresh:
             return
-
-        left = {*fresh}
+        read_at = min((plan.read_at for plan in fresh.values() if plan.read_at > 0), default=0.0)
+        late: Stale | None = None  # then nothing more of it is sent
 
         def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
-            left.difference_update(numbers)
             for number in numbers:
-                note(number, fresh[number].result if error is None else _answer(error, fresh[number], len(numbers)))
+                plan = fresh[number]
+                note(number, late or (plan.result if error is None else _answer(error, plan, len(numbers))))
 
         async def send(bodies: Sequence[JsonObject]) -> None:
-            await self._repeated(family, fresh.values(), lambda within: family.batch(bodies, within=within))
+            nonlocal late
+            if late is None:
+                late = await self._repeated(family, read_at, lambda within: family.batch(bodies, within=within))
 
-        try:
-            bodies = {number: plan.body for number, plan in fresh.items()}
-            await send_batch(bodies, send=send, is_refusal=is_about_the_row, note=note_rows)
-        except _TooLateError as late:
-            for number in left:
-                note(number, _stale(late))
+        bodies = {number: plan.body for number, plan in fresh.items()}
+        await send_batch(bodies, send=send, is_refusal=is_about_the_row, note=note_rows)
 
     async def _send_one(self, family: Family, plan: Plan) -> Answer:
         try:
-            if plan.kind == "create":
-                body, fields = plan.body, dict(plan.create_fields)
-                record_id = await self._repeated(
-                    family, [plan], lambda within: family.create(body, fields, within=within)
-                )
-                return RowResult(outcome=Outcome.CREATED, record_id=record_id, changed_fields=plan.changed)
-            return await self._update(family, plan)
-        except _TooLateError as late:
-            return _stale(late)
+            if plan.kind == "update":
+                return await self._update(family, plan)
+            body, fields = plan.body, dict(plan.create_fields)
+            made = await self._repeated(family, plan.read_at, lambda within: family.create(body, fields, within=within))
         except CareCloudError as error:
             if not error.may_have_happened and not is_about_the_row(error):
                 raise
             return _answer(error, plan, 1)
+        if isinstance(made, Stale):
+            return made
+        return RowResult(outcome=Outcome.CREATED, record_id=made, changed_fields=plan.changed)
 
     async def _update(self, family: Family, plan: Plan) -> Answer:
         """Replace a record, unless it was read too long ago: the wait at the rate limiter counts."""
@@ -211,17 +208,16 @@ class Sender:
             return Stale(error=error)
         return plan.result
 
-    async def _repeated(self, family: Family, plans: Collection[Plan], request: Callable[[float], Awaitable[T]]) -> T:
+    async def _repeated(self, family: Family, read_at: float, request: Callable[[float], Awaitable[T]]) -> T | Stale:
         """Make a request; repeat it after transient failures, if it certainly did nothing.
 
-        Args:
-            plans: what the request writes: it leaves while their look-ups are fresh, or not at all.
-            request: makes it, given the longest time until it is sent (seconds).
+        It leaves while what it writes is fresh, or not at all.
 
-        Raises:
-            _TooLateError: a look-up is too old.
+        Args:
+            read_at: when that was looked up; 0 if it was not.
+            request: makes it, given the longest time until it is sent (seconds).
         """
-        latest = min((plan.read_at + STALE_SECONDS for plan in plans if plan.read_at > 0), default=math.inf)
+        latest = read_at + STALE_SECONDS if read_at > 0 else math.inf
         failed: CareCloudError | None = None
         for attempt in range(self._attempts):
             if failed is not None:
@@ -238,16 +234,12 @@ class Sender:
                 failed = error
         if failed is not None and latest == math.inf:
             raise failed
-        raise _TooLateError from failed
+        return Stale(error=failed)
 
 
 def _is_stale(family: Family, plan: Plan) -> bool:
     """Return whether the look-up of a plan is too old; a plan without a look-up of its own is never stale."""
     return 0 < plan.read_at < family.clock.monotonic() - STALE_SECONDS
-
-
-def _stale(late: _TooLateError) -> Stale:
-    return Stale(error=late.__cause__ if isinstance(late.__cause__, CareCloudError) else None)
 
 
 def pause_after(error: Exception, failures: int, *, longest: float) -> float:
