@@ -113,11 +113,12 @@ class HeldKeys:
         wanted: dict[str, int] = {}
         asked: dict[int, list[str]] = {}
         for write in writes:
+            row = write.row
             keys = [key for key in self._keys_of(write) if key not in self._holds or self._holds[key].row is not None]
             # Parts of one row may have one key.
-            if all({self._taken.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
+            if all(self._taken.get(key, row) == row and wanted.get(key, row) == row for key in keys):
                 asked[write.id] = keys
-                wanted.update({key: write.row for key in keys if not self._is_key(key)})
+                wanted.update({key: row for key in keys if not self._is_key(key)})
         self._taken.update(wanted)  # at once: to the claims, all engines that share them are one run
         try:
             claimed = await self._claim(wanted)

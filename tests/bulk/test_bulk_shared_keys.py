@@ -1,6 +1,7 @@
 """Rows that ask for one key: none waits for itself, for a refused one, or after another run let go."""
 
 import anyio
+import httpx
 import pytest
 from bulk_tools import (
     CARD_TYPE,
@@ -9,6 +10,7 @@ from bulk_tools import (
     claims_of,
     connect,
     counts,
+    customer_with_cards,
     people,
     properties_of_texts,
     read,
@@ -232,3 +234,27 @@ async def test_runs_that_wait_for_each_others_key_and_record(server, clock, tmp_
             other = {**row, "last_name": "Other"}
             reports.append(await client.customers.bulk_write([other], match="email", on_progress=on_progress))
     assert [counts(one) for one in reports] == [{"updated": 1}, {"conflict": 1}]
+
+
+async def test_a_row_overtakes_no_earlier_one_that_waits_for_its_record(sandbox, clock):
+    """Of three rows with cards of one customer the last one is written last, though the second waits longer."""
+    inner, works_from = sandbox.transport(), clock.monotonic()
+
+    class FailsOnTheThird(httpx.AsyncBaseTransport):
+        """The sandbox, whose look-ups of one card fail for most of a minute."""
+
+        async def handle_async_request(self, request):
+            if "7773" in str(request.url) and clock.monotonic() < works_from:
+                return httpx.Response(502)
+            return await inner.handle_async_request(request)
+
+    retry = RetryPolicy(attempts=1)
+    async with connect(sandbox, clock=clock, transport=FailsOnTheThird(), retry=retry) as client:
+        row = await customer_with_cards(client, "7771", "7772", "7773")
+        works_from = clock.monotonic() + 50
+        sandbox.faults.add("PUT /customers/{customer_id}", status=504, worked=True, times=1)
+        rows = [{"card_number": f"777{one}", "last_name": f"Name {one}"} for one in (1, 2, 3)]
+        report = await client.customers.bulk_write(rows, match="card_number")
+        customer = await client.customers.list(email=row["email"]).first()
+    assert counts(report) == {"updated": 3}
+    assert customer.personal_information.last_name == "Name 3"

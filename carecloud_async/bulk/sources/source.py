@@ -210,6 +210,8 @@ def row_of(row: Any) -> SourceRow:
 
 def _values_of(value: Any) -> Any:
     """Return a value with its inputs as dicts, without what is `UNSET`."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if attrs.has(type(value)):
         names = api_names(type(value))
         return {
