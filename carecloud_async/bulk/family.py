@@ -246,7 +246,7 @@ class FamilyFacts:
 class Family(ABC):
     """A family that bulk writes read and write; made by `resources`.
 
-    What a family cannot do, as its `facts` say, it leaves out: nothing asks for it.
+    A family leaves out the methods of what it cannot do, as its `facts` say: nobody calls them.
 
     Attributes:
         facts: what it is.
@@ -257,11 +257,11 @@ class Family(ABC):
     caller: Caller
 
     def list(self, **filters: Any) -> Listing[Any]:
-        """Return the list, bypassing the cache, with large pages. A family without a list has no keys."""
+        """Return the list, bypassing the cache, with large pages; called if `facts.can_list`."""
         raise NotImplementedError
 
     async def get(self, record_id: str) -> bytes | None:
-        """Return the record with an id; `None` if there is none."""
+        """Return the record with an id; `None` if there is none. Called if `facts.can_get`."""
         raise NotImplementedError
 
     def store_of(self, record: Mapping[str, Any]) -> str:  # noqa: ARG002  (most keys are unique)
@@ -296,7 +296,9 @@ class Family(ABC):
         """Create a record, with fields next to it, and return its id; `within` as for `update`."""
 
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """Replace the record with an id, once. After `within` nothing is sent, not even again with another token.
+        """Replace the record with an id, once; called if `facts.can_update`.
+
+        After `within` nothing is sent, not even again with another token.
 
         Args:
             body: the body of the PUT.
@@ -305,7 +307,7 @@ class Family(ABC):
         raise NotImplementedError
 
     async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
-        """Send records to the batch endpoint, which takes all or none; `within` as for `update`."""
+        """Send records to the batch endpoint, which takes all or none; called if `facts.can_batch`."""
         raise NotImplementedError
 
     def by_record(self) -> Family:

@@ -100,14 +100,6 @@ class CallKind(ABC):
             CareCloudError: the server cannot be reached, refuses the client, or cannot be read exactly.
         """
 
-    def of_call(self, found: Sequence[bytes]) -> bytes:
-        """Return the record that a call is compared with, of those with its key."""
-        return found[0]
-
-    def copies(self, records: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:  # noqa: ARG002
-        """Return the records that a call has made, of those with its key: several, if it was made more than once."""
-        return records
-
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """Name the fields in which what was found is certainly not what the call makes."""
         return ()
@@ -146,11 +138,11 @@ class CallFamily(Family):
 
     def matching(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002
         """See `Family.matching`."""
-        return [self._kind.of_call(records)] if records else []
+        return records[:1]
 
-    def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
+    def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002
         """See `Family.copies`."""
-        return self._kind.copies(records, row.changes["body"]) if records else []
+        return records
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`; nothing is changed: either this call made the record, or another one did.

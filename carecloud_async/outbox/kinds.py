@@ -116,14 +116,6 @@ class _Amounts(CallKind):
         lines = await self._amounts.find(self._history(caller).list, [key])
         return [line for _, line in lines]
 
-    def of_call(self, found: Sequence[bytes]) -> bytes:
-        """See `CallKind.of_call`: a server may note one operation in parts."""
-        return self._amounts.joined(found) or found[0]
-
-    def copies(self, records: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:
-        """See `CallKind.copies`."""
-        return self._amounts.copies(records, self._sign * body["amount"])
-
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """See `CallKind.differences`."""
         return () if self._amounts.is_amount(found, self._sign * body["amount"]) else ("amount",)

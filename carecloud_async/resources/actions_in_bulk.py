@@ -15,7 +15,7 @@ from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.compare import as_decimal, changed_fields, is_same_amount
+from carecloud_async.bulk.compare import changed_fields, is_same_amount
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Merged
 from carecloud_async.bulk.pages import PAGE, read_records
 from carecloud_async.bulk.references import find_by_reference, is_taken, note_with_reference, search_text
@@ -130,21 +130,6 @@ class Kind:
             return []
         return [((customer_id, reference), line) for line in lines if _is_of(line, customer_id)]
 
-    def joined(self, lines: Sequence[bytes]) -> bytes | None:
-        """Return one record with the sum of those found: a server may note one operation in parts."""
-        if not lines:
-            return None
-        records = [msgspec.json.decode(line) for line in lines]
-        amounts = [as_decimal(record.get(self.amount_field) or 0) for record in records]
-        amount = None if None in amounts else str(sum(filter(None, amounts)))
-        return msgspec.json.encode({**records[0], self.amount_field: amount})
-
-    def copies(self, records: Sequence[bytes], amount: Any) -> Sequence[bytes]:
-        """Return the records of an operation that was made more than once; those of one are its parts."""
-        whole = self.joined(records)
-        is_once = whole is None or amount is None or self.is_amount(msgspec.json.decode(whole), float(amount))
-        return records[:1] if is_once else records
-
     def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
         """Return whether a record is of an amount, which is negative if it was taken.
 
@@ -187,7 +172,7 @@ class Amounts(ActionFamily):
         self._give, self._take = (getattr(type(resource), name) for name in (kind.give, kind.take))
 
     def matching(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
-        """Return one record of what was found; see `Kind.joined`.
+        """See `Family.matching`.
 
         Raises:
             ValueError: the amount is zero, or the note holds a reference of its own.
@@ -200,12 +185,7 @@ class Amounts(ActionFamily):
                 note_with_reference(given.get("note"), given["reference"])
         except ConfigurationError as error:
             raise ValueError(f"note: {error.problem}") from None
-        whole = self._kind.joined(records)
-        return () if whole is None else [whole]
-
-    def copies(self, row: CheckedRow, records: Sequence[bytes]) -> Sequence[bytes]:
-        """See `Family.copies`."""
-        return self._kind.copies(records, {**row.defaults, **row.changes}.get("amount"))
+        return records
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`.

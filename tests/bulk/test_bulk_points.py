@@ -90,12 +90,13 @@ async def test_rows_of_amounts_that_cannot_be_written(server, clock, tmp_path):
     assert len(server.sent) == 1
 
 
-async def test_an_operation_that_is_noted_in_parts(server, clock):
-    """A server that notes one operation in several records has it, if their amounts are the row's together."""
+async def test_an_operation_that_is_there_twice(server, clock):
+    """A reference that two records of the history have is a conflict, and nothing is sent."""
     note = "[ref: B1]"
-    server.points += [{"customer_id": ADA, "point_amount": one, "point_operation_note": note} for one in (-20, -30.0)]
+    server.points += [{"customer_id": ADA, "point_amount": -50, "point_operation_note": note} for _ in range(2)]
     rows = [{"customer_id": ADA, "reference": "B1", "amount": -50}]
-    assert counts(await write(server, clock, "points", rows)) == {"unchanged": 1}
+    assert counts(await write(server, clock, "points", rows)) == {"conflict": 1}
+    assert server.sent == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -85,3 +85,14 @@ def test_when_a_lost_entry_is_sent_again(path, clock, fault, due_in):
             lose(queue, 1, fault)
         (waiting,) = queue.waiting_entries(limit=9)
     assert waiting.due_in == due_in
+
+
+def test_what_was_never_lost_is_not_lost_after_a_boot(path, clock):
+    """An entry that was refused, and is retried after the machine was started again, is sent at once."""
+    with closing(OutboxQueue.open(path, binding={}, clock=clock)) as queue:
+        queue.begin(owner=1, settle_seconds=35.0, boot="a")
+        queue.put(entry("bill", "c", "1"))
+        queue.end([(1, RowResult(outcome=Outcome.REFUSED, reasons=("no",)))])
+        queue.begin(owner=2, settle_seconds=35.0, boot="b")
+        queue.retry(None)
+        assert QueueJournal(queue, [1], on_wait=print).lost() == []

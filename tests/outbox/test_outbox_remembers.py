@@ -1,11 +1,14 @@
 """What an outbox keeps of entries that are not in its queue any more: keys of a day, and answers that were lost."""
 
+from contextlib import closing
+
 import pytest
 from kit import RefusedError, listed
 from memory_servers import LoyaltyServer, client_of
 from outbox_tools import put_bill, put_points
 
 from carecloud_async.outbox import KeyInUseError
+from carecloud_async.outbox.queue import OutboxQueue
 
 pytestmark = pytest.mark.anyio
 
@@ -106,3 +109,12 @@ async def test_a_refusal_is_forgotten_by_a_retry(client, server, path):
             (failed,) = await outbox.failures()
             assert failed.outcome == "refused"
             assert await outbox.retry() == 1
+
+
+async def test_a_file_names_no_more_programs_than_the_last_one(client, path):
+    """The file of an outbox that is opened each day for years does not grow with it."""
+    for _ in range(4):
+        async with client.outbox(path):
+            pass
+    with closing(OutboxQueue.open(path, binding=None)) as queue:
+        assert len(queue.begin(owner=1, settle_seconds=60.0)) == 1
