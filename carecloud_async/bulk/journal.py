@@ -7,7 +7,6 @@ released. One transaction serves many writes. The queue of an outbox is a journa
 from __future__ import annotations
 
 import json
-import sqlite3
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,13 +17,12 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import attrs
 
-from carecloud_async._base.runs import IN_MEMORY, Database, RunFile, RunKind, sqlite_code
+from carecloud_async._base.runs import IN_MEMORY, Database, RunFile, RunKind
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import State, has_ended
 from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import RECORD, CheckedRow, Intent, LoadedRow, Plan, Write, pack, unpack
 from carecloud_async.bulk.sending import Lost
-from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OTHER_JOURNAL, REMOVE_JOURNAL, RESUME
 
 T = TypeVar("T")
@@ -252,25 +250,7 @@ _REFUSE_TORN: Final = (
 )
 
 
-class _JournalKind(RunKind):
-    """The kind of run file that a journal is."""
-
-    def not_ours(self, path: Path | str) -> CareCloudError:
-        """See `RunKind.not_ours`."""
-        return self.error(
-            f"{path} is not a journal of this version of carecloud-async. If an earlier version began a run there, "
-            "finish it with that version, or remove the file: rows that were written are found by their keys. "
-            "Otherwise name another file"
-        )
-
-    def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
-        """See `RunKind.of_sqlite`."""
-        if sqlite_code(error) == sqlite3.SQLITE_IOERR:
-            return self.error(f"{path}: {error}: nothing is lost", fix=self.full)
-        return super().of_sqlite(path, error)
-
-
-KIND: Final = _JournalKind(
+KIND: Final = RunKind(
     name="bulk write",
     file="a journal of a bulk write",
     each="source",

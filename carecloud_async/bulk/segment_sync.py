@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import doubled
 from carecloud_async._base.runtime.task_groups import run_all
@@ -118,7 +118,7 @@ class _Found:
     is_hidden: bool = False
 
 
-@define(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False)
 class SegmentSync:
     """One synchronization. Ids and keys are in the form in which they are compared.
 
@@ -167,8 +167,8 @@ class SegmentSync:
             names = await self._find_customers(rows, key, before)
         finally:
             await run_in_thread_regardless(rows.close)
-        wanted = {found.customers[0] for found in self._found.values() if len(found.customers) == 1}
-        shared = {customer for found in self._found.values() for customer in found.customers} - wanted
+        wanted = {of_key.customers[0] for of_key in self._found.values() if len(of_key.customers) == 1}
+        shared = {customer for of_key in self._found.values() for customer in of_key.customers} - wanted
         missing = set[str]() if self.mode == "remove" else wanted
         unwanted = {"add": set[str](), "remove": wanted, "mirror": before - wanted - shared}[self.mode]
         if self.mode == "mirror" and unwanted:
@@ -309,14 +309,15 @@ class SegmentSync:
             after, exact = await self._read_members()
             add, remove = missing - after, unwanted & after
             # Also of a call that was sent again after its answer was lost, or that another program made first.
-            self._refused = {customer: why for customer, why in self._refused.items() if customer in add | remove}
+            for customer in self._refused.keys() - add - remove:
+                del self._refused[customer]
             # A later refusal may be of a first call that had its effect, and that the list does not show yet.
             refused = {*self._refused} if refused is None else refused
             add, remove = add - refused, remove - refused
             if not add and not remove:
                 break
-        unseen = dict.fromkeys(add | remove, "the server fails on it, or the segment does not show it")
-        self._refused = unseen | self._refused
+        for customer in add | remove:
+            self._refused.setdefault(customer, "the server fails on it, or the segment does not show it")
         return after, exact
 
     async def _send(self, ids: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
@@ -338,10 +339,10 @@ class SegmentSync:
     def _results(self, before: Collection[str], after: Collection[str], others: Collection[str]) -> Rows:
         """Yield each row with what became of its customer, and a line for each of some others who were removed."""
         for row in self._rows:
-            found, reasons = self._found_of(row), list[str]()
-            customer = found.customers[0] if len(found.customers) == 1 else ""
+            of_key, reasons = self._found_of(row), list[str]()
+            customer = of_key.customers[0] if len(of_key.customers) == 1 else ""
             if not customer:
-                outcome, reasons = "unknown", [row.fault or found.reason]
+                outcome, reasons = "unknown", [row.fault or of_key.reason]
             elif customer in self._refused:
                 outcome, reasons = "refused", [self._refused[customer]]
             elif (customer in before) == (customer in after):

@@ -14,10 +14,11 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Generic, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from attrs import field, frozen
 
@@ -167,16 +168,6 @@ class WaitingEntry:
     problem: CareCloudError | None = None
 
 
-class _Work(Generic[T]):
-    """Statements that wait for a transaction."""
-
-    def __init__(self, run: Callable[[Database], T]) -> None:
-        self.run = run
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
 class _Commits:
     """Runs statements of many threads in transactions. Everything blocks.
 
@@ -188,7 +179,7 @@ class _Commits:
     def __init__(self, file: RunFile, *, remember: Callable[[], Callable[[], None]]) -> None:
         self._file = file
         self._remember = remember
-        self._works: deque[_Work[Any]] = deque()
+        self._works: deque[tuple[Callable[[Database], Any], Future[Any]]] = deque()
         self._turn = Lock()
 
     def commit(self, run: Callable[[Database], T]) -> T:
@@ -197,14 +188,12 @@ class _Commits:
         Raises:
             OutboxError: the file does not have its name any more, or the disk refuses; nothing of them is kept.
         """
-        work: _Work[T] = _Work(run)
-        self._works.append(work)
+        result: Future[T] = Future()
+        self._works.append((run, result))
         with self._turn:
-            if not work.done:
+            if not result.done():
                 self._commit_all()
-        if work.error is not None:
-            raise work.error
-        return work.result  # type: ignore[no-any-return]
+        return result.result()
 
     def _commit_all(self) -> None:
         works = [self._works.popleft() for _ in range(len(self._works))]
@@ -212,14 +201,14 @@ class _Commits:
         try:
             self._require_its_name()
             with self._file.transaction() as db:
-                for work in works:
-                    work.result = work.run(db)
+                values = [run(db) for run, _ in works]
         except BaseException as error:  # noqa: BLE001  (each thread raises it)
             restore()
-            for work in works:
-                work.error = error
-        for work in works:
-            work.done = True
+            for _, result in works:
+                result.set_exception(error)
+        else:
+            for (_, result), value in zip(works, values, strict=True):
+                result.set_result(value)
 
     def _require_its_name(self) -> None:
         if not self._file.has_its_name():

@@ -165,7 +165,7 @@ async def test_a_file_that_is_not_ours_is_left_alone(sandbox, tmp_path, whose):
     """`journal=` that names another program's database, or a run of another version, is refused and not changed."""
     source, journal = tmp_path / "c.jsonl", tmp_path / "theirs.db"
     source.write_text('{"email":"a@example.com","language_id":"en"}\n')
-    script, problem = "CREATE TABLE rows (number INTEGER)", "not a journal of this version"
+    script, problem = "CREATE TABLE rows (number INTEGER)", "is not a journal of a bulk write: it is left alone"
     if whose == "another version":
         script = (Path(__file__).parent / "formats" / f"version_{KIND.version - 1}.sql").read_text()
         problem = "made by another version of this package: go on with that"

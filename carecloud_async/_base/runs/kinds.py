@@ -171,4 +171,4 @@ class RunKind:
             return self.error(f"{path}: {_REASONS[errno.EACCES]}", fix=self.unwritable)
         if code == sqlite3.SQLITE_ERROR:  # a statement of ours that it does not know
             return self.error(f"{path}: SQLite 3.26 or newer is needed, this is {sqlite3.sqlite_version}: {error}")
-        return self.error(f"{path}: {error}")
+        return self.error(f"{path}: {error}", fix=self.full if code == sqlite3.SQLITE_IOERR else None)
