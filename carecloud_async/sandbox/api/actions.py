@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 from carecloud_async.sandbox.api import lists
 from carecloud_async.sandbox.api.arguments import sent_record
 from carecloud_async.sandbox.api.calls import Call, InvalidParam, Page, invalid, refuse
-from carecloud_async.sandbox.api.records import check_path, create_below, created, new_record
+from carecloud_async.sandbox.api.records import check_path, created, new_record
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import api_plans, field_names, path_to
 from carecloud_async.sandbox.state.made_up import hex_id
@@ -43,7 +43,7 @@ def answer(call: Call, body: JsonObject) -> JsonObject:
     if record_id is not None:
         return created(call, record_id)
     place = ":".join([call.api.template, *call.path.values(), str(body.get("customer_id", ""))])
-    return call.state.tables.maker.answer(call.api.result, call.api.fields, given={**body, **call.path}, place=place)
+    return call.state.tables.maker.answer(call.api.result, call.api.fields, place=place)
 
 
 def _create(call: Call, body: JsonObject) -> str | None:
@@ -177,9 +177,7 @@ def create_event(call: Call, body: JsonObject) -> JsonObject:
     same = events.matching("external_id", record["external_id"])
     if any(all((event.get(name) or "") == (record.get(name) or "") for name in _IDENTITY) for _, event in same):
         raise invalid("external_id", "relation_already_exists")
-    event_id = events.insert(record)
-    create_below(call, body, event_id)
-    return created(call, event_id)
+    return created(call, events.insert(record))
 
 
 def _customer_named(call: Call, event: JsonObject) -> str:
@@ -259,7 +257,7 @@ def accept_payment(call: Call, body: JsonObject) -> JsonObject:
     credit = min(left - points, float(body.get("max_credit") or 0))
     place = f"{call.api.template}:{body.get('customer_id', '')}"
     return {
-        **call.state.tables.maker.answer(call.api.result, call.api.fields, given=body, place=place),
+        **call.state.tables.maker.answer(call.api.result, call.api.fields, place=place),
         "recommended_discounts": [],
         "vouchers": vouchers,
         "credit_points": round(points, 2),

@@ -80,11 +80,8 @@ def create(call: Call) -> JsonObject:
         RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid.
     """
     check_path(call)
-    body = arguments(call)
     table = table_of(call, call.api.template)
-    record_id = table.insert(new_record(call, table.plan.schema, sent_record(call, body)))
-    create_below(call, body, record_id)
-    return created(call, record_id)
+    return created(call, table.insert(new_record(call, table.plan.schema, sent_record(call, arguments(call)))))
 
 
 #: Handlers by method.
@@ -173,16 +170,6 @@ def new_record(call: Call, schema: str, sent: JsonObject) -> JsonObject:
 def created(call: Call, record_id: str) -> JsonObject:
     """The data of the answer that names a new record."""
     return {field.name: record_id for field in call.api.fields}
-
-
-def create_below(call: Call, body: JsonObject, record_id: str) -> None:
-    """Create the records that came with a new one: a task's assignees, the property records of a task or an event."""
-    for field in call.api.body:
-        rows = body.get(field.name)
-        for name in api_plans().tables:
-            below = name.startswith(f"{call.api.template}/{{") and name.count("/") == 3
-            if isinstance(rows, list) and below and name.endswith(f"/{field.name.replace('_', '-')}"):
-                call.table(name, record_id).refill(rows)
 
 
 # Batches: many records of a table in one request

@@ -14,7 +14,6 @@ import anyio
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -73,10 +72,7 @@ class SandboxApp:
             ConnectionCutError: a fault cuts the connection, and the server gives no means to do it; the in-process
                 transport then makes the client see what it would have seen.
         """
-        if scope["type"] == "lifespan":
-            await Router().lifespan(scope, receive, send)  # nothing to start, nothing to stop
-            return
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # a server takes this as: there is nothing to start and nothing to stop
             raise ValueError("the sandbox speaks HTTP only")
         try:
             request = await _received(Request(scope, receive))

@@ -63,26 +63,20 @@ class RecordMaker:
             made["available_points"] = min(made["available_points"], made["assigned_points"])
         return untidied(made, number=number, rules=rules_for(_plain_fields(plan))) if self._untidy else made
 
-    def answer(self, schema: str, fields: tuple[Field, ...], *, given: JsonObject, place: str) -> JsonObject:
+    def answer(self, schema: str, fields: tuple[Field, ...], *, place: str) -> JsonObject:
         """Make the data of an answer that is not a record of a table.
 
         Args:
             schema: its schema, or "" if it has only fields.
             fields: its fields, if it has no schema.
-            given: fields of this name get these values.
             place: the path template, and the text from which the values are computed.
         """
         source = _Source(f"/{place.split('/')[1]}", 0, Draw(f"{self._seed}:{place}"))
-        made: JsonObject = {}
-        for field in fields or fields_of(schema):
-            if "." in field.name:
-                continue
-            if field.name in given:
-                value = given[field.name]
-                made[field.name] = str(value) if field.type == "string" else value
-            else:
-                made[field.name] = field.type == "boolean" or self._value(field, schema, source.table, level=0)(source)
-        return made
+        return {
+            field.name: field.type == "boolean" or self._value(field, schema, source.table, level=0)(source)
+            for field in fields or fields_of(schema)
+            if "." not in field.name
+        }
 
     def _object(self, schema: str, source: _Source, *, level: int, given: Mapping[str, str]) -> JsonObject:
         makers = self._makers.get((schema, source.table, level))
