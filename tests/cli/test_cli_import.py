@@ -19,12 +19,6 @@ from carecloud_async.cli.reports import show_progress
 SOURCE = ("--default", "customer_source_id=86e05affc7a7abefcd513ab400")
 
 
-@pytest.fixture(autouse=True)
-def registry_of_its_own(tmp_path_factory, monkeypatch):
-    """Each test has a registry of its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-
-
 def test_rows_are_written(carecloud, project, tmp_path):
     """New rows are created, and unchanged the second time; the last line and the report count the outcomes."""
     (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\nb@example.com,cs\n")

@@ -14,9 +14,8 @@ from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
+def serve(tmp_path):
     """Start the command against a sandbox; give the process and a client with the secret of its file."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     started = []
 
     def serve(*options):
