@@ -255,3 +255,19 @@ async def test_a_lost_create_whose_key_another_program_made(server, write):
     server.arrived = arrived
     report = await write(people(1), mode="create")
     assert counts(report) == {"unknown": 1}
+
+
+async def test_look_ups_in_between_end_a_wait_sooner(server, clock, write):
+    """A write that was lost twice and then acts is not left alone for the five minutes until it is sent again."""
+    server.faults = ["before", 100.0]
+    began = clock.monotonic()
+    assert counts(await write(people(1))) == {"created": 1}
+    assert (len(server.customers), server.sent) == (1, ["POST", "POST"])
+    assert clock.monotonic() - began < 300
+
+
+async def test_a_lost_create_is_not_in_conflict_with_its_own_record(server, write):
+    """With `mode="create"`, a record that has every value of a lost row is the one that the row has made."""
+    server.faults = ["cut"]
+    assert counts(await write(people(1), mode="create")) == {"created": 1}
+    assert counts(await write(people(1), mode="create")) == {"conflict": 1}

@@ -348,3 +348,14 @@ async def test_a_known_customer_gets_an_external_id(sandbox, tmp_path):
         sandbox.forget_requests()
         assert counts(await client.customers.bulk_write(rows[:2], **arguments)) == {"unchanged": 2}
         assert len(sandbox.requests) == 2
+
+
+async def test_a_part_that_is_looked_up_when_its_run_ends_is_written_by_the_next_one(sandbox, tmp_path):
+    """The look-up of a card is denied after its customer was made: the run that goes on writes the card."""
+    arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "journal": tmp_path / "j.db"}
+    rows = people(1, card_number="66601")
+    async with connect(sandbox) as client:
+        with denied(sandbox, "GET /cards", after=1):
+            await client.customers.bulk_write(rows, **arguments)
+        assert counts(await client.customers.bulk_write(rows, resume=True, **arguments)) == {"created": 1}
+        assert await cards_of(client, "66601") == 1

@@ -125,6 +125,18 @@ async def test_a_row_that_is_put_back_leaves_the_doubt_about_its_key(sandbox, cl
     assert counts(report) == {"created": 1, "unknown": 1}
 
 
+@pytest.mark.parametrize(("hours", "outcome"), [(23, "unknown"), (25, "created")])
+async def test_a_doubt_about_a_key_is_kept_for_a_day(sandbox, clock, hours, outcome):
+    """A killed run may have made the customer of a card: the row is `unknown`, and a day later it is a new one."""
+    (row,) = people(1, card_number="770")
+    async with connect(sandbox, clock=clock) as client:
+        with claims_of(clock, client.project.origin) as killed:
+            killed.claim([f"cards\0card_number\0{row['card_number']}"])
+        clock.advance(hours * 3600)
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
+        assert counts(await client.customers.bulk_write([row], **options)) == {outcome: 1}
+
+
 @pytest.mark.parametrize("match", ["external_id", "email"])
 @pytest.mark.parametrize("spoiled", [{"card_number": [7]}, {"card_number": "5551", "card_type_id": [7]}])
 async def test_rows_of_a_writer_with_one_unusable_card_wait_for_nothing(sandbox, match, spoiled):

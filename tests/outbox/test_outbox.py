@@ -9,6 +9,7 @@ from decimal import Decimal
 import anyio
 import httpx
 import pytest
+from disks import full_database, watch_databases
 from memory_servers import client_of
 from outbox_tools import PLACE, bill, put_bill, put_points
 from thorough import variants
@@ -60,16 +61,30 @@ async def test_an_entry_outlasts_two_hours_without_writes(client, server, clock,
     assert server.bill_ids() == ["1"]
 
 
-async def test_an_entry_on_which_the_server_fails_is_failed(client, server, path):
-    """Three times a 500: the entry fails, and the next one of its customer is sent."""
+async def test_an_entry_outlasts_many_answers_that_the_server_is_not_there(client, server, path):
+    """After a 503 the request has ended: it counts as no lost answer, of which twenty are too many."""
+    server.faults = [503] * 25
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        assert await outbox.flush()
+    assert server.bill_ids() == ["1"]
+
+
+async def test_an_entry_on_which_the_server_fails_is_failed(client, server, clock, path):
+    """Three times a 500: the entry fails, and the next one of its customer is sent; retried, it begins anew."""
     server.faults += [500] * 3
     async with client.outbox(path) as outbox:
         await put_bill(client, outbox, 1)
         await put_bill(client, outbox, 2)
         await outbox.flush()
         (failed,) = await outbox.failures()
-    assert failed.reasons == ("the server failed on it 3 times: 500",)
-    assert server.bill_ids() == ["2"]
+        assert failed.reasons == ("the server failed on it 3 times: 500",)
+        assert server.bill_ids() == ["2"]
+        began = clock.monotonic()
+        assert await outbox.retry() == 1
+        assert await outbox.flush()
+    assert server.bill_ids() == ["2", "1"]
+    assert clock.monotonic() - began < 200
 
 
 async def test_a_lost_answer_waits_without_a_problem(client, server, clock, path):
@@ -325,6 +340,26 @@ async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path
         server.away = False
         assert await outbox.flush()
     assert server.bill_ids() == [str(one) for one in range(1, number + 1)]
+
+
+async def test_what_cannot_be_committed_does_not_wait(client, server, path, monkeypatch):
+    """An entry that was written, and whose transaction the disk refuses, is in no count, and is put once more."""
+    is_full = False
+
+    def refuse(_database, statement):
+        if is_full and statement == "COMMIT":
+            raise full_database()
+
+    watch_databases(monkeypatch, refuse)
+    async with client.outbox(path) as outbox:
+        is_full = True
+        with pytest.raises(OutboxError, match="the disk is full"):
+            await put_bill(client, outbox, 1)
+        assert outbox.waiting == 0
+        is_full = False
+        await put_bill(client, outbox, 1)
+        assert await outbox.flush()
+    assert server.bill_ids() == ["1"]
 
 
 async def test_an_outbox_is_open_once(client, path):
