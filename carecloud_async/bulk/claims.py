@@ -144,7 +144,7 @@ class Claims:
                 digest, since, is_doubted = self._digest(key), 0.0, False
                 for owner, settle, left_at, was_doubted in self._db.execute(find, (digest,)):
                     free_since[key] = since = self._free_since(digest, owner, settle, left_at)
-                    is_doubted = was_doubted == _DOUBTED or (settle > 0 and since >= 0.0)
+                    is_doubted = settle > 0 and since >= 0.0
                     made.update([key] if was_doubted == _MADE else ())
                 if since > self._clock.monotonic():
                     busy.add(key)

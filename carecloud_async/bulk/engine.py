@@ -437,7 +437,7 @@ class Engine:
         if back:
             pause = self._failures.pause(answers.values())
             # They keep their records, so that no later row of such a record overtakes them.
-            until = max(now + pause, self._gate.opens_at)
+            until = now + pause
             await self._db(partial(self._journal.take_back, back, until=until))
             self._held.trust(back)
         await self._end(results)

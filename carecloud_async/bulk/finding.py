@@ -101,7 +101,6 @@ class Finder:
         self.key: Key = key
         self._concurrency = concurrency
         self._filters: bool | None = None
-        self._failed = set[str]()  # keys on whose look-up the server failed: they are looked up alone
         self._witness = Witness() if witness is None else witness
         self._reads_list = key.needs_list or (key.by_id and key.filter is None and not family.facts.can_get)
         self._most = MAX_VALUES if key.many or self._reads_list else 1
@@ -136,7 +135,6 @@ class Finder:
         in_groups = sorted(keys, key=lambda values: values[:-1])
         parts = [in_groups] if self._reads_list else [*self._parts(in_groups)]
         await run_all([partial(look, part) for part in parts], width=self._concurrency)
-        self._failed |= failures.keys()
         # A list that changes while it is read was answered.
         error = next((failure for failure in failures.values() if isinstance(failure, _FAILURES)), None)
         if error is not None and not await self._is_there(keys[0], in_doubt=len(wanted) > 1):
@@ -260,7 +258,7 @@ class Finder:
         part: list[tuple[str, ...]] = []
         size = 0
         for key in keys:
-            cost = URL_BYTES if self._failed and self.key.text(key) in self._failed else self._cost(key[-1])
+            cost = self._cost(key[-1])
             if part and (size + cost > URL_BYTES or len(part) >= self._most or key[:-1] != part[0][:-1]):
                 yield part
                 part, size = [], 0

@@ -255,8 +255,7 @@ class RunFile:
                         self._db.execute("PRAGMA synchronous=OFF")
                 self._db.close()
                 is_held = self._file.relock()
-                wal = self.path.with_name(f"{self.path.name}-wal")  # which a full disk leaves
-                if is_held and not (remove or self._is_damaged or wal.exists()):
+                if is_held and not (remove or self._is_damaged):
                     with contextlib.suppress(OSError):
                         self._file.seal()
         finally:
