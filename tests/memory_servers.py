@@ -218,7 +218,7 @@ class LoyaltyServer(MemoryServer):
             return self.customers[rest]
         name, records = self._list(first, rest)
         if first == "customers" and not rest:
-            wanted = {*map(str.lower, query.get_list("email_list[]")), *query.get_list("customer_ids[]")}
+            wanted = {*map(str.lower, query.get_list("email_list[]") + query.get_list("customer_ids[]"))}
             records = [record for record in records if {email_of(record), record["customer_id"]} & wanted]
         for field in ("customer_id", "external_purchase_id", "store_id", "purchase_id", "external_id"):
             if field in query:

@@ -182,13 +182,17 @@ async def test_a_refused_entry_stays_and_holds_up_nothing(client, server, path):
 
 
 async def test_a_refused_entry_can_be_dropped(client, server, path):
-    """A dropped entry is gone for good; one that waits cannot be dropped."""
+    """A dropped entry is gone, and may be put once more; one that waits cannot be dropped."""
     server.refused.add("1")
     async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
+        first = await put_bill(client, outbox, 1)
         await outbox.flush()
         assert await outbox.drop() == 1
         assert await outbox.flush()
+        server.refused.clear()
+        assert await put_bill(client, outbox, 1) > first
+        assert await outbox.flush()
+        assert server.bill_ids() == ["1"]
         server.away = True
         await put_bill(client, outbox, 2)
         assert await outbox.drop() == 0

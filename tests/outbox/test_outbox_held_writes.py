@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from disks import full_database, watch_databases
 from outbox_tools import put_bill, put_points
+from thorough import variants
 
 from carecloud_async import CustomerInput
 from carecloud_async.models import CustomerSourceInput, EventInput, PersonalInformationInput
@@ -99,7 +100,8 @@ async def test_while_writes_are_only_lost_one_entry_at_a_time_is_tried(client, s
     assert Counter(server.notes()) == Counter({f"[ref: r{number}]": 1 for number in range(16)})
 
 
-async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path):
+@pytest.mark.parametrize("points", [100, *variants(500)])
+async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path, points):
     """Points that are only lost do not keep bills of other customers waiting."""
     began, sent_at = clock.monotonic(), []
 
@@ -112,31 +114,13 @@ async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path)
 
     server.arrived = arrived
     async with client.outbox(path) as outbox:
-        for number in range(100):
+        for number in range(points):
             await put_points(client, outbox, f"c{number}", f"r{number}")
         await outbox.flush(timeout=10)
         for number in range(20):
             await put_bill(client, outbox, number, customer_id=f"d{number}")
         await outbox.flush(timeout=60)
         assert len(sent_at) == 20
-
-
-async def test_an_update_is_not_written_over_what_another_program_wrote(client, server, clock, path):
-    """A lost update has acted, and another program changes the same field: the entry fails as a conflict."""
-    server.customers["c1"] = {"customer_id": "c1", "personal_information": {"email": "a@b.cz", "last_name": "Old"}}
-    server.faults = ["after"]
-
-    async def arrived(request):
-        if request.method == "GET" and server.done:
-            server.customers["c1"]["personal_information"]["last_name"] = "Theirs"
-
-    server.arrived = arrived
-    async with client.outbox(path) as outbox:
-        await outbox.put(client.customers.update, "c1", {"personal_information": {"last_name": "Ours"}})
-        assert not await outbox.flush()
-        (failed,) = await outbox.failures()
-    assert (failed.outcome, failed.reasons[0].partition(":")[0]) == ("conflict", "personal_information.last_name")
-    assert server.customers["c1"]["personal_information"]["last_name"] == "Theirs"
 
 
 async def test_a_loss_that_could_not_be_noted_is_a_loss(client, server, clock, path, monkeypatch):

@@ -184,12 +184,12 @@ async def test_a_reference_of_another_amount_fails(client, server, clock, path):
 
 
 async def test_changes_of_a_customer_are_made_in_their_order(client, server, path):
-    """Updates of one customer are sent one after the other; the last one holds, and fields that none names stay."""
+    """Updates of one customer are sent one after the other, however its id is spelled; other fields stay."""
     server.customers["c1"] = {"customer_id": "c1", "personal_information": {"first_name": "A", "city": "Brno"}}
     server.faults = ["before", None, 503]
     async with client.outbox(path) as outbox:
-        for name in ("Ann", "Eva", "Ida"):
-            await outbox.put(client.customers.update, "c1", {"personal_information": {"first_name": name}})
+        for customer_id, name in (("c1", "Ann"), ("C1", "Eva"), ("c1", "Ida")):
+            await outbox.put(client.customers.update, customer_id, {"personal_information": {"first_name": name}})
         await outbox.put(client.customers.update, "nobody", {"personal_information": {"first_name": "x"}})
         assert not await outbox.flush()
         assert (await outbox.failures())[0].label == "customers.update nobody"

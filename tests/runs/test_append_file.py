@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from disks import WatchedDisk
 
 from carecloud_async._base.runs import AppendFile, FileChangedError, Mark
 
@@ -59,3 +60,15 @@ def test_a_file_that_is_not_what_was_written_is_refused(path, change):
         os.link(path, path.with_name("other"))
     with pytest.raises(FileChangedError, match=r"records (is missing|was changed since|is a link|has a second name)"):
         AppendFile.resume(path, mark)
+
+
+def test_a_power_cut_leaves_what_was_synced(tmp_path, monkeypatch):
+    """A file that was synced has its name on the disk too."""
+    disk, work, left = WatchedDisk(monkeypatch), tmp_path / "work", tmp_path / "left"
+    work.mkdir()
+    file = AppendFile.create(work / "records")
+    file.write(b"one\n")
+    file.sync()
+    disk.cut_power(work, left)
+    file.close()
+    assert (left / "records").read_bytes() == b"one\n"

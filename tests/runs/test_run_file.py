@@ -176,11 +176,14 @@ def test_a_run_of_something_else_is_refused_by_name(path, change, said):
 
 
 def test_a_finished_run_returns_its_report_until_it_begins_again(path):
-    """The rows are gone; another binding has no report."""
+    """Nothing but the report is left; another binding has none."""
     begun(path, *["a row" * 100] * 1000).close()
     size = path.stat().st_size
     with open_run(path) as run:
+        with run.transaction():
+            run.set("page", 7)
         run.finish({"rows": 1000})
+        assert run.get("page") is None
     assert path.stat().st_size < size / 10
     with open_run(path) as run:
         assert (run.earlier, run.report, run.continues) == (Earlier.FINISHED, {"rows": 1000}, False)
