@@ -46,7 +46,7 @@ from carecloud_async.errors import ExportError
 if TYPE_CHECKING:
     import pyarrow
 
-_VERSION = 5
+_VERSION = 6
 
 #: A batch (`None` if a page brought nothing new) and the mark after it.
 _Made = tuple[Any, str | None]
@@ -259,7 +259,7 @@ class _BatchWriter:
         lines = self.seen.select_lines([rows], sweep=state.sweep)
         batch = self._encode(lines) if lines else None
         # The ids of a list in no order are stored on this machine only.
-        if not (self._is_one_page or (self.seen.is_ordered and state.sweep.orders)):
+        if not (self._is_one_page or (self.seen.is_ordered and state.sweep.evidence.orders)):
             return batch, None
         state = self.seen.count(state)
         state = evolve(state, report=evolve(state.report, nulls=dict(self._encoder.nulls)))

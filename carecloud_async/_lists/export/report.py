@@ -62,7 +62,7 @@ class ExportReport:
     reasons: Sequence[InexactReason] = ()
     """Why records may be missing: what was seen, and what helps. None if the guarantee is known to hold."""
     passes: int = 1
-    """How often the list was read: until one reading shows that nothing is missing, three times at most."""
+    """How often the list was read, whole or by change: until one reading shows that nothing is missing."""
     resumed: bool = False
     """Whether an earlier run was continued."""
     total: int | None = None

@@ -84,9 +84,9 @@ class End:
 
     def reason(self) -> InexactReason | None:
         """Return why it may lack records; `None` if it has all."""
-        if self.sweep.reason is None and self.shown < self.places:
+        if self.sweep.evidence.reason is None and self.shown < self.places:
             return InexactReason.KEPT_CHANGING
-        return self.sweep.reason
+        return self.sweep.evidence.reason
 
 
 class ChangedReader:
@@ -131,8 +131,8 @@ class ChangedReader:
         reasons = [end.reason() for end in ends]
         if any(reasons):
             return next(reason for reason in reasons if reason is not None)
-        totals = {end.sweep.totals.last for end in ends}
-        if (any(end.sweep.has_changed for end in ends) or len(totals) > 1) and has_new():
+        totals = {end.sweep.evidence.last for end in ends}
+        if (any(end.sweep.evidence.has_changed for end in ends) or len(totals) > 1) and has_new():
             return InexactReason.KEPT_CHANGING
         if not await self._is_whole(ends[0]):
             return InexactReason.SHORT_OF_TOTAL

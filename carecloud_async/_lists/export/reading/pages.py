@@ -72,7 +72,6 @@ class RawPageFetcher:
     Args:
         source: the list.
         by_text: whether records are identified by their whole text from the beginning.
-        largest_total: the largest total in the answers of earlier runs.
 
     Attributes:
         by_text: whether records are identified by their whole text, because their ids are not unique.
@@ -80,19 +79,17 @@ class RawPageFetcher:
         retries: the number of these requests that had to be repeated.
         times: reads when records changed.
         is_empty: whether no page had an entry, or a total.
-        largest_total: the largest total so far; `None` if there was none.
         began: a time before which no later change of the list will lie: the server's `Date` at its first answer, less
             the time of that answer and a second; `None` if it is unknown.
     """
 
-    def __init__(self, source: ExportSource, *, by_text: bool = False, largest_total: int | None = None) -> None:
+    def __init__(self, source: ExportSource, *, by_text: bool = False) -> None:
         self._source = source
         self._id_field = source.operation.id_field
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
         self.is_empty: bool = True
-        self.largest_total: int | None = largest_total
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
         self.began: datetime | None = None
 
@@ -126,8 +123,6 @@ class RawPageFetcher:
         response, data = answer.response, answer.data
         self.retries += response.attempts - 1
         self.is_empty = self.is_empty and not data.received and not data.total_items
-        if data.total_items is not None:
-            self.largest_total = max(self.largest_total or 0, data.total_items)
         lines = data.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]
@@ -153,7 +148,7 @@ class RawPageFetcher:
         if leading is not None:
             return leading
         decoder = key_decoder(name)
-        return [_identity(decoder, line, name) for line in lines]
+        return [_identity(decoder, line) for line in lines]
 
 
 def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
@@ -176,21 +171,12 @@ def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
     return [*parts[3::4]] if begins_with_id else None
 
 
-def _identity(decoder: msgspec.json.Decoder[Any], line: bytes, name: str) -> Identity:
+def _identity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Identity:
     try:
         key: str | int | None = decoder.decode(line).key
     except (ValueError, RecursionError):
         key = None
-    return str(key) if key is not None else _decimal(line, name) or text_digest(line)
-
-
-def _decimal(line: bytes, name: str) -> str | None:
-    """Return an id that is a number with decimals, as its text; `None` for others."""
-    try:
-        raw = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).get(name)
-        return None if raw is None or not isinstance(msgspec.json.decode(raw), float) else bytes(raw).decode()
-    except (ValueError, RecursionError):
-        return None
+    return text_digest(line) if key is None else str(key)
 
 
 def text_digest(line: bytes) -> bytes:

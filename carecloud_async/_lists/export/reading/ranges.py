@@ -19,7 +19,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.export.reading.order import ListOrder, comes_before
+from carecloud_async._lists.export.reading.order import ORDERS, Evidence, comes_before
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.scan import MOST_SWEEPS, SWEEPS, id_sort
 from carecloud_async._lists.export.reading.seen import TemporarySeen
@@ -43,7 +43,7 @@ class IdRange:
     Attributes:
         after: the id before the first of the range; `None` for the beginning of the list.
         until: the last id that may be in the range; `None` for the end of the list.
-        orders: the orders of ids that all pages agreed with, by name; see `ListOrder`.
+        orders: the orders of ids that all pages agreed with, by name; see `Evidence`.
         offset: where the range began when the bounds were found: a hint for where to look first.
     """
 
@@ -82,20 +82,20 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     Raises:
         CareCloudError: a page could not be read.
     """
-    fetcher, order = RawPageFetcher(source), ListOrder()
+    fetcher, evidence = RawPageFetcher(source), Evidence(orders=ORDERS)
     params = id_sort(source)
     bounds: dict[Identity, int] = {}
     if params is not None and partitions > 1:
         first = await fetcher.fetch(0, source.fixed_count, params)
-        order.observe(first.ids)
+        evidence.observe(first.ids)
         for number in range(1, partitions) if first.total_items else ():
             page = await fetcher.fetch((first.total_items or 0) * number // partitions, 2, params)
-            order.observe(page.ids)
+            evidence.observe(page.ids)
             for key in page.ids[:1]:
                 bounds.setdefault(key, page.offset)
-        order.observe([*first.ids[:1], *(key for key in bounds if key != first.ids[0])])
-    ids = [key for key in bounds if isinstance(key, str)] if order.names else []
-    orders = tuple(order.names) if ids else ()
+        evidence.observe([*first.ids[:1], *(key for key in bounds if key != first.ids[0])])
+    ids = [key for key in bounds if isinstance(key, str)] if evidence.orders else []
+    orders = tuple(evidence.orders or ()) if ids else ()
     offsets = [bounds[key] for key in ids]
     return [
         IdRange(after=after, until=until, orders=orders, offset=offset)
@@ -151,14 +151,16 @@ class RangeScan:
                 self.reasons = () if reason is None else (reason,)
                 if reason is None or (number >= SWEEPS and reason is not InexactReason.NO_STABLE_ORDER):
                     break
-                order = self._sweep.order  # the pages of a short range are little evidence
-                state = evolve(state, bits=order.bits, agreed=order.agreed, is_broken=order.is_broken)
+                last = self._sweep.evidence  # the pages of a short range are little evidence
+                evidence = Evidence(bits=last.bits, agreed=last.agreed, is_broken=last.is_broken, largest=last.largest)
+                state = evolve(state, evidence=evidence)
         finally:
             await run_in_thread_regardless(seen.close)
 
     async def _read(self, params: Mapping[str, Any], state: SweepState, seen: TemporarySeen) -> InexactReason | None:
         async def record(page: RawPage) -> None:
-            if not set(self._range.orders or sweep.order.names) & {*sweep.order.names}:
+            orders = sweep.evidence.orders or ()
+            if not set(self._range.orders or orders) & {*orders}:
                 raise NotInOrderError
             wanted = [self._range.begins_before(key) and not self._range.ends_before(key) for key in page.ids]
             shown = evolve(page, wanted=wanted)
@@ -174,10 +176,11 @@ class RangeScan:
             self._fetcher, self._plan, params=params, by_id=True, state=state, record=record, stop=is_over
         )
         await sweep.run()
-        self.list_changed |= sweep.has_changed
-        if sweep.reason is None and not self._range.is_whole_list and not sweep.totals.last and self._fetcher.is_empty:
+        evidence = sweep.evidence
+        self.list_changed |= evidence.has_changed
+        if evidence.reason is None and not self._range.is_whole_list and not evidence.last and self._fetcher.is_empty:
             return InexactReason.EMPTIED
-        return sweep.reason or (None if sweep.is_stable else InexactReason.NO_STABLE_ORDER)
+        return evidence.reason or (None if sweep.is_stable else InexactReason.NO_STABLE_ORDER)
 
     async def _find_start(self, params: Mapping[str, Any]) -> SweepState:
         """Find a record before the range; without one, the start of the list."""
@@ -188,6 +191,6 @@ class RangeScan:
                 break  # one page holds the whole list
             first = page.ids[0] if page.ids else None
             if isinstance(first, str) and not self._range.begins_before(first):
-                return SweepState(last=at, tail=(first,), total=page.total_items)
+                return SweepState(last=at, tail=(first,))
             at, back = max(at - back, 0), 2 * back
         return SweepState()

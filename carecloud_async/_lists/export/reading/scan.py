@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from carecloud_async._lists.export.reading.changed import ChangedReader, End, NotByChangeError
+from carecloud_async._lists.export.reading.order import Evidence
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async._lists.export.reading.sweep import Sweep
@@ -90,13 +91,13 @@ class _Scan:
         timeless: TimelessRecords | None,
     ) -> None:
         self._source, self._start, self._writer = source, start, writer
-        self.fetcher = RawPageFetcher(source, by_text=start.by_text, largest_total=start.sweep.largest)
+        self.fetcher = RawPageFetcher(source, by_text=start.by_text)
         self._plan = source.plan(concurrency)
         self._reporter = Reporter(on_progress, clock=source.clock, before=start.report, bounded=since is None)
         self._timeless = timeless
         self._changed = None if since is None else ChangedReader(self.fetcher, since, timeless or TimelessRecords())
         self.report = start.report
-        self._number = start.sweep.number
+        self._number = start.sweep.number  # of the sweep, those over the two ends of a list by change included
         self._passes = start.report.passes - 1
         self._pages = start.report.pages
         self._sweep: Sweep | None = None
@@ -145,10 +146,10 @@ class _Scan:
                 await (sweep := self._make({}, SweepState(number=self._number))).run()
             await self._end(sweep)
             has_new = self._writer.seen.known > before
-            reason = sweep.reason_of(shown=self._writer.seen.shown, has_new=has_new)
+            reason = sweep.reason_of(shown=self._writer.seen.shown, is_repeated=number > 1 and not has_new)
             # In no order of ids more sweeps show more of the records, though perhaps never that they are all.
             is_last = not has_new and reason is InexactReason.NO_STABLE_ORDER
-            is_enough = number >= SWEEPS and (is_last or bool(sweep.order.names))
+            is_enough = number >= SWEEPS and (is_last or bool(sweep.evidence.orders))
             if reason in {None, InexactReason.GAP} or is_enough or self._writer.seen.has_forgotten:
                 break
             state = SweepState()
@@ -173,6 +174,8 @@ class _Scan:
     def _make(self, params: Mapping[str, Any], state: SweepState, **more: Any) -> Sweep:
         by_id = params.get("sort_field", "") == self._source.operation.id_field
         settings = {"record": self._record, **more}
+        if self._sweep is not None:
+            state = evolve(state, evidence=Evidence(largest=self._sweep.evidence.largest))
         self._sweep = Sweep(self.fetcher, self._plan, params=params, by_id=by_id, state=state, **settings)
         return self._sweep
 
@@ -209,7 +212,7 @@ class _Scan:
             seconds=before.seconds + self._reporter.seconds,
             next_changed_since=before.next_changed_since if before.requests else self._next_changed_since,
             passes=self._passes,
-            total=self.total if sweep is None else sweep.totals.last,
+            total=self.total if sweep is None else sweep.evidence.last,
         )
         is_whole = self._changed is None and sweep is not None
         state = sweep.state if is_whole and sweep is not None else SweepState(number=self._number)
@@ -226,9 +229,9 @@ class _Scan:
     async def _end(self, sweep: Sweep) -> None:
         """Take the end of a sweep into account."""
         await self._writer.drain()
-        self.total = sweep.totals.last
+        self.total = sweep.evidence.last
         self._number += 1
-        self.report = evolve(self.report, list_changed=self.report.list_changed or sweep.has_changed)
+        self.report = evolve(self.report, list_changed=self.report.list_changed or sweep.evidence.has_changed)
 
     async def finish(self, reason: InexactReason | None) -> ExportReport:
         """Commit the last checkpoint; return the figures."""

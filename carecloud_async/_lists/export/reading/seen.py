@@ -87,7 +87,7 @@ class Seen:
             pages: what a sweep showed.
             sweep: the state of the sweep after these pages.
         """
-        number, orders = sweep.number, sweep.orders or ()
+        number, orders = sweep.number, sweep.evidence.orders or ()
         self.is_ordered = self.is_ordered and bool(orders) and number == 1
         new = []
         for page in pages:

@@ -3,7 +3,7 @@
 A page is taken if it shows a record of the page before it: what lies between is known then, however the list has
 changed. If it shows none, the sweep steps back, in growing steps, to one that does. So a sweep that reaches the end has
 shown each record that was there all the time, provided that the order is stable and no answer leaves anything out.
-`Sweep.reason` says whether the answers show both.
+`Sweep.reason_of` says whether the answers show both.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from attrs import evolve
+
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._calls.call.operation import RawResponse
-from carecloud_async._lists.export.reading.order import ListOrder, Totals
+from carecloud_async._lists.export.reading.order import ORDERS, Evidence
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.storage.checkpoint import SweepState
@@ -30,8 +32,10 @@ _FEWEST = 2
 _SHARED = 200
 #: Ids that a checkpoint holds.
 _TAIL = 64
-#: How often the end is asked again while its total is doubtful, and a page in a row that its total says is not empty.
-_ENDS, _HOLLOW = 8, 1
+#: How often the end is asked again while its total is doubtful: often enough for the five answers that confirm one.
+_ENDS = 8
+#: How often in a row a page may be empty though its total says otherwise.
+_HOLLOW = 1
 #: Pages in a row without a record that the page before did not show.
 _IDLE = 40
 
@@ -49,9 +53,7 @@ class Sweep:
         stop: returns whether the sweep may end after a page.
 
     Attributes:
-        totals, order: what the answers showed.
-        moved: whether the list was seen to change.
-        nulls: the number of entries that were null.
+        evidence: what the answers say of the list.
     """
 
     def __init__(
@@ -75,15 +77,12 @@ class Sweep:
         self._size = state.size
         self._largest_page = 0
         self._next = max(self._last, 0)
-        self._back = self._sent = self._ends = self._hollow = self._idle = 0
+        self._back = 0  # by how many records to step back; 0 while pages connect
+        self._sent = self._ends = self._hollow = self._idle = 0
         self._is_stopped, self._widened = False, 1
-        self._problem = InexactReason(state.reason) if state.reason else None
-        self.nulls: int = state.nulls
-        self.moved: bool = state.moved
-        self.totals: Totals = Totals(largest=fetcher.largest_total, first=state.first)
-        self.order: ListOrder = ListOrder(bits=state.bits, agreed=state.agreed, is_broken=state.is_broken)
-        if state.orders is not None or not by_id:
-            self.order.names = state.orders or ()
+        self.evidence: Evidence = evolve(state.evidence)  # the state is kept elsewhere
+        if self.evidence.orders is None:
+            self.evidence.orders = ORDERS if by_id else ()
 
     @property
     def state(self) -> SweepState:
@@ -96,53 +95,30 @@ class Sweep:
             last=self._last,
             tail=tail,
             size=self._size,
-            orders=self.order.names,
-            bits=self.order.bits,
-            agreed=self.order.agreed,
-            is_broken=self.order.is_broken,
-            largest=self.totals.largest,
-            first=self.totals.first,
-            total=self.totals.last,
-            moved=self.has_changed,
-            nulls=self.nulls,
-            reason=self._problem or "",
+            evidence=evolve(self.evidence),
         )
-
-    @property
-    def has_changed(self) -> bool:
-        """Whether the list was seen to change."""
-        return self.moved or self.totals.has_changed
 
     @property
     def is_stable(self) -> bool:
         """Whether the order of the list is certainly stable, or one page held the whole list."""
         page = self._before
         is_whole = not self._is_stopped or (page is not None and page.offset == 0 and page.ends_list)
-        return self.order.is_shown or (is_whole and not self.has_changed and self._last < self._largest_page)
+        is_one_page = is_whole and self._last < self._largest_page
+        return self.evidence.shows_order or (is_one_page and not self.evidence.has_changed)
 
-    @property
-    def reason(self) -> InexactReason | None:
-        """Why the pages are no proof that each record was shown, whatever their number; `None` if they are one."""
-        if self._problem is not None:
-            return self._problem
-        if self.nulls:
-            return InexactReason.NULL_ENTRIES
-        return None
-
-    def reason_of(self, *, shown: int, has_new: bool) -> InexactReason | None:
+    def reason_of(self, *, shown: int, is_repeated: bool) -> InexactReason | None:
         """Return why the sweep is no proof that all records of the list were shown; `None` if it is one.
 
         Args:
             shown: the number of different records that it showed.
-            has_new: whether one of them was not shown by an earlier sweep.
+            is_repeated: whether an earlier sweep over the whole list showed all of them.
         """
-        expected, is_calm = self.totals.expected, not self.has_changed
-        if is_calm and expected == shown and not (self._problem or self.nulls):
+        if self.evidence.reason is not None:
+            return self.evidence.reason
+        expected, is_calm = self.evidence.expected, not self.evidence.has_changed
+        if is_calm and expected == shown:
             return None  # counted, whatever the order
-        if self.reason is not None:
-            return self.reason
-        is_repeated = is_calm and expected is None and self._number > 1 and not has_new
-        if not (self.is_stable or is_repeated):
+        if not (self.is_stable or (is_calm and expected is None and is_repeated)):
             return InexactReason.NO_STABLE_ORDER
         if expected is not None and shown < expected:
             return InexactReason.SHORT_OF_TOTAL
@@ -177,7 +153,7 @@ class Sweep:
         return max(min(max(self._count // _SHARED, 1) * self._widened, self._count // 2), 1)
 
     def _next_part(self) -> range | None:
-        total, size = self.totals.last, self._count
+        total, size = self.evidence.last, self._count
         if self._back or self._is_stopped or self._largest_page < _FEWEST:
             return None
         if self._next > self._last + size * self._plan.width if total is None else self._next + self._overlap >= total:
@@ -187,21 +163,22 @@ class Sweep:
         return part
 
     async def _fetch_part(self, part: range) -> tuple[RawPage, range]:
-        page = await self._fetch(part.start, min(len(part), self._count))
+        page = await self._fetch(part.start, most=len(part))
         at = page.end - self._overlap
         is_end = page.ends_list or (page.total_items is None and page.received <= 2 * self._overlap)
         is_whole = page.end >= part.stop or is_end or at <= part.start
         return page, range(0) if is_whole else range(at, part.stop)
 
-    async def _fetch(self, offset: int, size: int = 0) -> RawPage:
+    async def _fetch(self, offset: int, *, most: int | None = None) -> RawPage:
         self._sent += 1
+        plan = self._plan
+        wanted = plan.count if most is None or plan.is_fixed else min(most, plan.count)
 
         async def send(count: int, fail_fast: bool) -> tuple[RawPage, RawResponse]:
             return await self._fetcher.fetch_measured(offset, max(count, _FEWEST), self._params, fail_fast=fail_fast)
 
-        plan = self._plan
-        _, page = await plan.request(max(plan.count if plan.is_fixed else size or plan.count, _FEWEST), send)
-        self.totals.observe(page.total_items)
+        _, page = await plan.request(max(wanted, _FEWEST), send)
+        self.evidence.count(page.total_items)
         self._largest_page = max(self._largest_page, page.received)
         if page.received >= _FEWEST and not page.ends_list:
             self._size = page.received  # a server may cap its pages
@@ -221,23 +198,23 @@ class Sweep:
 
     async def _take(self, page: RawPage) -> bool:
         """Take a page; return whether the list ends."""
-        self.nulls += page.received - len(page.ids)
-        longest = self.totals.length or self._last + 1
+        self.evidence.nulls += page.received - len(page.ids)
+        longest = self.evidence.length or self._last + 1
         advance = max(min(self._count, self._size or self._count) - self._overlap, 1)
         if self._sent > 64 + 4 * math.ceil(longest / advance):
             return self._give_up(InexactReason.GAP)
         if not page.ids:
             return self._is_over_at_empty(page)
         if self._by_id:
-            self.order.observe(page.ids)
+            self.evidence.observe(page.ids)
         is_connected = not page.offset or self._follows(page) or any(key in self._known for key in page.ids)
         if not is_connected and self._largest_page > 1:
-            if not self.order.names:  # a part of a list in no order may never be shown again
+            if not self.evidence.orders:  # a part of a list in no order may never be shown again
                 await self._record(page)
             self._step_back()
             return False
         if not is_connected:  # the server sends one record at a time
-            self._problem = self._problem or InexactReason.NO_STABLE_ORDER
+            self.evidence.problem = self.evidence.problem or InexactReason.NO_STABLE_ORDER
         self._follow(page)
         await self._record(page)
         return await self._is_over(page)
@@ -277,10 +254,10 @@ class Sweep:
     def _compare(self, page: RawPage) -> None:
         """Compare a page with the one before it: the order of what both show, and whether it moved."""
         moved_by = 0 if self._follows(page) else self._moved_by(page)
-        self.moved |= moved_by != 0
-        if not (self.order.names and self.order.is_shown):
+        self.evidence.has_changed |= moved_by != 0
+        if not (self.evidence.orders and self.evidence.shows_order):
             both = [key for key in page.ids if key in self._known]
-            self.order.compare([*self._known], both, end=page.end if moved_by == 0 else 0)
+            self.evidence.compare([*self._known], both, end=page.end if moved_by == 0 else None)
 
     def _moved_by(self, page: RawPage) -> int | None:
         """Return by how many places the last known record of a page has moved to the end; `None` if it shows none."""
@@ -328,20 +305,22 @@ class Sweep:
     def _doubts_end(self, page: RawPage) -> bool:
         """Return whether to look at the end once more: too few answers gave the total that shows it."""
         self._ends += 1
-        is_old = page.total_items is not None and page.total_items < (self.totals.last or 0)
-        return (is_old or self.totals.is_doubtful) and self._ends <= _ENDS
+        is_old = page.total_items is not None and page.total_items < (self.evidence.last or 0)
+        return (is_old or self.evidence.is_doubtful) and self._ends <= _ENDS
 
     def _step_back(self) -> None:
-        self.moved = True
+        self.evidence.has_changed = True
         self._widened *= 1 if self._back else 3  # records are being deleted
         self._back = 2 * self._back or self._count
 
     def _give_up(self, reason: InexactReason) -> bool:
-        self._problem = self._problem or reason
+        self.evidence.problem = self.evidence.problem or reason
         return True
 
 
 def _page_before(state: SweepState) -> RawPage:
     """Return the end of the page that an earlier run took last."""
     count = len(state.tail)
-    return RawPage(offset=state.last + 1 - count, ids=state.tail, received=count, total_items=state.total, asked=count)
+    return RawPage(
+        offset=state.last + 1 - count, ids=state.tail, received=count, total_items=state.evidence.last, asked=count
+    )

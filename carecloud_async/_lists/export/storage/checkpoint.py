@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
+from carecloud_async._lists.export.reading.order import Evidence
 from carecloud_async._lists.export.report import ExportReport
 
 __all__ = ["Checkpoint", "SweepState"]
@@ -20,28 +21,14 @@ class SweepState:
         last: the offset of the last known record, -1 at the beginning.
         tail: the ids known last, up to that offset.
         size: the page size; 0 while unknown.
-        orders: the orders of ids that all pages agree with; none if the list is not read in such an order.
-        bits, agreed, is_broken: see `ListOrder`.
-        largest, first, total: see `Totals`; `total` is the last one.
-        moved: whether the list was seen to change.
-        nulls: the number of entries that were null.
-        reason: why the sweep is no proof, if that is known already.
+        evidence: what the answers say of the list.
     """
 
     number: int = 1
     last: int = -1
     tail: Sequence[str] = ()
     size: int = 0
-    orders: Sequence[str] | None = None
-    bits: float = 0.0
-    agreed: float = 0.0
-    is_broken: bool = False
-    largest: int | None = None
-    first: int | None = None
-    total: int | None = None
-    moved: bool = False
-    nulls: int = 0
-    reason: str = ""
+    evidence: Evidence = field(factory=Evidence)
 
 
 @frozen(kw_only=True)
