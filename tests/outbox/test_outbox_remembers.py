@@ -9,7 +9,6 @@ from outbox_tools import put_bill, put_points
 
 from carecloud_async.outbox import KeyInUseError
 from carecloud_async.outbox.queue import OutboxQueue
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -75,20 +74,6 @@ async def test_keys_of_what_was_sent_are_forgotten_after_a_day(client, server, c
         assert await outbox.flush()
         assert await put_bill(client, outbox) > first
     assert server.bill_ids() == ["1", "1"]  # its lists are later than a day
-
-
-async def test_a_key_is_not_kept_for_as_long_as_the_clock_was_ahead(client, server, clock, path):
-    """A till whose clock was years ahead sells again under a number when its clock was set back."""
-    years = 10 * 365 * _DAY
-    clock.advance(years)
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox)
-        assert await outbox.flush()
-    earlier = FakeClock()
-    async with client_of(server, earlier) as other, other.outbox(path) as outbox:
-        await put_bill(other, outbox, total=20.0)
-        assert await outbox.flush()
-    assert server.bill_ids() == ["1", "1"]
 
 
 @pytest.mark.parametrize("is_dropped", [False, True])
