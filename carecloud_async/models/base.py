@@ -43,14 +43,6 @@ def API_NAME(name: str) -> Mapping[str, str]:  # noqa: N802  (used like the cons
 _HIDDEN: Final = frozenset({"token_id", "external_id"})
 
 
-class _More:
-    def __repr__(self) -> str:
-        return "…"
-
-
-_MORE: Final = _More()
-
-
 class _Record:
     """What read models and inputs have in common: frozen, slotted attrs classes with the API's own field names."""
 
@@ -61,10 +53,9 @@ class _Record:
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """What rich and structlog print of a record: they would read its fields."""
-        shown, secret, others = _visible(type(self))
-        pairs = [(name, getattr(self, name)) for name in shown if _is_set(getattr(self, name))]
-        pairs += [(name, SecretText()) for name in secret if _is_set(getattr(self, name))]
-        return pairs or [(name, _MORE) for name in others if _has_value(getattr(self, name))]
+        ids, secrets = _shown(type(self))
+        pairs = [(name, getattr(self, name)) for name in ids if _is_set(getattr(self, name))]
+        return pairs + [(name, SecretText()) for name in secrets if _is_set(getattr(self, name))]
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
@@ -85,8 +76,7 @@ class Model(_Record):
 
     A missing scalar is `None`, a missing object an empty one, a missing list `()`. The id of a record is a `str`: if
     the server leaves it out, the record still arrives, with `""` for its id and one warning in the log. The repr shows
-    ids only; of a record without ids it shows the names of the fields that have a value. A model is usable as a
-    FastAPI response type or in any pydantic type.
+    ids only. A model is usable as a FastAPI response type or in any pydantic type.
     """
 
     __slots__ = ()
@@ -146,7 +136,7 @@ class Input(_Record):
     """Base of the input classes: no read-only fields; omitted fields are `UNSET` and are not sent.
 
     `None` sends null, `""` an empty string. A time with an offset is sent in the project's time zone, a `Decimal` as a
-    number with all its digits. The repr shows ids, or else the names of the fields that have a value.
+    number with all its digits. The repr shows ids only.
     """
 
     __slots__ = ()
@@ -213,18 +203,9 @@ def _is_set(value: Any) -> bool:
     return value is not None and value is not UNSET
 
 
-def _has_value(value: Any) -> bool:
-    """Return whether a value is more than the default of a read model: `None`, `()` or an object without values."""
-    if isinstance(value, _Record):
-        own: Any = attrs.fields(type(value))  # type: ignore[arg-type]  # (every model is an attrs class)
-        return any(_has_value(getattr(value, field.name)) for field in own)
-    return _is_set(value) and value != ()
-
-
 @typed_cache
-def _visible(cls: Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the fields that the repr shows with their value, masked, and without."""
-    names = [field.name for field in attrs.fields(cls)]
-    secret = tuple(field.name for field in attrs.fields(cls) if field.metadata.get("secret"))
-    shown = tuple(name for name in names if name.endswith("_id") and name not in _HIDDEN and name not in secret)
-    return shown, secret, tuple(name for name in names if name not in shown and name not in secret)
+def _shown(cls: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the fields that the repr shows with their value, and masked."""
+    secrets = tuple(field.name for field in attrs.fields(cls) if field.metadata.get("secret"))
+    ids = (field.name for field in attrs.fields(cls) if field.name.endswith("_id") and field.name not in _HIDDEN)
+    return tuple(name for name in ids if name not in secrets), secrets

@@ -135,20 +135,19 @@ _SHOW_CHANGES: Final = ("last_change", "state")
 
 
 class Merging(TypedDict, total=False):
-    """How the changes and the record become the body of the PUT; arguments of a family's class."""
+    """Arguments of a family's class; see `MergeRules`.
+
+    Attributes:
+        model: the name of the input class, if it is not the one that `replace` takes.
+        id_field: the field that names a record in the list, where there is no `get`.
+    """
 
     model: str
-    """The name of the input class that knows all names, if it is not the one that `replace` takes."""
-    extra_fields: Collection[str]
-    """Fields of the PUT's body next to the record; sent only if the changes name them."""
     id_field: str
-    """The field that names a record in the list, where there is no `get`."""
+    extra_fields: Collection[str]
     ids_in_record: Collection[str]
-    """Ids of the path that the record repeats."""
     required_objects: Collection[str]
-    """Objects that every record has: without one of them, a record that was read is not sent back."""
     superseded: Mapping[str, str]
-    """Old field → new field, both dotted: the API ignores the old one if the new one is sent."""
 
 
 class Updating(BulkWriting, Generic[Changes, Record]):
@@ -228,16 +227,11 @@ class Updating(BulkWriting, Generic[Changes, Record]):
     @classmethod
     def _merge_rules(cls) -> MergeRules:
         """Return how records and changes of this family become the body of its PUT; see `resources.merge`."""
-        how, signature = cls._merging, declared(cls.replace).signature  # type: ignore[attr-defined]
-        part = signature.record_argument
-        return MergeRules(
-            part=part,
-            model=signature.model(how["model"]) if "model" in how else signature.hint(part),
-            extra_fields=how.get("extra_fields", ()),
-            ids_in_record=how.get("ids_in_record", ()),
-            required_objects=how.get("required_objects", ()),
-            superseded=how.get("superseded", {}),
-        )
+        signature = declared(cls.replace).signature  # type: ignore[attr-defined]
+        part, how = signature.record_argument, dict[str, Any](cls._merging)
+        how.pop("id_field", None)
+        model = how.pop("model", None)
+        return MergeRules(part=part, model=signature.model(model) if model else signature.hint(part), **how)
 
     def _path_ids(self, record_id: str) -> dict[str, str]:
         """Return the ids in the path of the PUT: those of the parents, and the record's own."""

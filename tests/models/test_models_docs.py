@@ -17,7 +17,7 @@ from carecloud_async.resources import filters
 PACKAGE = Path(carecloud_async.__file__).parent
 FILES = sorted(path for name in ("models", "resources") for path in (PACKAGE / name).rglob("*.py"))
 #: What declarations themselves refer to.
-DECLARING = {"Merging", "Options", "Signature", *vars(filters)}
+DECLARING = {"MergeRules", "Options", "Signature", *vars(filters)}
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
