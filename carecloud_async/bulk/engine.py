@@ -281,7 +281,7 @@ class Engine:
 
     async def _take_turn(self, turn: _Turn) -> None:
         ready, let_go = await self._claim(turn), self._held.let_go
-        decided = await self._settled(await self._decide(ready))
+        decided = await self._settled(await self._decide(ready, are_new=turn.are_new))
         if self._options.dry_run:
             await self._end(
                 [(write, decision.result if isinstance(decision, Plan) else decision) for write, decision in decided]
@@ -334,11 +334,15 @@ class Engine:
             await self._wait_for_others(busy)
             return ready
         first = min(write.id for write in busy)
-        before = [write for write in ready if write.id < first]
-        self._begin_at = self._clock.monotonic() + _busy_seconds(self._times_busy(first))
-        self._last, self._put_back = first - 1, len(turn.writes) - len(before)
-        await self._held.release([write for write in ready if write.id > first])
-        return before
+        await self._put_back_from(first, turn.writes, seconds=_busy_seconds(self._times_busy(first)))
+        return [write for write in ready if write.id < first]
+
+    async def _put_back_from(self, first: int, writes: Sequence[Write], *, seconds: float) -> None:
+        """Let a row of a turn, and all that follow it, begin once more after some seconds."""
+        behind = [write for write in writes if write.id >= first]
+        self._begin_at = self._clock.monotonic() + seconds
+        self._last, self._put_back = first - 1, len(behind)
+        await self._held.release(behind)
 
     async def _wait_for_others(self, busy: Sequence[Write]) -> None:
         """Give writes another turn whose keys or records are held: the more often they were, the later."""
@@ -354,18 +358,25 @@ class Engine:
         self._busy[number] = times + 1
         return times
 
-    async def _decide(self, writes: Sequence[Write]) -> Decided:
+    async def _decide(self, writes: Sequence[Write], *, are_new: bool) -> Decided:
         if not writes:
             return []
         decided, failed = await (self._records.parts if writes[0].kind else self._records).decide(writes)
         for write, _ in decided:
             self._look_ups.forget(write)
+        later: dict[int, float] = {}
         for write, error in failed:
             again = self._look_ups.note(write, error)
             if isinstance(again, RowResult):
                 decided.append((write, again))
+            elif self._in_order and self._family.facts.can_update and are_new:  # a later row may change its record
+                later[write.id] = again
             else:
                 await self._postpone([write], until=self._clock.monotonic() + again)
+        if later:
+            first = min(later)
+            await self._put_back_from(first, writes, seconds=later[first])
+            decided = [(write, decision) for write, decision in decided if write.id < first]
         tried = partial(before_sending, limits=self._limits)
         return [
             (write, tried(write, decision) if isinstance(decision, Plan) else decision) for write, decision in decided

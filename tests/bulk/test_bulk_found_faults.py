@@ -149,6 +149,26 @@ async def test_a_later_row_of_a_record_does_not_overtake_an_earlier_one(sandbox,
     assert (person.first_name, person.last_name) == ("First", "Second")
 
 
+async def test_a_later_row_does_not_overtake_one_whose_look_up_failed(sandbox):
+    """Two rows that lead to one customer are written in their order, also if the server fails on the first look-up."""
+    failures = []
+
+    def fail(request):
+        if "771" in str(request.url.query) and len(failures) < 5:
+            failures.append(request)
+            return httpx.Response(500)
+        return None
+
+    async with connect(sandbox) as client:
+        row = await customer_with_cards(client, "771", "772", last_name="Second")
+    async with connect(sandbox, transport=through(sandbox, fail)) as client:
+        rows = [{"card_number": "771", "last_name": "First"}, {"card_number": "772", "last_name": "Second"}]
+        report = await client.customers.bulk_write(rows, match="card_number")
+        person = (await client.customers.list(email=row["email"]).first()).personal_information
+    assert counts(report) == {"updated": 2}
+    assert person.last_name == "Second"
+
+
 async def test_a_later_row_waits_for_a_record_that_a_stopped_run_may_still_write(clock, tmp_path):
     """A run that goes on leaves a record alone for its later rows while a lost PUT of an earlier row may act on it."""
     sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
