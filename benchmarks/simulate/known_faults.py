@@ -107,8 +107,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="two rows write parts with one key at once",
         theme="by card",
         file="bulk/held_keys.py",
-        right="if all({self._taken",
-        wrong="if True or all({self._taken",
+        right="if all(self._taken.get(key, row) == row",
+        wrong="if True or all(self._taken.get(key, row) == row",
     ),
     Fault(
         name="a lost batch is sent again whole",
@@ -369,8 +369,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="an id that is sent as a number names another record",
         theme="exports",
         file="_lists/export/reading/pages.py",
-        right="return str(key) if key is not None",
-        wrong="return key if key is not None",
+        right="if key is None else str(key)",
+        wrong="if key is None else key",
     ),
     Fault(
         name="no reading is exact",

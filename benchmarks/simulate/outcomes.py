@@ -249,7 +249,7 @@ def check_kept(violations: Violations, run: Finished, world: World, *, team: Map
         return
     outcomes = [
         (row, result["outcome"], result.get("record_id", ""))
-        for row, result in zip(run.rows, run.results, strict=True)
+        for row, result in zip(run.rows, run.results, strict=False)  # `check_finished` tells of rows without a result
         if result["outcome"] in ("created", "updated", "unchanged", "unknown")
     ]
     for number, (row, outcome, record_id) in enumerate(outcomes):
