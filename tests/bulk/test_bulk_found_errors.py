@@ -21,17 +21,18 @@ def server(clock):
     return CustomerServer(clock)
 
 
-async def test_defaults_fill_new_records_and_values_set_every_row(write, server):
-    """A known customer keeps what it has where a default differs; a value is set in every row."""
+async def test_defaults_fill_new_records_and_values_set_every_row(server, write):
+    """A known customer keeps what it has where a default differs, or is no value; a value is set in every row."""
     server.add("new0@example.com", last_name="No 0", first_name="Kept", language_id="cs")
-    rows = [{"email": "new0@example.com", "last_name": "Row"}, {"email": "new1@example.com", "last_name": "Row"}]
-    report = await write(
-        rows, defaults={**SOURCE, "first_name": "Default", "language_id": "en"}, values={"last_name": "Value"}
-    )
-    assert counts(report) == {"created": 1, "updated": 1}
-    known, new = [one["personal_information"] for one in server.customers.values()]
+    rows = [{"email": f"new{number}@example.com", "last_name": "Row"} for number in (0, 1)]
+    defaults, values = {**SOURCE, "first_name": "Default", "language_id": "en"}, {"last_name": "Value"}
+    assert counts(await write(rows, defaults=defaults, values=values)) == {"created": 1, "updated": 1}
+    known, new = [record["personal_information"] for record in server.customers.values()]
     assert (known["first_name"], known["last_name"], known["language_id"]) == ("Kept", "Value", "cs")
     assert (new["first_name"], new["last_name"], new["language_id"]) == ("Default", "Value", "en")
+    rows += [{"email": "new2@example.com", "last_name": "Row"}]
+    report = await write(rows, defaults={**defaults, "birthdate": "soon"}, values=values)
+    assert counts(report) == {"unchanged": 2, "refused": 1}
 
 
 async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, tmp_path):

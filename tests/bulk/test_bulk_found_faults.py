@@ -22,6 +22,7 @@ from kit import through
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async import CareCloudError
+from carecloud_async.bulk import engine
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -200,6 +201,17 @@ async def test_a_look_up_of_several_pages_while_records_go(write, clock, most, k
     server.arrived = arrived
     await write(rows, transport=server)
     assert set(server.emails().values()) == {1}
+
+
+async def test_a_server_of_small_pages_is_asked_for_few_keys_at_a_time(clock, write, monkeypatch):
+    """When a look-up found more than a page, the next ones are for as many keys as a page holds records."""
+    monkeypatch.setattr(engine, "CHUNK", 20)
+    server = CustomerServer(clock, most=3)
+    for row in people(200):
+        server.add(row["email"])
+    report = await write(people(200), mode="create", transport=server)
+    assert counts(report) == {"conflict": 200}
+    assert report.requests < 100
 
 
 async def test_a_row_that_a_queue_delivers_again(server, clock):
