@@ -9,12 +9,10 @@ import signal
 import sqlite3
 import sys
 from functools import partial
-from pathlib import Path
 
 import anyio
 
 from carecloud_async import CareCloud, ExportError
-from carecloud_async._base.runs import partial_path
 from carecloud_async.sandbox import Sandbox
 
 #: What the process does with the disk until the step at which it dies, in order; it does other things in between.
@@ -32,27 +30,26 @@ class Disk:
     """Sees what the process does with the disk, and kills it at the last of some actions.
 
     Args:
-        target: the file of changes.
-        created: the file that it is written to first.
+        target: the file of changes; it is written to a hidden one first.
         actions: the actions, in order.
     """
 
-    def __init__(self, target, created, actions):
-        self._created = created
+    def __init__(self, target, actions):
+        self._folder = os.path.dirname(target)
         self._actions = actions
         sys.addaudithook(self._audit)
         os.fsync = self._after(os.fsync, "sync")
-        os.link, os.replace = (self._after(one, "rename", target) for one in (os.link, os.replace))
+        os.link, os.replace = (self._after(rename, "rename", target) for rename in (os.link, os.replace))
         disk = self
 
         class Connection(sqlite3.Connection):
             def execute(self, statement, *values):
                 if statement == "COMMIT":
                     disk.act("commit")
-                found = super().execute(statement, *values)
+                rows = super().execute(statement, *values)
                 if statement == "COMMIT":
                     disk.act("committed")
-                return found
+                return rows
 
         sqlite3.connect = partial(sqlite3.connect, factory=Connection)
 
@@ -64,7 +61,8 @@ class Disk:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _audit(self, event, arguments):
-        if event == "open" and str(arguments[0]) == self._created:
+        folder, name = os.path.split(str(arguments[0])) if event == "open" else ("", "")
+        if folder == self._folder and name.startswith("."):
             self.act("create")
 
     def _after(self, function, action, target=None):
@@ -79,7 +77,7 @@ class Disk:
 async def main(url, target, state, step):
     times, _, rest = step.partition(" ")
     if rest != "times":
-        Disk(target, str(partial_path(Path(target), owner=Path(state))), list(STEPS[step]))
+        Disk(target, list(STEPS[step]))
     ends = []
     async with CareCloud(url, auth=Sandbox(customers=0).credentials(), rate_limit=None) as client:
         changes = client.customers.list().changes(state=state)

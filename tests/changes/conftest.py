@@ -1,11 +1,12 @@
 """What the tests of changes share."""
 
 import tempfile
+import time
 
 import pytest
+from kit import connect
 from lists import numbered
 
-from carecloud_async._base.runs import Database
 from carecloud_async.sandbox import Sandbox
 
 
@@ -19,18 +20,11 @@ def temporary(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def database(tmp_path):
-    """A state to store."""
-    found = Database(tmp_path / "local", explain=lambda error: error)
-    found.execute("CREATE TABLE one (value)")
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def waits():
+def waits(monkeypatch):
     """Counts seconds instead of waiting for them."""
-    return Waits()
+    waits = Waits()
+    monkeypatch.setattr(time, "sleep", waits)
+    return waits
 
 
 class Waits:
@@ -41,6 +35,30 @@ class Waits:
 
     def __call__(self, seconds):
         self.seconds += seconds
+
+
+@pytest.fixture
+def rename(sandbox):
+    """Update a record; return its id."""
+
+    def rename(number):
+        updated = sandbox.customers.id_at(number)
+        sandbox.customers.update(updated, {"personal_information": {"first_name": f"New {number}"}})
+        return updated
+
+    return rename
+
+
+@pytest.fixture
+def night(sandbox, tmp_path):
+    """Write the changes since the last night, by its state, to a file of a name; return the report."""
+
+    async def night(name, state, *, overwrite=False, **options):
+        async with connect(sandbox) as client:
+            changes = client.customers.list().changes(state=state, **options)
+            return await changes.to_file(tmp_path / name, overwrite=overwrite)
+
+    return night
 
 
 @pytest.fixture

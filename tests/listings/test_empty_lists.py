@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from kit import cut, page, served
+from kit import InTurn, cut, page, served
 
 from carecloud_async import BadRequestError, NotFoundError, ResponseError
 
@@ -13,20 +13,10 @@ async def ids(iterator):
     return [item.customer_id async for item in iterator]
 
 
-def empty_server(answer, *, requests):
-    """Return a client of a server that answers each list of matches that is empty with `answer`."""
-
-    def respond(request):
-        requests.append(request)
-        return answer()
-
-    return served(respond)
-
-
 @pytest.mark.parametrize("data", [[], {"total_items": 0}, {"customers": [], "total_items": 0}, {"customers": None}])
 async def test_every_way_to_write_an_empty_list_is_read(data, tmp_path):
     """An empty list as `"data": []`, or without its key beside a total of 0, is read as one everywhere."""
-    async with empty_server(lambda: httpx.Response(200, json={"data": data}), requests=[]) as client:
+    async with served(lambda request: httpx.Response(200, json={"data": data})) as client:
         listing = client.customers.list(email="nobody@example.com")
         assert await ids(listing) == [line async for line in listing.raw()] == []
         assert await listing.first() is None
@@ -47,11 +37,11 @@ async def test_every_way_to_write_an_empty_list_is_read(data, tmp_path):
 )
 async def test_another_answer_for_an_empty_list_is_one_clear_error(status, body, error):
     """204, 404, 400 and a missing list beside a total raise at once, and the error has the status."""
-    requests = []
-    async with empty_server(lambda: httpx.Response(status, content=body), requests=requests) as client:
+    answer = InTurn((status, body))
+    async with served(answer) as client:
         with pytest.raises(error, match=str(status)):
             await client.customers.list(email="nobody@example.com").collect(limit=9)
-    assert len(requests) == 1
+    assert len(answer.requests) == 1
 
 
 async def test_a_null_before_the_first_record_is_none():
@@ -64,11 +54,11 @@ async def test_a_null_before_the_first_record_is_none():
 
 async def test_a_prefetch_that_ends_before_the_total_warns(caplog):
     """An empty page before the total ends a prefetch as it ends an iteration: with a warning."""
-    records = [{"customer_id": f"c{number}"} for number in range(50)]
+    people = [{"customer_id": f"c{number}"} for number in range(50)]
 
     def answer(request):
-        return page("customers", [], 50) if request.url.params["offset"] == "30" else cut("customers", records, request)
+        return page("customers", [], 50) if request.url.params["offset"] == "30" else cut("customers", people, request)
 
-    async with served(answer) as client, client.customers.list(count=10).prefetch(2) as found:
-        assert len(await ids(found)) == 30
+    async with served(answer) as client, client.customers.list(count=10).prefetch(2) as records:
+        assert len(await ids(records)) == 30
     assert "the list ended at 30, though total_items is 50" in caplog.text

@@ -7,13 +7,10 @@ import anyio
 import httpx
 import kit
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from kit import connect
 from lying import lie
 
-from carecloud_async import ConfigurationError, NotFoundError, Page, ResponseError
-from carecloud_async._lists.paging.iterators import is_last
+from carecloud_async import ConfigurationError, NotFoundError, ResponseError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -51,122 +48,86 @@ async def test_every_record_comes_once_in_order():
         assert (len(page.items), page.offset, page.total_items) == (25, 100, 125)
 
 
-@pytest.mark.parametrize("customers", [0, 1, 49, 50, 51, 100])
-async def test_lists_of_every_length_end(customers):
-    """Lists that end on a page's edge, are empty or short are read whole."""
-    sandbox = Sandbox(customers=customers, seed=1)
+#: Lists that end on a page's edge, are empty or short; caps; totals that are too low or too high.
+WHOLE = [
+    *((customers, 50, {}, {}) for customers in (0, 1, 49, 50, 51, 100)),
+    (70, 1000, {"max_count": 15}, {}),
+    *((130, 50, {}, {"total_items": total}) for total in (10, 50, 500, 0)),
+]
+
+
+@pytest.mark.parametrize(("customers", "count", "settings", "lies"), WHOLE, ids=str)
+async def test_lists_are_read_whole(customers, count, settings, lies):
+    """A page advances by the records received, whatever its length, the server's cap and the total say."""
+    sandbox = Sandbox(customers=customers, seed=1, **settings)
+    lie(sandbox, **lies)
     async with connect(sandbox) as client:
-        assert len(await ids(client.customers.list(count=50))) == customers
-        async with client.customers.list(count=50).prefetch(3) as found:
-            assert len(await ids(found)) == customers
-        first = await client.customers.list().first()
-        assert (first is None) == (customers == 0)
+        assert len(set(await ids(client.customers.list(count=count)))) == customers
+        async with client.customers.list(count=count).prefetch(4) as records:
+            assert len(set(await ids(records))) == customers
+        assert (await client.customers.list().first() is None) == (customers == 0)
 
 
-async def test_a_server_that_caps_count_loses_no_record():
-    """A page advances by the records received, not by those asked for."""
-    sandbox = Sandbox(customers=70, seed=1, max_count=15)
-    async with connect(sandbox) as client:
-        assert len(set(await ids(client.customers.list(count=1000)))) == 70
-        async with client.customers.list(count=1000).prefetch(4) as found:
-            assert len(set(await ids(found))) == 70
+def people(count):
+    return [{"customer_id": f"{number:03}"} for number in range(count)]
 
 
-@pytest.mark.parametrize("total", [10, 50, 500, 0])
-async def test_a_total_that_lies_loses_no_record(total):
-    """A total that is too low or too high changes nothing in what is read."""
-    sandbox = Sandbox(customers=130, seed=1)
-    lie(sandbox, total_items=total)
-    async with connect(sandbox) as client:
-        assert len(set(await ids(client.customers.list(count=50)))) == 130
-        async with client.customers.list(count=50).prefetch(4) as found:
-            assert len(set(await ids(found))) == 130
+#: How many records the pages have, one after another: a cap, one short page, and ever shorter ones.
+SIZES = [[50], [50, 50, 20, 50, 50], [50, 40, 30, 20, 10]]
 
 
+@pytest.mark.parametrize("sizes", SIZES, ids=["cap", "short", "shorter"])
 @pytest.mark.parametrize("total", ["missing", None, "nonsense", -1, 0, 5, True, 1.5])
-async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_no_record(total):
-    """A short first page is no proof of the end: one more request is."""
-    people = [{"customer_id": f"{number:03}", "personal_information": {}} for number in range(237)]
-
-    def page(start, count):
-        return {"customers": people[start : start + 50]} | ({} if total == "missing" else {"total_items": total})
-
-    async with served(page) as client:
-        listing = client.customers.list(count=100)
-        assert len(set(await ids(listing))) == 237
-        assert len([line async for line in listing.raw()]) == 237
-        assert len(await listing.collect(limit=200)) == 200
-        async with listing.prefetch(4) as found:
-            assert len(set(await ids(found))) == 237
-
-
-@pytest.mark.parametrize("total", [None, 5])
-@pytest.mark.parametrize("sizes", [[50, 50, 20, 50, 50], [50, 40, 30, 20, 10]])
-async def test_pages_that_shrink_lose_no_record(total, sizes):
-    """A short page in the middle, or pages that get shorter and shorter, are no end where no total says so."""
-    people = [{"customer_id": f"{number:03}"} for number in range(220)]
+async def test_short_pages_without_a_usable_total_lose_no_record(total, sizes):
+    """A short page is no proof of the end: one more request is."""
     asked = []
 
     def page(start, count):
-        size = min(sizes[len(asked) % len(sizes)], count)
         asked.append(start)
-        return {"customers": people[start : start + size]} | ({} if total is None else {"total_items": total})
+        size = min(sizes[len(asked) % len(sizes)], count)
+        return {"customers": people(220)[start : start + size]} | ({} if total == "missing" else {"total_items": total})
 
     async with served(page) as client:
-        listing = client.customers.list(count=50)
+        listing = client.customers.list(count=100)
         assert len(set(await ids(listing))) == 220
-        async with listing.prefetch(4) as found:
-            assert len(set(await ids(found))) == 220
+        assert len([line async for line in listing.raw()]) == 220
+        assert len(await listing.collect(limit=200)) == 200
+        async with listing.prefetch(4) as records:
+            assert len(set(await ids(records))) == 220
 
 
-@pytest.mark.parametrize("count", [1, 10])
-async def test_a_page_pushed_back_by_inserts_is_no_circle(count):
-    """As many records inserted in front as a page holds bring a page again: it is passed over, and the rest comes."""
-    people = [{"customer_id": f"{number:03}"} for number in range(60)]
-    wanted = {one["customer_id"] for one in people}
-    pages = []
+@pytest.mark.parametrize(
+    ("count", "moments"),
+    [(1, {4}), (10, {40}), (1, {4, 8}), (1, {8, 16, 32}), (1, set(range(2, 60, 2)))],
+    ids=str,
+)
+async def test_pages_pushed_back_by_inserts_are_no_circle(count, moments):
+    """As many records inserted in front as a page holds bring it again: it is passed over, each time."""
+    listed, shown = people(60), set()
+    wanted = {record["customer_id"] for record in listed}
 
     def page(start, count):
-        data = {"customers": people[start : start + count], "total_items": len(people)}
-        pages.append(start)
-        if len(pages) == 4:
-            people[:0] = [{"customer_id": f"new{number}"} for number in range(count)]
+        records = listed[start : start + count]
+        data = {"customers": records, "total_items": len(listed)}
+        new = {record["customer_id"] for record in records} - shown
+        shown.update(new)
+        if new and len(shown) in moments:
+            listed[:0] = [{"customer_id": f"new{len(shown)} {number}"} for number in range(count)]
         return data
 
     async with served(page) as client:
         assert wanted <= set(await ids(client.customers.list(count=count)))
 
 
-@pytest.mark.parametrize("moments", [{4, 8}, {8, 16, 32}, set(range(2, 60, 2))], ids=str)
-async def test_pages_pushed_back_at_different_times_are_no_circle(moments):
-    """Inserts that repeat a page now and then are skipped each time."""
-    people = [{"customer_id": f"{number:03}"} for number in range(60)]
-    wanted = {one["customer_id"] for one in people}
-    served_ids = set()
-
-    def page(start, count):
-        found = people[start : start + count]
-        data = {"customers": found, "total_items": len(people)}
-        new = {one["customer_id"] for one in found} - served_ids
-        served_ids.update(new)
-        if new and len(served_ids) in moments:
-            people.insert(0, {"customer_id": f"new{len(served_ids)}"})
-        return data
-
-    async with served(page) as client:
-        assert wanted <= set(await ids(client.customers.list(count=1)))
-
-
 async def test_a_server_that_sends_its_last_page_beyond_the_end_does_not_hold_a_list_up():
     """Frameworks that lower an offset beyond the end to that of the last page send it for ever: the list ends."""
-    people = [{"customer_id": str(number)} for number in range(20)]
 
     def page(start, count):
-        start = min(start, len(people) - count)
-        return {"customers": people[start : start + count], "total_items": len(people)}
+        start = min(start, 20 - count)
+        return {"customers": people(20)[start : start + count], "total_items": 20}
 
     async with served(page) as client:
-        assert await ids(client.customers.list(count=2)) == [person["customer_id"] for person in people]
+        assert await ids(client.customers.list(count=2)) == [person["customer_id"] for person in people(20)]
 
 
 async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
@@ -181,8 +142,7 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
             with anyio.move_on_after(60):
                 await beyond.wait()
                 waited.append(start)
-        people = [{"customer_id": f"{number:03}"} for number in range(start, min(start + 50, 200))]
-        return {"customers": people, "total_items": 200}
+        return {"customers": people(200)[start : start + 50], "total_items": 200}
 
     async with (
         served(page) as client,
@@ -192,21 +152,16 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
     assert waited == [150]
 
 
-async def test_a_short_list_costs_one_request():
-    """A list whose short first page ends exactly at its total costs one request."""
-    sandbox = Sandbox(customers=7, seed=1)
-    async with connect(sandbox) as client:
-        assert len(await ids(client.customers.list())) == 7
-    assert len([one for one in sandbox.requests if one.method == "GET"]) == 1
-
-
-@pytest.mark.parametrize("customers", [100, 150])
-async def test_a_prefetch_asks_beyond_the_end_once(customers):
-    """Prefetch sends one request that shows nothing new, and none behind the total that it has seen."""
+@pytest.mark.parametrize(("customers", "requests"), [(7, 1), (100, 2), (150, 2)])
+async def test_the_end_of_a_list_costs_one_request_at_most(customers, requests):
+    """A short first page that ends at its total is the end; no request is sent behind a total that was seen."""
     sandbox = Sandbox(customers=customers, seed=1)
-    async with connect(sandbox) as client, client.customers.list(count=100).prefetch(4) as found:
-        assert len(await ids(found)) == customers
-    assert len([one for one in sandbox.requests if one.method == "GET"]) == 2
+    async with connect(sandbox) as client:
+        async with client.customers.list(count=100).prefetch(4) as records:
+            assert len(await ids(records)) == customers
+        assert sandbox.count("GET /customers") == requests
+        assert len(await ids(client.customers.list(count=100))) == customers
+    assert sandbox.count("GET /customers") == 2 * requests
 
 
 async def drain(listing, way):
@@ -233,10 +188,9 @@ async def test_a_page_that_repeats_is_an_error_and_no_short_list(way, customers,
 @pytest.mark.parametrize("total", [100, None])
 async def test_a_capping_server_that_ignores_the_offset_gives_no_short_list(way, cap, total):
     """A server that ignores `offset` is noticed also if it caps its pages or sends no total."""
-    people = [{"customer_id": f"{number:03}"} for number in range(cap)]
 
     def page(start, count):
-        return {"customers": people[:count], "total_items": total}
+        return {"customers": people(cap)[:count], "total_items": total}
 
     async with served(page) as client:
         listing = client.customers.list()
@@ -250,8 +204,7 @@ async def test_a_capping_server_that_ignores_the_offset_gives_no_short_list(way,
 @pytest.mark.parametrize("way", ["iterate", "prefetch"])
 async def test_a_server_without_paging_that_sends_the_whole_list_is_read(way):
     """A server that ignores `count` and `offset` and says how many there are has sent them all at once."""
-    people = [{"customer_id": f"{number:03}"} for number in range(250)]
-    async with served(lambda start, count: {"customers": people, "total_items": 250}) as client:
+    async with served(lambda start, count: {"customers": people(250), "total_items": 250}) as client:
         assert await drain(client.customers.list(count=100), way) == 250
 
 
@@ -353,17 +306,6 @@ async def test_list_filters_are_sent_in_brackets():
         wanted = (await ids(client.customers.list()))[5:8]
         assert sorted(await ids(client.customers.list(customer_ids=wanted))) == sorted(wanted)
     assert not sandbox.violations
-
-
-@given(received=st.integers(0, 20), count=st.integers(1, 20), total=st.none() | st.integers(0, 40))
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_page_is_last_only_if_nothing_can_follow(anyio_backend, received, count, total):
-    """A full page, or one that the total promises more than, is never taken for the last."""
-    del anyio_backend
-    page = Page(items=[None] * received, offset=0, total_items=total, received=received)
-    if is_last(page, count) and received:
-        assert received < count
-        assert total == received
 
 
 async def test_records_with_an_empty_id_are_no_repeated_page():

@@ -132,9 +132,3 @@ def test_the_width_is_halved_where_the_page_size_was_given():
         assert await take(*[1.0] * 64 * 4) == (20, 200)
 
     anyio.run(work)
-
-
-def test_a_plan_of_one_connection_asks_for_one_page_at_a_time():
-    """The width is no higher than the connections."""
-    plan = PagePlan(width="auto", count="auto", most_requests=1, now=lambda: 0.0)
-    assert plan.width == 1

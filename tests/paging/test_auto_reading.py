@@ -81,7 +81,7 @@ async def exported(client, folder, **paging):
 async def streamed(client, folder, **paging):
     del folder
     async with client.customers.list(**paging).arrow() as batches:
-        found = [one for batch in [batch async for batch in batches] for one in batch["customer_id"].to_pylist()]
+        found = [name async for batch in batches for name in batch["customer_id"].to_pylist()]
     assert (batches.report.exact, batches.report.list_changed) == (True, False)
     return found
 
@@ -227,12 +227,13 @@ async def test_a_clock_that_stands_still_beside_the_limiter_is_no_error(read, tm
         assert await read(client, tmp_path) == ALL_IDS[:3000]
 
 
-async def test_the_width_is_never_above_the_connections(read, tmp_path):
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_the_width_is_never_above_the_connections(read, tmp_path, connections):
     """`max_connections` bounds the requests at once."""
     server = Server()
-    async with server.connect(max_connections=3) as client:
+    async with server.connect(max_connections=connections) as client:
         assert await read(client, tmp_path) == ALL_IDS
-    assert server.most_at_once <= 3
+    assert server.most_at_once <= connections
 
 
 async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
@@ -244,7 +245,7 @@ async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
         assert set(server.asked) == {50}
         server.most_at_once = 0
         async with client.customers.list().prefetch(3) as found:
-            assert len([one async for one in found]) == 6000
+            assert len([customer async for customer in found]) == 6000
         await client.customers.list().export(tmp_path / "d.jsonl", concurrency=3)
         assert server.most_at_once == 3
 
@@ -272,9 +273,9 @@ async def test_what_reads_one_page_after_another_asks_for_a_hundred():
     async with server.connect() as client:
         for listing in (client.customers.list(), client.customers.list(count="auto"), client.listing("customers")):
             server.asked.clear()
-            assert len([one async for one in listing]) == 250
-            assert len([one async for page in listing.pages() for one in page]) == 250
-            assert len([one async for one in listing.raw()]) == 250
+            assert len([customer async for customer in listing]) == 250
+            assert len([customer async for page in listing.pages() for customer in page]) == 250
+            assert len([line async for line in listing.raw()]) == 250
             await listing.page()
             await listing.collect(limit=1000)
             assert set(server.asked) == {100}

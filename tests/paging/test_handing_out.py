@@ -8,17 +8,16 @@ import anyio
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
+from clocks import InstantClock
 from kit import cut, page, served
 
-from carecloud_async import BadRequestError, CareCloudError, Page, ResponseError
-from carecloud_async._base.codec import Malformed, pages
-from carecloud_async._base.codec.pages import BATCH
-from carecloud_async._lists.paging.iterators import Pages, Records
-from carecloud_async.resources import OPERATIONS
+from carecloud_async import BadRequestError, CareCloudError, NotFoundError, ResponseError
 
 pytestmark = pytest.mark.anyio
 
 PEOPLE = 2200
+#: Records that are handed out without a pause, at most.
+BATCH = 250
 #: Of a thousand records with this text a page is too large to be read at once.
 LONG = "x" * 200
 
@@ -36,10 +35,11 @@ def connect(answering=None, odd=None, note=None):
             await answering.wait()
         start, count = int(request.url.params["offset"]), int(request.url.params["count"])
         numbers = range(start, min(start + count, PEOPLE))
-        people = [odd.get(number, {"customer_id": f"{number:04}", "note": note}) for number in numbers]
-        return httpx.Response(200, json={"data": {"customers": people, "total_items": PEOPLE}})
+        people = [odd.get(number) or json.dumps({"customer_id": f"{number:04}", "note": note}) for number in numbers]
+        body = f'{{"data":{{"customers":[{",".join(people)}],"total_items":{PEOPLE}}}}}'
+        return httpx.Response(200, content=body.encode())
 
-    return served(answer)
+    return served(answer, clock=InstantClock())
 
 
 class _Neighbour:
@@ -120,8 +120,8 @@ async def test_readers_that_share_an_iterator_share_its_records(kind, count):
     seen = []
 
     async def read(iterator):
-        async for one in iterator:
-            seen.extend(one if kind == "pages" else [one])
+        async for taken in iterator:
+            seen.extend(taken if kind == "pages" else [taken])
             await checkpoint()
 
     async def share(iterator):
@@ -136,8 +136,8 @@ async def test_readers_that_share_an_iterator_share_its_records(kind, count):
                 await share(records)
         else:
             await share({"records": listing.__aiter__, "raw": listing.raw, "pages": listing.pages}[kind]())
-    found = [json.loads(one)["customer_id"] if kind == "raw" else one.customer_id for one in seen]
-    assert sorted(found) == [f"{number:04}" for number in range(PEOPLE)]
+    names = [json.loads(record)["customer_id"] if kind == "raw" else record.customer_id for record in seen]
+    assert sorted(names) == [f"{number:04}" for number in range(PEOPLE)]
 
 
 async def test_a_reader_left_behind_by_its_block_does_not_take_it_for_the_end():
@@ -177,15 +177,10 @@ async def test_the_one_page_of_a_list_without_paging_can_be_closed():
 
 
 @pytest.mark.parametrize("kind", ["records", "prefetch"])
-async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind, monkeypatch):
+async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind):
     """The error names the operation, and reading on does not skip the records after it."""
-
-    def refuse(raw):
-        del raw
-        raise Malformed("the body is nested too deeply")
-
-    monkeypatch.setattr(pages, "load", refuse)
-    async with connect(odd={1500: {"customer_id": 1500}}, note=LONG) as client, AsyncExitStack() as stack:
+    deep = '{"customer_id":1500,"new":' + "[" * 5000 + "]" * 5000 + "}"
+    async with connect(odd={1500: deep}, note=LONG) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=1000)
         records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)
         seen = []
@@ -217,23 +212,44 @@ async def test_few_records_of_a_large_page_are_there_at_a_time(kind):
 
 async def test_a_reader_whose_iterator_another_task_closes_ends():
     """Closing an iterator while its reader lets other tasks run ends the loop."""
+    read = []
 
-    async def fetch(offset, count):
-        return Page(items=list(range(1000)), offset=0, total_items=1000, received=1000)
-
-    operation = OPERATIONS["getCustomers"]
-    records, read = Records(Pages(fetch, keys=iter, operation=operation, offset=0, count=1000), operation), []
-
-    async def close():
+    async def close(records):
         while not read:
             await checkpoint()
         await records.aclose()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(close)
+    async with connect() as client, anyio.create_task_group() as group:
+        records = aiter(client.customers.list(count=1000))
+        group.start_soon(close, records)
         async for record in records:
             read.append(record)  # noqa: PERF401  (the other task looks at it)
     assert 0 < len(read) < 1000
+
+
+@pytest.mark.parametrize("cut_at", [0, 10])
+async def test_pages_that_are_cut_short_come_before_the_error_of_a_later_one(cut_at):
+    """The rest of a page that was cut short is requested although a later page has failed, or waits."""
+    failing, asked = anyio.Event(), []
+
+    async def answer(request):
+        offset, count = int(request.url.params["offset"]), int(request.url.params["count"])
+        asked.append(offset)
+        if offset == 20:
+            await failing.wait()
+            return httpx.Response(404, json={"error": {"exception": "not_found_exception"}})
+        numbers = range(offset, offset + (5 if offset == cut_at else count))
+        return page("customers", [{"customer_id": f"{number:03}"} for number in numbers], 300)
+
+    async with served(answer) as client, client.customers.list(count=10).prefetch(3) as records:
+        with anyio.fail_after(60):
+            first = [await anext(records) for _ in range(5)]
+            failing.set()
+            rest = [await anext(records) for _ in range(15)]
+            with pytest.raises(NotFoundError):
+                await anext(records)
+    assert [customer.customer_id for customer in first + rest] == [f"{number:03}" for number in range(20)]
+    assert asked.count(cut_at + 5) == 1
 
 
 @pytest.mark.parametrize("way", ["iterate", "prefetch"])
@@ -249,9 +265,9 @@ async def test_a_list_that_failed_does_not_look_like_one_that_ended(way, fault):
 
     async with served(answer) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=10)
-        found = aiter(listing) if way == "iterate" else await stack.enter_async_context(listing.prefetch(2))
+        iterator = aiter(listing) if way == "iterate" else await stack.enter_async_context(listing.prefetch(2))
         for _ in range(20 if fault == "refused" else 10):
-            await anext(found)
+            await anext(iterator)
         for _ in range(3):
             with pytest.raises((BadRequestError, ResponseError)):
-                await anext(found)
+                await anext(iterator)

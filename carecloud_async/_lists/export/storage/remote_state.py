@@ -75,18 +75,16 @@ class RemoteState:
 
     Args:
         url: its URL.
-        wait: waits for a number of seconds.
 
     Attributes:
         shown: the URL without its secrets.
         path: the file of this machine into which it is fetched.
     """
 
-    def __init__(self, url: str, *, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, url: str) -> None:
         self.shown: str = mask_url(url)
         self._url = url
         self._secrets = find_secrets(url)
-        self._wait = wait
         self._folder = Path(tempfile.gettempdir(), f"carecloud-state-{secrets.token_hex(8)}")
         self.path: Path = self._folder / "state"
         self._version: str | None = None
@@ -232,7 +230,7 @@ class RemoteState:
             with suppress(Exception):
                 if (version := find()) is not None:
                     return version
-            self._wait(1)
+            time.sleep(1)
         return find()
 
     def _written_from(self, packed: Path) -> str | None:
@@ -281,7 +279,7 @@ class RemoteState:
                     with suppress(FileNotFoundError):
                         storage.rm_file(lock)
                 # Also after removing it: another run may be about to remove it too, and would remove that of this run.
-                self._wait(1)
+                time.sleep(1)
         try:
             yield
         finally:
