@@ -167,7 +167,7 @@ def pytest_make_collect_report(collector):
     if worker and collector.path == TESTS and report.result:
         # Each worker begins with other folders, and finds what the others have compiled when it comes to theirs.
         count, first = worker["workercount"], int(worker["workerid"].removeprefix("gw"))
-        report.result = [one for start in range(count) for one in report.result[(first + start) % count :: count]]
+        report.result = [item for start in range(count) for item in report.result[(first + start) % count :: count]]
     return _forbid_skip(report)
 
 

@@ -39,11 +39,11 @@ class WatchedDisk:
 
         def note(descriptor):
             fsync(descriptor)
-            found = os.fstat(descriptor)
-            if stat.S_ISDIR(found.st_mode):
-                self._names[found.st_ino] = {*os.listdir(descriptor)}
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                self._names[status.st_ino] = {*os.listdir(descriptor)}
             else:
-                self._contents[found.st_ino] = os.pread(descriptor, found.st_size, 0)
+                self._contents[status.st_ino] = os.pread(descriptor, status.st_size, 0)
 
         monkeypatch.setattr(os, "fsync", note)
 

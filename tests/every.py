@@ -22,14 +22,14 @@ def every(name, cases, *, ids=str, thorough=()):
         ids: what a value of a case that fails is called.
         thorough: cases that are variants of others, and are tried with `--thorough` only.
     """
-    names = [one.strip() for one in name.split(",")]
+    names = [item.strip() for item in name.split(",")]
     if unknown := [case for case in thorough if case not in cases]:
         raise ValueError(f"no such cases: {unknown}")
     cases = [case if len(names) > 1 else (case,) for case in cases if is_thorough() or case not in thorough]
 
     def decorate(test):
         signature = inspect.signature(test)
-        others = [one for one in signature.parameters.values() if one.name not in names]
+        others = [parameter for parameter in signature.parameters.values() if parameter.name not in names]
 
         if inspect.iscoroutinefunction(test):
 

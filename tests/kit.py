@@ -195,7 +195,7 @@ class ScriptedServer:
 
     def sent(self, name):
         """All that an operation was sent."""
-        return [sent for one, sent in self.requests if re.fullmatch(_pattern(name), one)]
+        return [sent for request, sent in self.requests if re.fullmatch(_pattern(name), request)]
 
     def client(self, auth=CREDENTIALS, **options):
         """Make a client of it that repeats nothing, an enterprise user's if not told otherwise."""
@@ -207,15 +207,15 @@ class ScriptedServer:
         name = f"{request.method} {request.url.path.partition('/v1.0')[2]}"
         sent = dict(request.url.params) if request.method == "GET" else json.loads(request.content)
         self.requests.append((name, sent))
-        handler = next((one for pattern, one in self.handlers.items() if re.fullmatch(pattern, name)), None)
+        handler = next((handler for pattern, handler in self.handlers.items() if re.fullmatch(pattern, name)), None)
         assert handler is not None, f"unexpected request: {name}"
         try:
-            found = handler(sent)
+            answer = handler(sent)
         except RefusedError as error:
             return error.answer
         except LostAnswerError:
             raise httpx.ReadError("the line was cut", request=request) from None
-        return httpx.Response(204) if found is None else data(found)
+        return httpx.Response(204) if answer is None else data(answer)
 
 
 def _pattern(name):
@@ -235,25 +235,25 @@ def through(sandbox, before=None, after=None):
         inner = sandbox if isinstance(sandbox, httpx.AsyncBaseTransport) else sandbox.transport()
 
         async def handle_async_request(self, request):
-            found = await _called(before, request)
-            if found is None:
+            answer = await _called(before, request)
+            if answer is None:
                 true = await self.inner.handle_async_request(request)
                 await true.aread()
-                found = await _called(after, request, true) or true
-            return found
+                answer = await _called(after, request, true) or true
+            return answer
 
     return Through()
 
 
 async def _called(hook, *values):
-    found = None if hook is None else hook(*values)
-    return await found if inspect.isawaitable(found) else found
+    answer = None if hook is None else hook(*values)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 async def references(sandbox):
     """The references of points in a sandbox's own ledger, each with how often it is there."""
     async with connect(sandbox) as client:
         ids = [customer.customer_id async for customer in client.customers.list()]
-        histories = [client.point_history.list(customer_id=one) for one in ids]
+        histories = [client.point_history.list(customer_id=record_id) for record_id in ids]
         notes = [record.point_operation_note or "" for history in histories async for record in history]
     return Counter(re.findall(r"\[ref: (\S+)\]", " ".join(notes)))

@@ -38,10 +38,10 @@ class LyingApp:
             await self._app(scope, receive, send)
             return
         lies, query = self.lies, parse_qsl(scope["query_string"].decode())
-        asked = [one for one in query if one[0] != "offset" or not lies.get("repeat_page")]
-        asked = [one for one in asked if one[0] in PAGING or lies.get("filters", True)]
+        asked = [item for item in query if item[0] != "offset" or not lies.get("repeat_page")]
+        asked = [item for item in asked if item[0] in PAGING or lies.get("filters", True)]
         if "reorder" in lies:
-            asked = [one for one in asked if one[0] not in {"count", "offset"}] + [("count", 10**6)]
+            asked = [item for item in asked if item[0] not in {"count", "offset"}] + [("count", 10**6)]
         if asked != query:
             scope = {**scope, "query_string": urlencode(asked).encode()}
         start, body = {}, b""
@@ -63,7 +63,7 @@ class LyingApp:
             start["status"], document = lies["answers"][start["status"]]
             body = b"" if document is None else json.dumps(document).encode()
         gone = {b"content-length", *([] if lies.get("date", True) else [b"date"])}
-        headers = [one for one in start["headers"] if one[0] not in gone]
+        headers = [header for header in start["headers"] if header[0] not in gone]
         if lies.get("cookies"):
             self._visitors += 1
             headers.append((b"set-cookie", b"sandbox_session=visitor-%d; Path=/; HttpOnly" % self._visitors))

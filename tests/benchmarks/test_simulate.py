@@ -64,8 +64,8 @@ def test_a_seed_that_broke_a_promise_keeps_it(seed, theme):
 
 def test_known_faults_can_be_put_back():
     """The line of each known fault stands in the package once, so that the table of faults can be made again."""
-    texts = {one: (ROOT / "carecloud_async" / one.file).read_text(encoding="utf-8") for one in KNOWN}
-    assert [one.name for one, text in texts.items() if text.count(one.right) != 1] == []
+    texts = {item: (ROOT / "carecloud_async" / item.file).read_text(encoding="utf-8") for item in KNOWN}
+    assert [item.name for item, text in texts.items() if text.count(item.right) != 1] == []
 
 
 class ForgetfulSet(set):
@@ -78,7 +78,7 @@ class ForgetfulSet(set):
 @pytest.mark.parametrize("continues", [True, False], ids=["continued", "new"])
 def test_a_fault_that_no_seed_finds_is_covered(tmp_path, monkeypatch, continues):
     """Without the lock of run files, SQLite refuses a second run of a file that the first one has idly open."""
-    assert [one.name for one in KNOWN if one.covered_by] == ["two runs have one run file at once"]
+    assert [item.name for item in KNOWN if item.covered_by] == ["two runs have one run file at once"]
     monkeypatch.setattr(locked_file, "_held", ForgetfulSet())
     monkeypatch.setattr(locked_file, "_lock_byte", lambda _: None)
     delete = Fix("delete it")
@@ -130,7 +130,7 @@ def test_readers_that_are_rarely_exact_are_told():
 )
 def test_a_fault_is_found(name, most, said):
     """With a known fault put back a seed fails, or the share of exact reports, and what is said shows which promise."""
-    fault = next(one for one in KNOWN if one.name == name)
+    fault = next(item for item in KNOWN if item.name == name)
     seeds, what = seeds_until_found([fault], most=most, theme=fault.theme)
     assert seeds is not None
     assert said in what

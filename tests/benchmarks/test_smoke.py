@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.thorough
 def test_one_work_runs_and_prints_its_table(tmp_path):
     """`python -m benchmarks` measures the SDK and the script on httpx, and both finish."""
-    found = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--only", "concurrency-10", "--rounds", "1", "--markdown"],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(tmp_path)},
@@ -35,8 +35,8 @@ def test_one_work_runs_and_prints_its_table(tmp_path):
         timeout=120,
         check=False,
     )
-    assert found.returncode == 0, found.stderr
-    lines = [line for line in found.stdout.splitlines() if line.startswith("| small calls, 10 at a time")]
+    assert ended.returncode == 0, ended.stderr
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("| small calls, 10 at a time")]
     assert len(lines) == 1
     assert "| carecloud-async |" in lines[0]
     assert "failed" not in lines[0]
@@ -61,7 +61,9 @@ def test_pages_come_out_even(quick):
     for work in all_works(quick=quick):
         for task in work.contestants.values():
             assert not task.kind.startswith("pages") or task.done % task.count == 0
-        assert {name for one in work.comparisons for name in (one.who, one.against)} <= set(work.contestants)
+        assert {name for comparison in work.comparisons for name in (comparison.who, comparison.against)} <= set(
+            work.contestants
+        )
 
 
 def test_records_are_as_described():
@@ -110,8 +112,8 @@ async def test_neighbour_runs_beside_the_work():
         return "done"
 
     before = asyncio.all_tasks()
-    found, delays = await beside(work())
-    assert found == "done"
+    ended, delays = await beside(work())
+    assert ended == "done"
     assert delays
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before

@@ -43,8 +43,8 @@ def update(version, outcome):
 )
 def test_a_create_is_compared_with_what_is_there(outcome, there, kind):
     """Writes that were done are there once, failed ones are not there, and unknown ones are there once at most."""
-    found = compare([create(outcome)], server(*[["c1", "a@example.com", "A"]] * there))
-    assert {name for name in ("lost", "doubled", "wrong") if getattr(found, name)} == ({kind} if kind else set())
+    findings = compare([create(outcome)], server(*[["c1", "a@example.com", "A"]] * there))
+    assert {name for name in ("lost", "doubled", "wrong") if getattr(findings, name)} == ({kind} if kind else set())
 
 
 def test_another_id_than_was_reported_is_wrong():
@@ -58,15 +58,15 @@ def test_another_id_than_was_reported_is_wrong():
 def test_an_update_is_compared_with_the_last_that_was_done(name, kind):
     """The record holds the last update that was done, or a later one whose outcome is unknown."""
     made = [update("v1", "done"), update("v2", "done"), update("v3", "unknown"), update("v4", "failed")]
-    found = compare(made, server(["c1", None, name]))
-    assert {one for one in ("lost", "wrong") if getattr(found, one)} == ({kind} if kind else set())
+    findings = compare(made, server(["c1", None, name]))
+    assert {item for item in ("lost", "wrong") if getattr(findings, item)} == ({kind} if kind else set())
 
 
 def test_what_jobs_find_themselves_counts():
     """Jobs note what was lost, doubled or wrong, and the server notes rules that were broken."""
     made = [{"what": what, "text": what} for what in ("lost", "doubled", "wrong")]
-    found = compare(made, server(violations=["GET /customers: no token"]))
-    assert (found.lost, found.doubled, len(found.wrong)) == (["lost"], ["doubled"], 2)
+    findings = compare(made, server(violations=["GET /customers: no token"]))
+    assert (findings.lost, findings.doubled, len(findings.wrong)) == (["lost"], ["doubled"], 2)
 
 
 def test_a_ledger_that_was_cut_off_is_read(tmp_path):
@@ -77,8 +77,8 @@ def test_a_ledger_that_was_cut_off_is_read(tmp_path):
     ledger.close()
     with (tmp_path / "l.jsonl").open("a") as file:
         file.write('{"what": "cre')
-    found = list(entries([tmp_path / "l.jsonl"]))
-    assert found == [
+    findings = list(entries([tmp_path / "l.jsonl"]))
+    assert findings == [
         {"what": "create", "key": "a"},
         {"what": "counts", "counts": {"read: RequestTimeoutError": 1}},
     ]
@@ -96,12 +96,12 @@ def test_a_ledger_that_was_cut_off_is_read(tmp_path):
 def test_what_grows_all_the_time_leaks(more, leaking):
     """A figure leaks if all of the last part is above all of the second part, by more than the slack."""
     samples = [{name: held + more.get(name, 0) * number for name, held in HELD.items()} for number in range(16)]
-    assert {one.name for one in growth(samples) if one.leaks} == leaking
+    assert {item.name for item in growth(samples) if item.leaks} == leaking
 
 
 def test_a_short_run_says_nothing_of_growth():
     """With less than three samples a part it is not said whether anything grows."""
-    assert {one.leaks for one in growth([HELD] * 8)} == {None}
+    assert {item.leaks for item in growth([HELD] * 8)} == {None}
     assert growth([]) == []
 
 

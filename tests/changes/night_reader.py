@@ -37,8 +37,8 @@ def log(mirror, kind, record_id, number):
 def load(path, mirror):
     """Apply a file of changes."""
     for line in path.read_bytes().splitlines() if path.exists() else ():
-        one = json.loads(line)
-        log(mirror, one["change"], one["id"], one["record"] and one["record"]["n"])
+        change = json.loads(line)
+        log(mirror, change["change"], change["id"], change["record"] and change["record"]["n"])
 
 
 async def read(url, folder, *, as_file, page, concurrency):
@@ -56,8 +56,8 @@ async def read(url, folder, *, as_file, page, concurrency):
             return report.exact and not report.finished_before
         log(mirror, "night", "-", 0)
         async with changes:
-            async for one in changes:
-                log(mirror, one.kind, one.id, one.raw and json.loads(one.raw)["n"])
+            async for change in changes:
+                log(mirror, change.kind, change.id, change.raw and json.loads(change.raw)["n"])
         return changes.report.exact
 
 
@@ -96,12 +96,12 @@ def main():
             night(json.loads(line), writing)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
-            found = pipe.read()
+            answer = pipe.read()
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGKILL, signal.SIGALRM}
-        if not killed and not found:
+        if not killed and not answer:
             sys.exit(f"a night failed: {status}")
-        sys.stdout.write((found.decode() if found else "null") + "\n")
+        sys.stdout.write((answer.decode() if answer else "null") + "\n")
         sys.stdout.flush()
 
 

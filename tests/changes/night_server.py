@@ -34,7 +34,7 @@ class Nights:
         self.change(4)
         self.gone = set()  # records deleted before the first page may be reported as deleted
         machine.churn = (lambda _: machine.requests < 40 and self.change(churn)) if churn else None
-        return [one for one, _ in machine.records]
+        return [record for record, _ in machine.records]
 
     def change(self, most):
         records, dice = self.machine.records, self.machine.dice
@@ -47,13 +47,13 @@ class Nights:
                 records.append((self.removed.pop(dice.randrange(len(self.removed))), self.version))
             elif records:
                 index = dice.randrange(len(records))
-                one = records[index][0]
+                name = records[index][0]
                 if kind == "update":
-                    records[index] = (one, self.version)
+                    records[index] = (name, self.version)
                 elif kind == "delete":
                     del records[index]
-                    self.removed.append(one)
-                    self.gone.add(one)
+                    self.removed.append(name)
+                    self.gone.add(name)
 
     def end(self):
         return {"list": self.machine.records, "gone": sorted(self.gone)}

@@ -29,7 +29,7 @@ def serve_postgres():
 
         def run(*command, cwd=data, user=user):
             done = subprocess.run(
-                [str(one) for one in command], cwd=cwd, user=user, capture_output=True, encoding="utf-8", check=False
+                [str(item) for item in command], cwd=cwd, user=user, capture_output=True, encoding="utf-8", check=False
             )
             assert done.returncode == 0, done.stderr
             return done.stdout

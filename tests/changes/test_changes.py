@@ -36,8 +36,8 @@ async def test_a_run_brings_what_was_created_updated_and_deleted(sandbox, state)
         sandbox.customers.update(updated, {"personal_information": {"first_name": "New"}})
         sandbox.customers.delete(deleted)
         created = sandbox.customers.insert()
-        found, report = await take(listing, state)
-    by_kind = {change.kind: change for change in found}
+        taken, report = await take(listing, state)
+    by_kind = {change.kind: change for change in taken}
     assert {kind: change.id for kind, change in by_kind.items()} == {
         "created": created,
         "updated": updated,
@@ -46,20 +46,20 @@ async def test_a_run_brings_what_was_created_updated_and_deleted(sandbox, state)
     assert by_kind["updated"].record.personal_information.first_name == "New"
     assert by_kind["deleted"].record is None
     assert (report.counts, report.unchanged) == ({"created": 1, "updated": 1, "deleted": 1}, 58)
-    assert [one.name for one in state.parent.iterdir()] == ["list.state"]
+    assert [item.name for item in state.parent.iterdir()] == ["list.state"]
     assert state.stat().st_mode & 0o777 == 0o600
 
 
 async def test_lists_without_times_or_pages_are_compared_too(sandbox, state, tmp_path):
     """Countries say nothing of when they changed, and languages come in one answer."""
     async with connect(sandbox) as client:
-        found, report = await take(client.languages.list(), tmp_path / "languages.state")
-        assert (len(found), report.exact) == (report.created, True)
+        taken, report = await take(client.languages.list(), tmp_path / "languages.state")
+        assert (len(taken), report.exact) == (report.created, True)
         await take(client.countries.list(), state)
         gone = sandbox.records("countries").ids()[0]
         sandbox.records("countries").delete(gone)
-        found, _ = await take(client.countries.list(), state)
-    assert [(change.kind, change.id) for change in found] == [("deleted", gone)]
+        taken, _ = await take(client.countries.list(), state)
+    assert [(change.kind, change.id) for change in taken] == [("deleted", gone)]
 
 
 async def test_changed_fields_are_named_where_records_are_kept(sandbox, state):
@@ -71,8 +71,8 @@ async def test_changed_fields_are_named_where_records_are_kept(sandbox, state):
             changed = sandbox.customers.id_at(5)
             sandbox.advance(60)
             sandbox.customers.update(changed, {"personal_information": {"first_name": keep}})
-            found, _ = await take(listing, state, keep=keep)
-            assert [(change.id, tuple(sorted(change.fields))) for change in found] == [(changed, fields)]
+            taken, _ = await take(listing, state, keep=keep)
+            assert [(change.id, tuple(sorted(change.fields))) for change in taken] == [(changed, fields)]
 
 
 async def test_the_last_digit_of_a_number_is_a_change(state):
@@ -85,9 +85,9 @@ async def test_the_last_digit_of_a_number_is_a_change(state):
         (f'{{"customer_id":"a","y":1e{"9" * 20},"x":{second}}}', ["updated"], [("y",)]),
     ):
         async with sending(record) as client:
-            found, report = await take(client.customers.list(), state, keep="records")
-        assert [change.kind for change in found] == kinds
-        assert [change.fields for change in found if change.kind == "updated"] == fields
+            taken, report = await take(client.customers.list(), state, keep="records")
+        assert [change.kind for change in taken] == kinds
+        assert [change.fields for change in taken if change.kind == "updated"] == fields
         assert report.unchanged == (not kinds)
 
 
@@ -103,10 +103,10 @@ async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox
         listing = client.customers.list(count=20)
         await take(listing, state)
         watch_databases(monkeypatch, watch)
-        found, report = await take(listing, state)
-    assert (found, report.unchanged) == ([], 60)
+        taken, report = await take(listing, state)
+    assert (taken, report.unchanged) == ([], 60)
     assert 3 <= len(statements) < 20
-    assert all(one.startswith("SELECT") and " IN " not in one for one in statements), statements
+    assert all(statement.startswith("SELECT") and " IN " not in statement for statement in statements), statements
 
 
 async def test_the_state_is_as_small_as_before_its_first_run(state):
@@ -252,16 +252,16 @@ async def test_a_record_that_does_not_fit_a_class_is_an_error(state):
             for _ in range(2):
                 with pytest.raises(ResponseError, match=r"GET /customers.*does not fit Strict.*shoe_size"):
                     await anext(changes)
-        found, _ = await take(client.listing("customers", id_field="customer_id"), state)
-        assert len(found) == 2
+        taken, _ = await take(client.listing("customers", id_field="customer_id"), state)
+        assert len(taken) == 2
 
 
 async def test_a_record_that_is_no_object_is_read_as_the_list_reads_it(state):
     """PHP writes an empty record as `[]`: changes bring it as `list` does."""
     async with sending('{"customer_id":"a"}', "[]") as client:
         listing = client.customers.list()
-        found, _ = await take(listing, state)
-        assert [change.record for change in found] == [record async for record in listing]
+        taken, _ = await take(listing, state)
+        assert [change.record for change in taken] == [record async for record in listing]
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
@@ -292,18 +292,18 @@ async def test_between_two_comparisons_only_changes_are_read(sandbox, state):
         gone, changed = sandbox.customers.id_at(0), sandbox.customers.id_at(9)
         for days in range(8):
             sandbox.forget_requests()
-            found, report = await take(listing, state, compare_every=WEEK, concurrency=2)
+            taken, report = await take(listing, state, compare_every=WEEK, concurrency=2)
             assert report.compared == (days in {0, 7})
             if 0 < days < 7:
                 assert sandbox.count("GET /customers") <= 6
                 # A record that does not say when it changed is compared every time.
-                assert {(one.kind, one.id) for one in found} == {("updated", changed), ("updated", quiet)}
+                assert {(item.kind, item.id) for item in taken} == {("updated", changed), ("updated", quiet)}
             if not days:
                 sandbox.customers.delete(gone)
             sandbox.advance(86_400)
             sandbox.customers.update(changed, {"language_id": f"{days}"})
             sandbox.customers.update(quiet, {"language_id": f"{days}", "last_change": None})
-    assert {(one.kind, one.id) for one in found} == {("updated", changed), ("updated", quiet), ("deleted", gone)}
+    assert {(item.kind, item.id) for item in taken} == {("updated", changed), ("updated", quiet), ("deleted", gone)}
 
 
 async def test_the_state_belongs_to_a_list_its_filters_and_an_identity(sandbox, state):
@@ -345,7 +345,7 @@ async def test_a_state_is_where_the_run_began(sandbox, tmp_path, monkeypatch):
         async with client.customers.list(count=20).changes(state="list.state") as changes:
             assert [change async for change in changes]
             monkeypatch.chdir(folders[1])
-    assert [[one.name for one in folder.iterdir()] for folder in folders] == [["list.state"], []]
+    assert [[item.name for item in folder.iterdir()] for folder in folders] == [["list.state"], []]
 
 
 @pytest.mark.parametrize("kind", ["text", "other database", "damaged", "truncated"])
@@ -393,8 +393,8 @@ async def test_a_full_disk_leaves_the_state(sandbox, state, monkeypatch):
             sandbox.customers.insert()
         await take_on_full_disk(listing, len(before) // 4096)
         assert state.read_bytes() == before
-        found, _ = await take(listing, state)
-    assert len(found) == 300
+        taken, _ = await take(listing, state)
+    assert len(taken) == 300
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,11 @@ async def test_a_list_that_is_half_gone_is_refused(machine, state):
             await read(machine, state)
         assert state.read_bytes() == before
     machine.records += hidden[:-60]
-    found, _ = await read(machine, state)
-    assert sorted(found) == [("deleted", record_id) for record_id, _ in hidden[-60:]]
+    taken, _ = await read(machine, state)
+    assert sorted(taken) == [("deleted", record_id) for record_id, _ in hidden[-60:]]
     del machine.records[100:]
-    found, report = await read(machine, state, allow_shrink=True)
-    assert report.deleted == len(found) == 140
+    taken, report = await read(machine, state, allow_shrink=True)
+    assert report.deleted == len(taken) == 140
     del machine.records[40:]
     async with machine.client() as client:
         file = state.with_name("changes.jsonl")
@@ -84,15 +84,17 @@ async def test_a_page_that_is_forbidden_ends_the_run(sandbox, state):
 
 async def test_a_filter_that_the_server_drops_deletes_nothing(sandbox, state):
     """Without its filter the list is longer: records are created. With it again more than half is gone: refused."""
-    names = [sandbox.customers.get(one)["personal_information"]["last_name"] for one in sandbox.customers.ids()]
+    names = [
+        sandbox.customers.get(record_id)["personal_information"]["last_name"] for record_id in sandbox.customers.ids()
+    ]
     lie(sandbox)
     async with connect(sandbox) as client:
         listing = client.customers.list(last_name=max(names, key=names.count))
         first, _ = await take(listing, state)
         lie(sandbox, filters=False)
-        found, _ = await take(listing, state)
-        assert {change.kind for change in found} == {"created"}
-        assert len(first) + len(found) == 60
+        taken, _ = await take(listing, state)
+        assert {change.kind for change in taken} == {"created"}
+        assert len(first) + len(taken) == 60
         lie(sandbox)
         with pytest.raises(ExportError, match="allow_shrink"):
             await take(listing, state)
@@ -103,10 +105,10 @@ async def test_a_record_that_is_null_for_a_night_is_not_deleted(state, caplog):
     machine = numbered([f"{index:03}" for index in range(40)])
     for null in (None, "011", None):
         machine.null = null
-        found, report = await read(machine, state)
+        taken, report = await read(machine, state)
         assert report.exact == (null is None)
-        assert "deleted" not in dict(found)
-    assert found == []
+        assert "deleted" not in dict(taken)
+    assert taken == []
     assert "null" in caplog.text
 
 
@@ -123,14 +125,14 @@ async def test_a_list_whose_pages_lack_records_deletes_none_of_them(state):
 async def test_records_without_an_id_of_their_own_are_deleted_and_created(state, ids):
     """A changed record without an id is deleted and created; if several have one id, one of them is updated."""
     names = [None] * 20 if ids == "none" else [f"{index // 2:02}" for index in range(20)]
-    machine = ListServer(records=[(one, index) for index, one in enumerate(names)], order="shuffled")
+    machine = ListServer(records=[(name, index) for index, name in enumerate(names)], order="shuffled")
     assert len((await read(machine, state))[0]) == 20
     assert (await read(machine, state))[0] == []
     machine.records[4] = (machine.records[4][0], 99)
     async with machine.client() as client:
-        found, report = await take(client.customers.list(), state)
-    assert sorted(change.kind for change in found) == (["created", "deleted"] if ids == "none" else ["updated"])
-    assert [json.loads(change.raw)["n"] for change in found if change.raw] == [99]
+        taken, report = await take(client.customers.list(), state)
+    assert sorted(change.kind for change in taken) == (["created", "deleted"] if ids == "none" else ["updated"])
+    assert [json.loads(change.raw)["n"] for change in taken if change.raw] == [99]
     assert report.unchanged == 19
 
 
@@ -142,9 +144,9 @@ async def test_a_record_whose_twin_stays_is_not_deleted(state, others):
     await read(machine, state)
     for gone in (("007", 7), ("007", 99)):
         machine.records.remove(gone)
-        found, report = await read(machine, state)
+        taken, report = await read(machine, state)
         assert report.exact
-        assert [record_id for kind, record_id in found if kind == "deleted"] == ["007"] * (gone[1] == 99)
+        assert [record_id for kind, record_id in taken if kind == "deleted"] == ["007"] * (gone[1] == 99)
     assert (await read(machine, state))[0] == []
 
 
@@ -152,8 +154,8 @@ async def test_ids_that_turn_out_to_be_no_ids_are_created_once(state):
     """A list whose last page shows two records of one id begins again: what was read before does not count twice."""
     records = [(f"{index:04}", index) for index in range(300)]
     machine = ListServer(records=[*records, ("0299", 300)])
-    found, report = await read(machine, state)
-    assert len(found) == len({*found}) + 1 == report.created == 301
+    taken, report = await read(machine, state)
+    assert len(taken) == len({*taken}) + 1 == report.created == 301
     assert (await read(machine, state))[1].unchanged == 301
 
 
@@ -165,8 +167,8 @@ async def test_a_reading_of_changes_that_is_not_exact_moves_no_mark(state):
         nights = []
         for lagging in (set(), {names[5]}, set()):
             server.lagging = lagging
-            found, report = await take(client.customers.list(count=100), state, compare_every=timedelta(days=7))
-            nights.append(([(change.kind, change.id) for change in found], report.exact, report.compared))
+            taken, report = await take(client.customers.list(count=100), state, compare_every=timedelta(days=7))
+            nights.append(([(change.kind, change.id) for change in taken], report.exact, report.compared))
             server.now += timedelta(hours=5)
             if len(nights) == 1:
                 server.change(names[5])
@@ -180,8 +182,8 @@ async def test_a_strange_id_does_not_hide_what_is_deleted(state, strange):
     machine = ListServer(records=[*((f"{index:03}", index) for index in range(40)), strange], order="shuffled")
     await read(machine, state)
     del machine.records[3]
-    found, report = await read(machine, state)
-    assert (found, report.exact, report.unchanged) == ([("deleted", "003")], True, 40)
+    taken, report = await read(machine, state)
+    assert (taken, report.exact, report.unchanged) == ([("deleted", "003")], True, 40)
 
 
 @pytest.mark.parametrize("keep", ["digests", "records"])
@@ -191,7 +193,7 @@ async def test_ids_that_become_numbers_name_the_same_records(state, keep):
     texts, numbers = machine.records, [(1000 + index, index) for index in range(100)]
     for records, kind in ((texts, "created"), (numbers, "updated"), (numbers, None), (texts, "updated")):
         machine.records = list(records)
-        found, _ = await read(machine, state, keep=keep)
-        assert sorted(found) == sorted((kind, str(number)) for number, _ in records if kind)
+        taken, _ = await read(machine, state, keep=keep)
+        assert sorted(taken) == sorted((kind, str(number)) for number, _ in records if kind)
     del machine.records[7]
     assert (await read(machine, state, keep=keep))[0] == [("deleted", "1007")]

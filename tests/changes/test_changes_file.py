@@ -53,10 +53,10 @@ async def test_lines_hold_the_change_the_id_and_the_record(sandbox, tmp_path):
     updated, deleted = change(sandbox)
     report = await write(sandbox, tmp_path / "2.jsonl", tmp_path / "s")
     assert len(lines(tmp_path / "1.jsonl")) == 30
-    found = {line["id"]: line for line in lines(tmp_path / "2.jsonl")}
-    assert found[updated]["change"] == "updated"
-    assert found[updated]["record"]["personal_information"]["first_name"] == "New"
-    assert found[deleted] == {"change": "deleted", "id": deleted, "record": None}
+    by_id = {line["id"]: line for line in lines(tmp_path / "2.jsonl")}
+    assert by_id[updated]["change"] == "updated"
+    assert by_id[updated]["record"]["personal_information"]["first_name"] == "New"
+    assert by_id[deleted] == {"change": "deleted", "id": deleted, "record": None}
     assert report.counts == {"created": 0, "updated": 1, "deleted": 1}
     assert (tmp_path / "2.jsonl").stat().st_mode & 0o777 == 0o600
 
@@ -74,8 +74,8 @@ async def test_tables_begin_with_the_change(sandbox, tmp_path):
     tables = [parquet.read_table(tmp_path / f"{night}.parquet") for night in (1, 2)]
     assert tables[0].schema == tables[1].schema
     assert [next(iter(rows[0])), tables[1].column_names[0]] == ["_change"] * 2
-    for found in (rows, tables[1].to_pylist()):
-        assert {(row["_change"], row["customer_id"]) for row in found} == {("updated", updated), ("deleted", deleted)}
+    for by_id in (rows, tables[1].to_pylist()):
+        assert {(row["_change"], row["customer_id"]) for row in by_id} == {("updated", updated), ("deleted", deleted)}
 
 
 async def test_a_file_that_exists_is_not_replaced_unasked(sandbox, tmp_path):
@@ -86,7 +86,7 @@ async def test_a_file_that_exists_is_not_replaced_unasked(sandbox, tmp_path):
         await write(sandbox, tmp_path / "c.jsonl", tmp_path / "s")
     report = await write(sandbox, tmp_path / "c.jsonl", tmp_path / "s", overwrite=True)
     assert report.updated == 1
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["c.jsonl", "s"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["c.jsonl", "s"]
 
 
 async def test_a_pipe_is_refused(sandbox, tmp_path):

@@ -89,11 +89,11 @@ class Nights:
         lines = self._lines(mirror)[:-1] if mirror.exists() else []
         mirror.write_bytes(b"".join(line + b"\n" for line in lines))  # without a torn line
         changes = self._changes(mirror, old)
-        own = next((index for index, one in enumerate(changes) if one[0] == "night"), len(changes))
-        deleted = {one for change, one, _ in changes[own:] if change == "deleted"}
+        own = next((index for index, change in enumerate(changes) if change[0] == "night"), len(changes))
+        deleted = {item for change, item, _ in changes[own:] if change == "deleted"}
         # Deletions since the last finished night may be returned again, even if the record is back.
         self.left |= (self.seen - before) | set(end["gone"])
-        self.seen = {one for one, _ in end["list"]}
+        self.seen = {item for item, _ in end["list"]}
         assert not deleted & (before - self.left)
         if outcome:
             self.left = set()
@@ -115,19 +115,19 @@ class Nights:
 
     def _content(self, mirror):
         content = {}
-        for kind, one, number in self._changes(mirror):
+        for kind, change, number in self._changes(mirror):
             if kind == "deleted":
-                content.pop(one, None)
+                content.pop(change, None)
             elif kind != "night":
-                content[one] = int(number)
+                content[change] = int(number)
         return content
 
 
 def run_nights(seed, server, reader, url, folder, nights):
-    found = Nights(server, reader, url, folder, seed)
+    played = Nights(server, reader, url, folder, seed)
     for number in range(nights):
-        found.night(calm=number % 4 == 3)
-    return found
+        played.night(calm=number % 4 == 3)
+    return played
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a night is forked, which this system cannot")
@@ -138,7 +138,7 @@ def test_a_mirror_equals_the_list_whenever_its_reader_is_killed(tmp_path):
         for seed in range(4 if is_thorough() else 1):
             folder = tmp_path / str(seed)
             folder.mkdir()
-            found = run_nights(seed, server, reader, url, folder, 8)
-            killed, exact = killed + found.killed, exact + found.exact
+            played = run_nights(seed, server, reader, url, folder, 8)
+            killed, exact = killed + played.killed, exact + played.exact
     assert killed
     assert exact

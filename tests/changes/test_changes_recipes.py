@@ -42,8 +42,8 @@ async def test_the_mirror_in_duckdb_is_the_list(tmp_path, monkeypatch):
             changes = client.cards.list().changes(state="cards.state")
             await changes.to_file("changes.parquet", overwrite=True)
             database.execute(script)
-            found = [row[0] for row in database.execute("SELECT card_id FROM cards ORDER BY card_id").fetchall()]
-            assert found == sorted(cards.ids())
+            shown = [row[0] for row in database.execute("SELECT card_id FROM cards ORDER BY card_id").fetchall()]
+            assert shown == sorted(cards.ids())
             cards.delete(cards.ids()[3])
 
 
@@ -89,11 +89,11 @@ async def test_the_mirror_in_postgresql_is_the_list(tmp_path, monkeypatch):
                 await changes.to_file("changes.jsonl", overwrite=True)
                 run = partial(psql, cwd=tmp_path)
                 await anyio.to_thread.run_sync(run, script.replace("cards", "customers"))
-                found = await anyio.to_thread.run_sync(run, 'SELECT record FROM customers ORDER BY id COLLATE "C";')
+                shown = await anyio.to_thread.run_sync(run, 'SELECT record FROM customers ORDER BY id COLLATE "C";')
                 ids = sorted(sandbox.customers.ids())
-                records = [json.loads(line) for line in found.split("\n")[:-1]]
+                records = [json.loads(line) for line in shown.split("\n")[:-1]]
                 assert [record["customer_id"] for record in records] == ids
-                changed = next(one for one in records if one["customer_id"] == sandbox.customers.id_at(5))
+                changed = next(record for record in records if record["customer_id"] == sandbox.customers.id_at(5))
                 assert changed["personal_information"]["first_name"] == name
                 sandbox.customers.delete(ids[3] if ids[3] != sandbox.customers.id_at(5) else ids[4])
 
@@ -124,11 +124,11 @@ def test_the_service_follows_a_list_until_sigterm(tmp_path):
 
         def follow(service, word):
             """Return the lines of output up to one that holds a word."""
-            found = []
-            while not found or word not in found[-1]:
-                found.append(service.stdout.readline())
-                assert found[-1], found
-            return found
+            shown = []
+            while not shown or word not in shown[-1]:
+                shown.append(service.stdout.readline())
+                assert shown[-1], shown
+            return shown
 
         def stop(service):
             service.send_signal(signal.SIGTERM)

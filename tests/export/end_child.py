@@ -106,7 +106,7 @@ def main(folder, name, protocol, resume, overwrite):
 
         code = in_a_process(first)
         data = (folder / name).read_bytes() if (folder / name).exists() else None
-        line = {"step": step, "code": code, "found": {None: "nothing", b"old": "old"}.get(data, "new")}
+        line = {"step": step, "code": code, "content": {None: "nothing", b"old": "old"}.get(data, "new")}
         line["next"] = in_a_process(second)
         line["whole"] = len((folder / name).read_bytes()) > 1000
         line["left"] = sorted(file.name for file in folder.iterdir() if file.name != "cache")

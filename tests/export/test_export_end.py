@@ -53,10 +53,10 @@ def test_killed_at_any_step_of_the_end(tmp_path, name, protocol, resume, overwri
     for line in lines:
         assert (line["next"], line["whole"]) == (0, True), line
         assert set(line["left"]) == {name} if protocol else set(line["left"]) == {name, f".{name}.run"}
-    found = [line["found"] for line in lines]
+    contents = [line["content"] for line in lines]
     # A storage service that shows files before they are whole has a moment without any.
     order = ["old", "nothing", "new"] if protocol else ["old" if overwrite else "nothing", "new"]
-    assert found == sorted(found, key=order.index)
+    assert contents == sorted(contents, key=order.index)
 
 
 @pytest.mark.anyio
@@ -142,9 +142,9 @@ def test_processes_that_export_to_one_file_take_turns(tmp_path, rounds, state):
     with sandbox.running() as url:
         command = [sys.executable, "-c", AT_ONCE, url, target, str(rounds), where]
         running = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-        ends = [one.communicate(timeout=500)[1] for one in running]
+        ends = [item.communicate(timeout=500)[1] for item in running]
     assert ends == [""] * 3
     assert state or ids(target) == sorted(sandbox.customers.ids())
-    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(
+    assert sorted(item.name for item in tmp_path.iterdir()) == sorted(
         [".c.jsonl.run", "c.jsonl", *([state] if state else [])]
     )

@@ -63,8 +63,8 @@ async def test_the_body_of_a_list_that_is_a_post_belongs_to_its_export(tmp_path)
 
     def answer(request):
         text = json.loads(request.content)["search_string"]
-        found = [{"resource_id": text}] if request.url.params["offset"] == "0" else []
-        return httpx.Response(200, json={"data": {"search_results": found, "total_items": 1}})
+        results = [{"resource_id": text}] if request.url.params["offset"] == "0" else []
+        return httpx.Response(200, json={"data": {"search_results": results, "total_items": 1}})
 
     def search(text):
         return client.reservable_products.search_reservable_products(search_string=text)

@@ -105,11 +105,11 @@ async def test_personal_data_is_private(tmp_path, name):
 
     def look(_):
         work = tmp_path / f".{name}.run"
-        found = set()
-        for one in work.iterdir():
+        modes = set()
+        for item in work.iterdir():
             with contextlib.suppress(FileNotFoundError):  # a thread may have removed it meanwhile
-                found.add(permissions(one))
-        seen.append((permissions(work), found))
+                modes.add(permissions(item))
+        seen.append((permissions(work), modes))
 
     (tmp_path / f".{name}.run").mkdir(mode=0o777)
     before = os.umask(0o022)
@@ -159,10 +159,10 @@ async def test_a_password_in_a_url_is_never_shown(url, tmp_path, caplog):
     with caplog.at_level(logging.DEBUG), pytest.raises(ExportError) as caught:
         await export(url, resume=True)
     # fsspec's own debugging is not ours to mask.
-    ours = [(one.getMessage(), one.exc_text) for one in caplog.records if one.name.startswith("carecloud")]
+    ours = [(record.getMessage(), record.exc_text) for record in caplog.records if record.name.startswith("carecloud")]
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + "\n".join(map(str, ours))
     assert "refusing://user:***@host/c.jsonl: ValueError: cannot log in with ***" in told
-    at_rest = b"".join(one.read_bytes() for one in (tmp_path / "cache").rglob("*") if one.is_file())
+    at_rest = b"".join(item.read_bytes() for item in (tmp_path / "cache").rglob("*") if item.is_file())
     assert at_rest
     for text in (told, at_rest.decode("utf-8", "replace"), repr(read_target(url))):
         assert SECRET not in text
@@ -176,8 +176,8 @@ async def test_a_password_in_a_url_is_not_in_the_report(tmp_path, monkeypatch):
     for _ in range(2):
         report = await export(url, resume=True)
         assert report.target == "memory://user:***@host/c.jsonl"
-    at_rest = b"".join(one.read_bytes() for one in (tmp_path / "cache").rglob("*") if one.is_file())
-    assert b".run" in b" ".join(os.fsencode(one) for one in (tmp_path / "cache").rglob("*"))
+    at_rest = b"".join(item.read_bytes() for item in (tmp_path / "cache").rglob("*") if item.is_file())
+    assert b".run" in b" ".join(os.fsencode(item) for item in (tmp_path / "cache").rglob("*"))
     assert SECRET.encode() not in at_rest
 
 

@@ -28,7 +28,7 @@ CHILD = Path(__file__).with_name("export_child.py")
 
 
 def leftovers(path):
-    return sorted(one.name for one in path.iterdir())
+    return sorted(item.name for item in path.iterdir())
 
 
 @pytest.mark.parametrize("kills", variants([60, 150], [20, 60, 110, 150]), ids=["twice", "four times"])
@@ -63,8 +63,8 @@ def test_killed_several_times_and_complete(tmp_path, kills):
         )
         assert again.stdout.split()[0] == "20000"
         assert sandbox.count("GET /customers") == requests
-    found = ids(target)
-    assert found == sorted(sandbox.customers.ids())
+    written = ids(target)
+    assert written == sorted(sandbox.customers.ids())
     # From the start after each kill it would take 410, or 540; the age of the last commit depends on the disk.
     assert requests <= 203 + len(kills) * 40
     assert leftovers(tmp_path) == [".c.jsonl.run", "c.jsonl"]
@@ -92,8 +92,8 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
         def execute(self, statement, *values):
             if statement != "COMMIT":
                 return super().execute(statement, *values)
-            found = crash_or(super().execute, statement)
-            return crash_or(lambda: found)
+            written = crash_or(super().execute, statement)
+            return crash_or(lambda: written)
 
     path = tmp_path / f"c.jsonl{suffix}"
     async with connect(sandbox) as client:
@@ -109,8 +109,8 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
                 file.write(b'{"customer_id":"half')
         report = await client.customers.list(count=25).export(path, resume=True)
     text = gzip.decompress(path.read_bytes()) if suffix else path.read_bytes()
-    found = [json.loads(line)["customer_id"] for line in text.splitlines()]
-    assert found == sorted(sandbox.customers.ids())
+    written = [json.loads(line)["customer_id"] for line in text.splitlines()]
+    assert written == sorted(sandbox.customers.ids())
     assert report.records == 800
 
 
@@ -174,19 +174,19 @@ async def test_a_list_that_changes_between_the_runs_is_whole(tmp_path):
     async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=50), path, 8)
         early = sorted(sandbox.customers.ids())[:300]
-        for one in early:
-            sandbox.customers.delete(one)
+        for item in early:
+            sandbox.customers.delete(item)
         report = await client.customers.list(count=50).export(path, resume=True)
-    found = ids(path)
-    assert len(found) == len(set(found))
-    assert set(sandbox.customers.ids()) <= set(found)
+    written = ids(path)
+    assert len(written) == len(set(written))
+    assert set(sandbox.customers.ids()) <= set(written)
     assert report.list_changed
 
 
 async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
     """Passes of the run before count: a list without order that never stands still is read ten times in all."""
-    fresh = iter(f"{one:06x}" for one in range(10**6, 2 * 10**6))
-    server = numbered([f"{one:04x}" for one in range(100)], order="dealt")
+    fresh = iter(f"{number:06x}" for number in range(10**6, 2 * 10**6))
+    server = numbered([f"{number:04x}" for number in range(100)], order="dealt")
     server.churn = lambda _: server.records.append((next(fresh), -1))
     path = tmp_path / "c.jsonl"
     async with server.client(clock=every_page()) as client:
@@ -198,7 +198,7 @@ async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
 
 async def test_a_list_without_order_goes_on_too(tmp_path):
     """The ids that were seen survive; nothing is written twice."""
-    server = numbered([f"{one:04x}" for one in range(500)], order="shuffled")
+    server = numbered([f"{number:04x}" for number in range(500)], order="shuffled")
     path = tmp_path / "c.jsonl"
     async with server.client(clock=every_page()) as client:
         await stop_after(client.customers.list(count=25), path, 8)

@@ -51,7 +51,7 @@ async def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, name, more,
             await client.customers.list().export(name, **more)
     assert "\n" not in str(caught.value)
     assert sandbox.count() == 0
-    assert [one.name for one in tmp_path.iterdir()] == ["there.jsonl"]
+    assert [item.name for item in tmp_path.iterdir()] == ["there.jsonl"]
     assert (tmp_path / "there.jsonl").read_text() == "mine"
 
 
@@ -138,7 +138,7 @@ async def test_a_pipe_is_written_directly(tmp_path, name):
         assert len([json.loads(line) for line in got[0].splitlines()]) == 120
     else:
         assert got[0].startswith(b"customer_id,personal_information.salutation")
-    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert [item.name for item in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
@@ -202,7 +202,7 @@ async def test_columns_that_a_stream_lacks_are_reported(caplog):
 
 async def test_a_list_without_order_can_go_to_a_pipe():
     """Records in no order of ids are written to a pipe as they come, each once."""
-    server = numbered([f"{one:04x}" for one in range(100)], order="shuffled")
+    server = numbered([f"{number:04x}" for number in range(100)], order="shuffled")
     async with server.client() as client:
         report = await client.customers.list(count=10).export("/dev/null")
     assert (report.records, report.exact) == (100, True)
@@ -303,7 +303,7 @@ async def test_without_hard_links_a_file_is_renamed(tmp_path, monkeypatch, code)
         no_link(file, path)
 
     assert await published(tmp_path, monkeypatch, no_link) == '{"cus'
-    assert [one.name for one in tmp_path.iterdir()] == ["c.jsonl"]
+    assert [item.name for item in tmp_path.iterdir()] == ["c.jsonl"]
     (tmp_path / "c.jsonl").unlink()
     with pytest.raises(ExportError, match="exists already"):
         await published(tmp_path, monkeypatch, taken_meanwhile)

@@ -146,9 +146,9 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
 
     async with (
         served(page) as client,
-        client.customers.list(count=50).prefetch(8) as found,
+        client.customers.list(count=50).prefetch(8) as records,
     ):
-        assert len(await ids(found)) == 200
+        assert len(await ids(records)) == 200
     assert waited == [150]
 
 

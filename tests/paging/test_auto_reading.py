@@ -68,8 +68,8 @@ class Server:
 
 async def prefetched(client, folder, **paging):
     del folder
-    async with client.customers.list(**paging).prefetch() as found:
-        return [customer.customer_id async for customer in found]
+    async with client.customers.list(**paging).prefetch() as taken:
+        return [customer.customer_id async for customer in taken]
 
 
 async def exported(client, folder, **paging):
@@ -81,9 +81,9 @@ async def exported(client, folder, **paging):
 async def streamed(client, folder, **paging):
     del folder
     async with client.customers.list(**paging).arrow() as batches:
-        found = [name async for batch in batches for name in batch["customer_id"].to_pylist()]
+        taken = [name async for batch in batches for name in batch["customer_id"].to_pylist()]
     assert (batches.report.exact, batches.report.list_changed) == (True, False)
-    return found
+    return taken
 
 
 WAYS = [prefetched, exported, streamed]
@@ -103,8 +103,8 @@ async def test_pages_grow_and_nothing_is_lost(read, tmp_path):
     """The first page comes alone and asks for 200 records, later ones for more, within bounds; all is there once."""
     server = Server(length=15_000)
     async with server.connect() as client:
-        found = await read(client, tmp_path)
-    assert found == [f"{number:06}" for number in range(15_000)]
+        taken = await read(client, tmp_path)
+    assert taken == [f"{number:06}" for number in range(15_000)]
     assert server.asked[0] == FIRST
     assert FIRST < max(server.asked) <= LARGEST
     assert server.most_at_once <= 20
@@ -244,8 +244,8 @@ async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
         await exported(client, tmp_path, count=50)
         assert set(server.asked) == {50}
         server.most_at_once = 0
-        async with client.customers.list().prefetch(3) as found:
-            assert len([customer async for customer in found]) == 6000
+        async with client.customers.list().prefetch(3) as taken:
+            assert len([customer async for customer in taken]) == 6000
         await client.customers.list().export(tmp_path / "d.jsonl", concurrency=3)
         assert server.most_at_once == 3
 
@@ -260,9 +260,9 @@ async def test_respx_sees_the_numbers_that_a_user_gives():
         async with (
             httpx.AsyncClient() as http,
             CareCloud(HOST, auth=CREDENTIALS, http_client=http, rate_limit=None) as client,
-            client.customers.list(count=70).prefetch(4) as found,
+            client.customers.list(count=70).prefetch(4) as taken,
         ):
-            assert [customer.customer_id async for customer in found] == ALL_IDS[:900]
+            assert [customer.customer_id async for customer in taken] == ALL_IDS[:900]
         assert {call.request.url.params["count"] for call in customers.calls} == {"70"}
     assert 2 <= server.most_at_once <= 4  # one may end before the fourth begins
 

@@ -25,8 +25,8 @@ def test_nights_bring_all_then_nothing_then_what_changed(sandbox, pipeline, nigh
     assert sum(rows.values()) == 0
     assert requests <= 12
     changed = [sandbox.customers.id_at(index) for index in (3, 17, 50)]
-    for one in changed:
-        sandbox.customers.update(one, {"personal_information": {"first_name": "Anew"}})
+    for item in changed:
+        sandbox.customers.update(item, {"personal_information": {"first_name": "Anew"}})
     sandbox.advance(86_400)
     rows, _ = night("customers", "cards")
     assert rows["customers"] == 3
@@ -43,9 +43,9 @@ def test_the_columns_are_the_models_and_times_the_right_instants(sandbox, pipeli
     sandbox.customers.update(summer, {"last_change": "2026-07-01 12:00:00"})
     sandbox.customers.update(winter, {"last_change": "2026-11-01 12:00:00"})
     night("customers", "cards", filters={"cards": {"card_number": "nobody's"}})
-    found = dict(fetch(pipeline, "SELECT customer_id, epoch(last_change) FROM customers"))
-    assert found[summer] == datetime(2026, 7, 1, 10, tzinfo=UTC).timestamp()
-    assert found[winter] == datetime(2026, 11, 1, 11, tzinfo=UTC).timestamp()
+    stored = dict(fetch(pipeline, "SELECT customer_id, epoch(last_change) FROM customers"))
+    assert stored[summer] == datetime(2026, 7, 1, 10, tzinfo=UTC).timestamp()
+    assert stored[winter] == datetime(2026, 11, 1, 11, tzinfo=UTC).timestamp()
     kinds = fetch(pipeline, "SELECT DISTINCT typeof(last_change) FROM customers")
     assert kinds == [("TIMESTAMP WITH TIME ZONE",)]
     assert ids(pipeline, "cards", "card_id") == []  # and yet it is there
@@ -139,8 +139,8 @@ def test_an_empty_answer_empties_no_table(sandbox, pipeline, night, options):
     night("countries", full=True, **options)
     before = ids(pipeline, "countries", "country_id")
     countries = sandbox.records("countries")
-    for one in countries.ids():
-        countries.delete(one)
+    for record_id in countries.ids():
+        countries.delete(record_id)
     for _ in range(2):
         with pytest.raises(Exception, match="allow_inexact=True"):
             night("countries", full=True, **options)
@@ -265,7 +265,10 @@ def test_settings_come_from_the_environment(sandbox, pipeline, monkeypatch):
 
 @pytest.mark.parametrize(
     "spelling",
-    [one if one == "changed is null" else pytest.param(one, marks=pytest.mark.thorough) for one in SPELLINGS],
+    [
+        spelling if spelling == "changed is null" else pytest.param(spelling, marks=pytest.mark.thorough)
+        for spelling in SPELLINGS
+    ],
 )
 def test_no_change_is_lost_however_times_are_spelled(pipeline, tmp_path, spelling):
     """A customer who changed after the first load is changed in the table after the second one."""
@@ -277,5 +280,5 @@ def test_no_change_is_lost_however_times_are_spelled(pipeline, tmp_path, spellin
         server.change(names[7], names[20])
         server.now += timedelta(hours=5)
     assert ids(pipeline) == sorted(names)
-    found = fetch(pipeline, "SELECT customer_id FROM customers WHERE state = 1")
-    assert {one for (one,) in found} == {names[7], names[20]}
+    stored = fetch(pipeline, "SELECT customer_id FROM customers WHERE state = 1")
+    assert {item for (item,) in stored} == {names[7], names[20]}

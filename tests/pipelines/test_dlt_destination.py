@@ -43,7 +43,7 @@ def pipeline(tmp_path, monkeypatch, sandbox):
 
 
 def rows(number):
-    return [{"email": f"dlt{one}@example.com", "language_id": "en", "first_name": "D"} for one in range(number)]
+    return [{"email": f"dlt{item}@example.com", "language_id": "en", "first_name": "D"} for item in range(number)]
 
 
 def emails(sandbox):
@@ -54,7 +54,7 @@ def emails(sandbox):
 def test_rows_are_written(pipeline, sandbox):
     """The rows of a load package are created; the same rows in the next one change nothing."""
     pipeline(match="email").run(rows(20), table_name="customers")
-    assert sum("dlt" in one for one in emails(sandbox)) == 20
+    assert sum("dlt" in email for email in emails(sandbox)) == 20
     posts = sandbox.count("POST /customers")
     pipeline(match="email").run(rows(20), table_name="customers")
     assert sandbox.count("POST /customers") == posts
@@ -68,7 +68,9 @@ def test_refused_rows_are_in_the_log_that_dlt_shows(pipeline, caplog):
         made.run([{"email": "refused@example.com"}], table_name="customers")
     finally:
         log.removeHandler(caplog.handler)
-    (warning,) = {one.getMessage() for one in caplog.records if one.name == "dlt" and one.levelname == "WARNING"}
+    (warning,) = {
+        record.getMessage() for record in caplog.records if record.name == "dlt" and record.levelname == "WARNING"
+    }
     assert "customers: 1 rows were refused" in warning
 
 
@@ -78,7 +80,7 @@ def test_refused_rows_are_in_a_file_of_a_folder_that_is_made(pipeline, sandbox, 
     pipeline(match="email", rejects=str(folder)).run([{"email": "no address"}, *rows(2)], table_name="customers")
     (file,) = folder.glob("*.jsonl")
     assert "no address" in file.read_text("utf-8")
-    assert sum("dlt" in one for one in emails(sandbox)) == 2
+    assert sum("dlt" in email for email in emails(sandbox)) == 2
 
 
 @pytest.mark.parametrize("match", ["email", *variants(None)])
@@ -89,7 +91,7 @@ def test_more_refused_rows_than_allowed_fail_the_load_until_more_are_allowed(pip
     with pytest.raises(Exception, match="2 of 22 rows are refused"):
         pipeline(match=match, max_refused=1).run([*bad, *rows(20)], table_name="customers")
     pipeline(match=match, max_refused=2).load()
-    assert sorted(one for one in emails(sandbox) if "dlt" in one) == sorted(row["email"] for row in rows(20))
+    assert sorted(email for email in emails(sandbox) if "dlt" in email) == sorted(row["email"] for row in rows(20))
 
 
 @pytest.mark.parametrize(("column", "told"), [("e__mail", "e__mail"), ("e__mail", "e.mail")])
@@ -110,9 +112,9 @@ def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, m
         made.run(rows(20), table_name="customers")
     sandbox.faults.remove(fault)
     made.load()
-    found = [one for one in emails(sandbox) if one.startswith("dlt")]
-    assert len(found) == len(set(found))
-    assert match is None or len(found) == 20
+    written = [email for email in emails(sandbox) if email.startswith("dlt")]
+    assert len(written) == len(set(written))
+    assert match is None or len(written) == 20
 
 
 @pytest.mark.parametrize("match", ["email", None])
@@ -132,8 +134,8 @@ def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeyp
     )
     for _ in range(3):
         writer.write(file, "customers")
-    found = [one for one in emails(sandbox) if one.startswith("dlt")]
-    assert len(found) == len(set(found)) == 20
+    written = [email for email in emails(sandbox) if email.startswith("dlt")]
+    assert len(written) == len(set(written)) == 20
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def test_a_state_that_is_gone_is_an_error_with_its_fix(sandbox, pipeline, night,
     """Without its state a run cannot know what was deleted: it says to run with `full=True`, which begins again."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
     night("countries", **options)
-    for one in (tmp_path / "states").rglob("*.state"):
-        one.unlink()
+    for item in (tmp_path / "states").rglob("*.state"):
+        item.unlink()
     with pytest.raises(Exception, match="full=True"):
         night("countries", **options)
     countries = sandbox.records("countries")
@@ -120,8 +120,8 @@ def test_a_list_that_lost_most_of_its_records_names_what_this_source_has(sandbox
     """The refusal names `full=True`, which accepts it, and not `allow_shrink`, which other programs have."""
     night("countries", deletions=True)
     countries = sandbox.records("countries")
-    for one in countries.ids()[1:]:
-        countries.delete(one)
+    for record_id in countries.ids()[1:]:
+        countries.delete(record_id)
     with pytest.raises(Exception, match="full=True") as caught:
         night("countries", deletions=True)
     assert "allow_shrink" not in str(caught.value)

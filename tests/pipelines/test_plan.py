@@ -34,10 +34,10 @@ def test_the_table_is_computed_right(millions, count, pages, at_20, at_40):
 async def test_a_list_takes_its_pages_by_the_rate_however_it_is_split(partitions):
     """8,000 records, 100 a page, at 20 a second: 4 seconds, and a request or two more for each range."""
     sandbox, clock = Sandbox(customers=8_000, seed=1), FakeClock()
-    found = []
+    sizes = []
 
     async def accept(lines):
-        found.append(len(lines))
+        sizes.append(len(lines))
 
     async with connect(
         sandbox,
@@ -50,10 +50,10 @@ async def test_a_list_takes_its_pages_by_the_rate_however_it_is_split(partitions
         if partitions == 1:
             ranges = [IdRange(orders=ranges[0].orders)]
         async with anyio.create_task_group() as tasks:
-            for one in ranges:
-                tasks.start_soon(RangeScan(source, one, accept=accept).read)
+            for item in ranges:
+                tasks.start_soon(RangeScan(source, item, accept=accept).read)
         seconds = clock.monotonic() - began
-    assert sum(found) == 8_000
+    assert sum(sizes) == 8_000
     requests = sandbox.count("GET /customers")
     assert 80 <= requests <= 80 + 5 * partitions + 3
     assert seconds == pytest.approx(requests / 20, abs=1)

@@ -67,7 +67,7 @@ def test_the_current_table_has_the_newest_state_of_each_record(tmp_path, monkeyp
         changed, states = zip(*records.values(), strict=True)
         pyarrow.write_table(pa.table({"customer_id": [*records], "last_change": changed, "state": states}), name)
     query = re.search(r'sql\("""(.*?)"""\)', recipe("DuckDB, Polars, pandas"), re.DOTALL)[1]
-    assert sorted((one[0], one[2]) for one in duckdb.sql(query).fetchall()) == [
+    assert sorted((item[0], item[2]) for item in duckdb.sql(query).fetchall()) == [
         ("1", "new"),
         ("2", "new"),
         ("3", "kept"),

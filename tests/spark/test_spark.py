@@ -69,8 +69,8 @@ def test_no_record_that_stays_is_missing_and_none_comes_twice(session):
     start, gone = set(sandbox.customers.ids()), set()
 
     def churn(_):
-        for one in (3, 7_001):
-            gone.add(victim := sandbox.customers.id_at(one))
+        for item in (3, 7_001):
+            gone.add(victim := sandbox.customers.id_at(item))
             sandbox.customers.delete(victim)
             sandbox.customers.insert({"personal_information": {"last_name": "New"}})
 
@@ -78,11 +78,11 @@ def test_no_record_that_stays_is_missing_and_none_comes_twice(session):
     with sandbox.running() as url:
         frame = source(session.read, url, partitions=6, count=500)
         rows = frame.selectExpr("customer_id", "spark_partition_id() AS part").collect()
-    found = [row.customer_id for row in rows]
+    taken = [row.customer_id for row in rows]
     assert len({row.part for row in rows}) == 6
     assert len(gone) > 40
-    assert len(found) == len(set(found))
-    assert start - gone <= set(found)
+    assert len(taken) == len(set(taken))
+    assert start - gone <= set(taken)
     assert not sandbox.violations
 
 
@@ -100,13 +100,13 @@ def test_columns_are_timestamps_and_structs(session, sandbox):
     """The columns are the model's, with a project-local time as the instant that it was."""
     from pyspark.sql.types import DateType, StringType, StructType, TimestampType
 
-    one = sandbox.customers.id_at(0)
-    sandbox.customers.update(one, {"last_change": "2026-07-01 12:00:00", "shoe_size": 43})
+    customer_id = sandbox.customers.id_at(0)
+    sandbox.customers.update(customer_id, {"last_change": "2026-07-01 12:00:00", "shoe_size": 43})
     with sandbox.running() as url:
         frame = source(session.read, url, partitions=3, count=100)
         kinds = {field.name: field.dataType for field in frame.schema}
         row = (
-            frame.where(frame.customer_id == one)
+            frame.where(frame.customer_id == customer_id)
             .selectExpr(
                 "unix_micros(last_change) AS micros", "personal_information.last_name AS name", "unknown_fields"
             )
@@ -118,7 +118,7 @@ def test_columns_are_timestamps_and_structs(session, sandbox):
     assert isinstance(inner["birthdate"], DateType)
     assert isinstance(kinds["unknown_fields"], StringType)
     assert row.micros == int(datetime(2026, 7, 1, 10, tzinfo=UTC).timestamp()) * 1_000_000
-    assert row.name == sandbox.customers.get(one)["personal_information"]["last_name"]
+    assert row.name == sandbox.customers.get(customer_id)["personal_information"]["last_name"]
     assert row.unknown_fields == '{"shoe_size":43}'
 
 
@@ -134,16 +134,16 @@ def test_a_list_that_cannot_be_split_is_one_partition(session, sandbox):
 
 def timeless(sandbox):
     """Return the customers whose `last_change` is null: each reading by change has them."""
-    found = map(sandbox.customers.get, sandbox.customers.ids())
-    return [one["customer_id"] for one in found if one["last_change"] is None]
+    taken = map(sandbox.customers.get, sandbox.customers.ids())
+    return [item["customer_id"] for item in taken if item["last_change"] is None]
 
 
 def test_filters_and_changes(session, sandbox):
     """`filter.NAME` narrows the list, `changed_since` reads what changed, and what has no time."""
     name = sandbox.customers.get(sandbox.customers.id_at(0))["personal_information"]["last_name"]
     changed = [sandbox.customers.id_at(index) for index in (5, 50, 500)]
-    for one in changed:
-        sandbox.customers.update(one, {"state": 0})
+    for item in changed:
+        sandbox.customers.update(item, {"state": 0})
     with sandbox.running() as url:
         smiths = source(session.read, url, **{"filter.last_name": name}).collect()
         rows = source(session.read, url, changed_since="2026-11-20T03:00+00:00").select("customer_id").collect()
@@ -187,9 +187,9 @@ def test_a_stream_brings_all_then_nothing_then_what_changed(session, sandbox, tm
         blank = timeless(sandbox)
         assert night() == len(blank)
         changed = [sandbox.customers.id_at(index) for index in (5, 50, 500)]
-        for one in changed:
-            sandbox.customers.update(one, {"state": 0})
-        changed = [one for one in changed if one not in blank]
+        for item in changed:
+            sandbox.customers.update(item, {"state": 0})
+        changed = [item for item in changed if item not in blank]
         assert night() == len(timeless(sandbox))  # the changes are too new to be sure that the list shows them all
         sandbox.advance(7200)
         assert night() == len(changed) + len(timeless(sandbox))

@@ -50,15 +50,17 @@ def test_a_calm_stream_stays_where_it_is():
 def test_a_sort_that_answers_in_the_order_of_ids_does_not_stop_the_stream():
     """Where `sort_field=last_change` gives the order of ids, an old first record is no proof that nothing changed."""
     names = sorted(hexes(60))
-    server = ChangeServer(old_times(names, apart=timedelta(minutes=7)), sorts=False, default=lambda one: one)
+    server = ChangeServer(old_times(names, apart=timedelta(minutes=7)), sorts=False, default=lambda record: record)
     listed = server.listed
     # Without a sort the list has another order: the difference alone looks as if the sort were applied.
-    server.listed = lambda field, falling: listed(field, falling) if field else sorted(names, key=lambda one: one[::-1])
+    server.listed = lambda field, falling: (
+        listed(field, falling) if field else sorted(names, key=lambda record: record[::-1])
+    )
     stream = reader(server)
     before = stream.latestOffset()
-    for one in (names[30], names[40]):
+    for item in (names[30], names[40]):
         server.now += timedelta(hours=2)
-        server.change(one)
+        server.change(item)
         after = stream.latestOffset()
         assert after != before
         before = after
@@ -75,17 +77,17 @@ def test_a_stream_loses_no_change_however_times_are_spelled(spelling):
     assert set(rows(stream, begin, end)) == set(names)
     server.now += timedelta(minutes=10)
     server.change(names[7], names[50])
-    found = []
+    taken = []
     for _ in range(3):
         server.now += timedelta(minutes=50)
         begin, end = end, stream.latestOffset()
-        found += rows(stream, begin, end)
-    assert {names[7], names[50]} <= set(found)
+        taken += rows(stream, begin, end)
+    assert {names[7], names[50]} <= set(taken)
 
 
 def rows(stream, begin, end):
-    batches = [batch for one in stream.partitions(begin, end) for batch in stream.read(one)]
-    return [one for batch in batches for one in batch.column("customer_id").to_pylist()]
+    batches = [batch for partition in stream.partitions(begin, end) for batch in stream.read(partition)]
+    return [item for batch in batches for item in batch.column("customer_id").to_pylist()]
 
 
 @pytest.mark.parametrize("partitions", ["1", "8"])
@@ -141,8 +143,8 @@ def test_a_stream_that_is_restarted_while_its_list_is_empty_loses_no_change(batc
     with pytest.raises(ExportError):
         [*stream.read(partitions[0])]
     server.times = times
-    found = rows(reader(server), begin, end)
-    assert names[7] in found if batch == "later" else len(found) == 59
+    taken = rows(reader(server), begin, end)
+    assert names[7] in taken if batch == "later" else len(taken) == 59
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class Busy:
         self.ids = self.ids - gone | {self._new() for _ in gone}
         self.kept -= gone
         start, count = (int(request.url.params[name]) for name in ("offset", "count"))
-        records = [{"customer_id": one} for one in listed[start : start + count]]
+        records = [{"customer_id": item} for item in listed[start : start + count]]
         return httpx.Response(200, json={"data": {"customers": records, "total_items": self.total()}})
 
     def reader(self, **options):
@@ -49,7 +49,7 @@ class Busy:
 
 
 def ids_of(reader, partition):
-    return [one for batch in reader.read(partition) for one in batch["customer_id"].to_pylist()]
+    return [item for batch in reader.read(partition) for item in batch["customer_id"].to_pylist()]
 
 
 @pytest.mark.parametrize("seed", [0, 2])
@@ -58,8 +58,8 @@ def test_each_range_of_a_busy_list_has_what_stays(seed):
     server = Busy(3000, changes=2, seed=seed)
     reader = server.reader(partitions="6", count="50")
     partitions = reader.partitions()
-    found = [one for partition in partitions for one in ids_of(reader, partition)]
+    taken = [item for partition in partitions for item in ids_of(reader, partition)]
     assert len(partitions) == 6
-    assert len(found) == len(set(found))
-    assert server.kept <= set(found)
+    assert len(taken) == len(set(taken))
+    assert server.kept <= set(taken)
     assert len(server.kept) < 3000 - 60

@@ -27,7 +27,7 @@ connect = partial(kit.connect, rate_limit=None)
 
 async def with_values(client, *people):
     """Give the first customers these values; return their ids."""
-    ids = [one.customer_id async for one in client.customers.list(count=100)][: len(people)]
+    ids = [item.customer_id async for item in client.customers.list(count=100)][: len(people)]
     for customer_id, person in zip(ids, people, strict=True):
         await client.customers.update(customer_id, {"personal_information": person})
     return ids
@@ -104,7 +104,7 @@ async def test_a_list_that_the_project_lacks_is_no_deleted_customer(sandbox, tmp
 
 async def test_a_record_without_an_id_ends_no_run(tmp_path):
     """A record without an id is in its group, and no request is made about it."""
-    people = [{"customer_id": one, "personal_information": {"email": "a@example.com"}} for one in (None, "c2")]
+    people = [{"customer_id": item, "personal_information": {"email": "a@example.com"}} for item in (None, "c2")]
 
     def answer(request):
         name = request.url.path.rpartition("/")[2].replace("-", "_")
@@ -117,15 +117,15 @@ async def test_a_record_without_an_id_ends_no_run(tmp_path):
 
 def having(points, *, gone=(), filters=True, deleted=()):
     """Answer for two customers with one address, of whom each has these points; some records of points are deleted."""
-    people = [{"customer_id": one, "personal_information": {"email": "a@example.com"}} for one in points]
+    people = [{"customer_id": point, "personal_information": {"email": "a@example.com"}} for point in points]
     records = [
         {
-            "point_id": f"{one}-{number}",
-            "customer_id": one,
+            "point_id": f"{point}-{number}",
+            "customer_id": point,
             "available_points": amount,
             "state": 0 if amount in deleted else 1,
         }
-        for one, amounts in points.items()
+        for point, amounts in points.items()
         for number, amount in enumerate(amounts)
     ]
 
@@ -134,7 +134,7 @@ def having(points, *, gone=(), filters=True, deleted=()):
         owner = request.url.params.get("customer_id")
         if owner in gone or name in gone:
             return httpx.Response(404, json={"error": {"title": "Not found"}})
-        own = [one for one in records if one["customer_id"] == owner or not filters]
+        own = [record for record in records if record["customer_id"] == owner or not filters]
         return kit.cut(name, {"customers": people, "points": own}.get(name, []), request)
 
     return kit.served(answer)

@@ -45,12 +45,12 @@ def catalogue(server, bad=(), *, name="products", lost=0):
 async def test_good_rows_go_in_batches(client, server):
     """2,500 rows are three requests of at most 1,000, and each row is written."""
     kept = catalogue(server)
-    report = await sync_products(client, products=(one for one in products(2500)))
+    report = await sync_products(client, products=(product for product in products(2500)))
     sent = server.sent("POST /products/batch")
-    assert [len(one["products"]) for one in sent] == [1000, 1000, 500]
-    assert {one["error_processing"] for one in sent} == {1}
+    assert [len(item["products"]) for item in sent] == [1000, 1000, 500]
+    assert {item["error_processing"] for item in sent} == {1}
     assert (report.written, report.requests, len(kept)) == (2500, 3, 2500)
-    assert [one.index for one in report.rows] == list(range(2500))
+    assert [row.index for row in report.rows] == list(range(2500))
     assert report.rows[1234].row.name == "product 1234"
 
 
@@ -62,8 +62,8 @@ async def test_verdicts_are_exact(size, bad):
     catalogue(server, {f"product {n}" for n in bad})
     async with server.client() as client:
         report = await sync_products(client, products=rows, batch_size=size)
-    assert [one.row for one in report.rows] == rows
-    assert {one.index for one in report.rows if one.status is RowStatus.REFUSED} == bad
+    assert [row.row for row in report.rows] == rows
+    assert {row.index for row in report.rows if row.status is RowStatus.REFUSED} == bad
     assert report.written == 40 - len(bad)
 
 
@@ -83,7 +83,7 @@ async def test_a_lost_batch_whose_repeat_fails_is_unknown(client, server, status
     with pytest.raises(ApiError) as caught:
         await sync_products(client, products=products(3), batch_size=2)
     report = caught.value.report
-    assert [(one.index, one.status) for one in report.rows] == [(0, RowStatus.UNKNOWN), (1, RowStatus.UNKNOWN)]
+    assert [(row.index, row.status) for row in report.rows] == [(0, RowStatus.UNKNOWN), (1, RowStatus.UNKNOWN)]
     assert (report.requests, len(kept)) == (3, 2)
 
 
@@ -100,7 +100,7 @@ async def test_a_lost_batch_whose_repeat_cannot_be_sent_is_unknown(client, serve
 
     server.on("POST /products/batch", lose_then_refuse)
     report = await sync_products(client, products=products(2))
-    assert [one.index for one in report.unknown] == [0, 1]
+    assert [item.index for item in report.unknown] == [0, 1]
 
 
 async def test_brands_are_never_written_twice(client, server):
@@ -109,8 +109,8 @@ async def test_brands_are_never_written_twice(client, server):
     rows = [ProductBrandInput(name=f"brand {n}", external_id=str(n)) for n in range(5)]
     report = await sync_product_brands(client, product_brands=rows)
     assert sorted(kept) == ["brand 0", "brand 1", "brand 3", "brand 4"]
-    assert [one.index for one in report.refused] == [2]
-    assert {one["error_processing"] for one in server.sent("POST /product-brands/batch")} == {1}
+    assert [item.index for item in report.refused] == [2]
+    assert {item["error_processing"] for item in server.sent("POST /product-brands/batch")} == {1}
     server.lose("POST /product-brands/batch")
     report = await sync_product_brands(client, product_brands=rows[:2])
     assert (len(report.unknown), report.requests) == (2, 1)
@@ -129,11 +129,11 @@ async def test_refused_rows_are_never_called_written(report):
     rows[7] = ProductInput(name="", plu_ids=[])
     rows[13] = ProductInput(name="no code", plu_ids=[PluIdInput(list_code="GLOBAL", code="")])
     async with connect(sandbox, rate_limit=None, transport=through(sandbox, after=after)) as client:
-        found = await sync_products(client, products=rows)
-    kept = [one["name"] for one in sandbox.records("products")]
-    assert [one.index for one in found.refused] == [7, 13]
-    assert found.written == len(kept) == 18
-    assert sorted(kept) == sorted(one.name for one in rows if one.name.startswith("product"))
+        outcome = await sync_products(client, products=rows)
+    kept = [record["name"] for record in sandbox.records("products")]
+    assert [item.index for item in outcome.refused] == [7, 13]
+    assert outcome.written == len(kept) == 18
+    assert sorted(kept) == sorted(row.name for row in rows if row.name.startswith("product"))
 
 
 @pytest.mark.parametrize("status", [403, 401, 404])
@@ -151,7 +151,7 @@ async def test_a_run_that_ends_in_an_error_has_a_report(client, server, status):
     with pytest.raises(ApiError) as caught:
         await sync_products(client, products=products(6), batch_size=2)
     report = pickle.loads(pickle.dumps(caught.value)).report
-    assert [(one.index, one.status) for one in report.rows] == [
+    assert [(row.index, row.status) for row in report.rows] == [
         (0, RowStatus.WRITTEN),
         (1, RowStatus.REFUSED),
         (2, RowStatus.WRITTEN),

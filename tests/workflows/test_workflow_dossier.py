@@ -20,14 +20,18 @@ from carecloud_async.workflows import PartStatus, dossier
 pytestmark = pytest.mark.anyio
 
 LISTS = {
-    one.call.removesuffix(".list"): one
-    for one in OPERATIONS.values()
-    if one.method == "GET" and one.result_key and "enterprise" in {each.value for each in one.interfaces}
+    operation.call.removesuffix(".list"): operation
+    for operation in OPERATIONS.values()
+    if operation.method == "GET"
+    and operation.result_key
+    and "enterprise" in {each.value for each in operation.interfaces}
 }
-UNDER = {name for name, one in LISTS.items() if one.path.startswith("/customers/{customer_id}/")}
+UNDER = {name for name, item in LISTS.items() if item.path.startswith("/customers/{customer_id}/")}
 #: They can be asked for with a customer, but list what all customers can have.
 CATALOGUES = {"booking_tickets", "rewards.reward_recommendations"}
-FILTERED = {name for name, one in LISTS.items() if "{" not in one.path and "customer_id" in one.parameters} - CATALOGUES
+FILTERED = {
+    name for name, item in LISTS.items() if "{" not in item.path and "customer_id" in item.parameters
+} - CATALOGUES
 
 
 @pytest.fixture
@@ -49,20 +53,20 @@ def ordered(records):
     return sorted(records, key=json.dumps)
 
 
-def by_name(found):
-    return {part.name: part for part in found.parts}
+def by_name(made):
+    return {part.name: part for part in made.parts}
 
 
 async def test_every_list_of_a_customer_is_read(client, sandbox):
     """The record, all lists under a customer and all that can be filtered by one are there, exactly, with all pages."""
     sandbox.settings.max_count = 2
-    found = await dossier(client, FIRST_CUSTOMER_ID)
-    parts = by_name(found)
+    made = await dossier(client, FIRST_CUSTOMER_ID)
+    parts = by_name(made)
     assert set(parts) == {"customer"} | UNDER | FILTERED
-    assert {part.status for part in found.parts} == {PartStatus.READ}
-    assert all(part.exact for part in found.parts)
-    assert found.is_complete
-    cards = [one for one in sandbox.records("cards") if one["customer_id"] == FIRST_CUSTOMER_ID]
+    assert {part.status for part in made.parts} == {PartStatus.READ}
+    assert all(part.exact for part in made.parts)
+    assert made.is_complete
+    cards = [record for record in sandbox.records("cards") if record["customer_id"] == FIRST_CUSTOMER_ID]
     assert len(cards) > 2
     assert ordered(parts["cards"].records) == ordered(cards) == ordered(parts["customers.cards"].records)
     addresses = sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
@@ -75,8 +79,8 @@ async def test_lists_are_asked_for_all_that_they_have(client, sandbox):
     """Property records, items of purchases and bookings, past relations and stores come with their records."""
     await dossier(client, FIRST_CUSTOMER_ID)
     asked = {}
-    for one in sandbox.requests:
-        asked.setdefault(one.path.partition("/v1.0")[2], {}).update(one.query)
+    for request in sandbox.requests:
+        asked.setdefault(request.path.partition("/v1.0")[2], {}).update(request.query)
     assert asked["/events"]["include_property_records"] == "true"
     assert asked["/purchases"]["purchase_items_extension"] == "true"
     assert asked["/bookings"]["add_booking_items"] == "full"
@@ -89,8 +93,8 @@ async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
     sandbox.faults.add("GET /messages", status=403, times=None)
     sandbox.faults.add("GET /stamps", status=404, times=None)
     sandbox.faults.add("GET /purchases", status=500, times=None)
-    found = await dossier(client, FIRST_CUSTOMER_ID)
-    parts = by_name(found)
+    made = await dossier(client, FIRST_CUSTOMER_ID)
+    parts = by_name(made)
     assert [parts[name].status for name in ("messages", "stamps", "purchases", "cards")] == [
         PartStatus.FORBIDDEN,
         PartStatus.NOT_AVAILABLE,
@@ -98,7 +102,7 @@ async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
         PartStatus.READ,
     ]
     assert "403 on GET /messages" in parts["messages"].reason
-    assert not found.is_complete
+    assert not made.is_complete
 
 
 async def test_a_customer_who_is_deleted_meanwhile_has_no_dossier(sandbox):
@@ -134,11 +138,11 @@ def without_filter(sandbox, path):
 async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
     """A list that the server does not filter is left out whole, and the index says why."""
     async with connect(sandbox, transport=without_filter(sandbox, "/v1.0/cards")) as client:
-        found = await dossier(client, FIRST_CUSTOMER_ID)
-    part = by_name(found)["cards"]
+        made = await dossier(client, FIRST_CUSTOMER_ID)
+    part = by_name(made)["cards"]
     assert (part.status, part.raw_records, part.exact) == (PartStatus.FILTER_IGNORED, (), None)
-    assert not found.is_complete
-    await found.write(tmp_path / "dossier")
+    assert not made.is_complete
+    await made.write(tmp_path / "dossier")
     assert not (tmp_path / "dossier/cards.json").exists()
     assert (tmp_path / "dossier/customers.cards.json").exists()
     assert "ignores the filter" in (tmp_path / "dossier/index.md").read_text()
@@ -152,17 +156,17 @@ async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
     def after(request, answer):
         if request.url.path.endswith("/v1.0/cards"):
             data = answer.json()
-            found = data["data"]["cards"]
-            for place, card in enumerate(found):
+            made = data["data"]["cards"]
+            for place, card in enumerate(made):
                 if card["card_id"] == cards[0]:
-                    found[place] = [] if odd == "no object" else card | {"customer_id": None}
+                    made[place] = [] if odd == "no object" else card | {"customer_id": None}
             return httpx.Response(200, json=data)
         return None
 
     async with connect(sandbox, transport=kit.through(sandbox, after=after)) as client:
-        found = await dossier(client, FIRST_CUSTOMER_ID)
-    part = by_name(found)["cards"]
-    assert not found.is_complete
+        made = await dossier(client, FIRST_CUSTOMER_ID)
+    part = by_name(made)["cards"]
+    assert not made.is_complete
     assert (len(part.raw_records), part.left_out, part.status) == (len(cards) - 1, 1, PartStatus.READ)
 
 
@@ -177,13 +181,13 @@ async def test_the_files_hold_what_was_read(client, sandbox, tmp_path):
     addresses = sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
     first = addresses.ids()[0]
     addresses.update(first, {"address": {"city": "=HYPERLINK(1)"}, "exotic": 12345678901234567890})
-    found = await dossier(client, FIRST_CUSTOMER_ID)
+    made = await dossier(client, FIRST_CUSTOMER_ID)
     folder = tmp_path / "new" / "dossier"
-    await found.write(folder)
+    await made.write(folder)
     index = json.loads((folder / "index.json").read_text())
     assert index["complete"] is True
-    assert {one["name"] for one in index["parts"]} == set(by_name(found))
-    files = {name for one in index["parts"] for name in one["files"]}
+    assert {part["name"] for part in index["parts"]} == set(by_name(made))
+    files = {name for part in index["parts"] for name in part["files"]}
     assert files | {"index.json", "index.md"} == {file.name for file in folder.iterdir()}
     for part in index["parts"]:
         if part["files"]:
@@ -205,29 +209,29 @@ async def test_the_files_hold_what_was_read(client, sandbox, tmp_path):
 
 async def test_a_folder_that_is_in_use_is_refused(client, tmp_path):
     """A folder with files, a file and a place that cannot be written are refused, and nothing is left there."""
-    found = await dossier(client, FIRST_CUSTOMER_ID)
+    made = await dossier(client, FIRST_CUSTOMER_ID)
     (tmp_path / "empty").mkdir()
-    await found.write(tmp_path / "empty")
+    await made.write(tmp_path / "empty")
     with pytest.raises(ConfigurationError, match="not empty"):
-        await found.write(tmp_path / "empty")
+        await made.write(tmp_path / "empty")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ConfigurationError, match="not empty"):
-        await found.write(tmp_path / "file")
+        await made.write(tmp_path / "file")
     with pytest.raises(ConfigurationError, match="cannot be written"):
-        await found.write(tmp_path / "file" / "below")
+        await made.write(tmp_path / "file" / "below")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "file"]
 
 
 async def test_the_folder_that_a_link_leads_to_is_written(client, tmp_path, monkeypatch):
     """A link is followed, whether its folder is there or not, and the current folder may be named by a dot."""
-    found = await dossier(client, FIRST_CUSTOMER_ID)
+    made = await dossier(client, FIRST_CUSTOMER_ID)
     for name in ("there", "here"):
         (tmp_path / name).mkdir()
     for name in ("there", "missing"):
         (tmp_path / f"link to {name}").symlink_to(tmp_path / name)
-        await found.write(tmp_path / f"link to {name}")
+        await made.write(tmp_path / f"link to {name}")
     monkeypatch.chdir(tmp_path / "here")
-    await found.write(".")
+    await made.write(".")
     assert all((tmp_path / name / "index.md").is_file() for name in ("there", "missing", "here"))
     assert len(list(tmp_path.iterdir())) == 5
 
@@ -257,9 +261,9 @@ async def test_of_two_dossiers_for_one_folder_one_is_written(client, tmp_path):
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
             tasks.start_soon(write)
-    refused = [one for one in outcomes if one is not None]
+    refused = [outcome for outcome in outcomes if outcome is not None]
     assert len(refused) == 3
-    assert all("another run is using it" in one or "not empty" in one for one in refused)
+    assert all("another run is using it" in item or "not empty" in item for item in refused)
     await made.write(tmp_path / "alone")
     names = [{file.name for file in (tmp_path / folder).iterdir()} for folder in ("dossier", "alone")]
     assert names[0] == names[1]
@@ -268,7 +272,7 @@ async def test_of_two_dossiers_for_one_folder_one_is_written(client, tmp_path):
 
 async def test_nothing_of_a_record_is_in_a_repr(client):
     """What prints a dossier shows ids and counts at most."""
-    found = await dossier(client, FIRST_CUSTOMER_ID)
-    email = found.parts[0].records[0]["personal_information"]["email"]
-    assert email not in repr(found)
-    assert email not in repr(found.parts[0])
+    made = await dossier(client, FIRST_CUSTOMER_ID)
+    email = made.parts[0].records[0]["personal_information"]["email"]
+    assert email not in repr(made)
+    assert email not in repr(made.parts[0])

@@ -20,7 +20,7 @@ def events(server):
 
     def create(sent):
         ids = ("event_type_id", "customer_id", "external_id", "secondary_external_id")
-        if any(all(one.get(name) == sent["event"].get(name) for name in ids) for one in events):
+        if any(all(event.get(name) == sent["event"].get(name) for name in ids) for event in events):
             raise RefusedError(400, ("event_id_event_type_id_customer_id_external_id", "relation_already_exists"))
         events.append({"event_id": f"event {len(events)}", **sent["event"]})
         return {"event_id": events[-1]["event_id"]}
@@ -45,8 +45,8 @@ async def test_an_event_is_recorded(client, server, events):
 
 async def test_an_event_that_is_there_is_found(client, events):
     """A second call returns the first one's event; another customer's and a second external id's are not it."""
-    for one in (evolve(EVENT, customer_id="john"), evolve(EVENT, secondary_external_id="b"), EVENT):
-        await record_event(client, event=one)
+    for item in (evolve(EVENT, customer_id="john"), evolve(EVENT, secondary_external_id="b"), EVENT):
+        await record_event(client, event=item)
     assert await record_event(client, event=EVENT) == RecordedEvent(event_id="event 2", was_there=True)
     assert len(events) == 3
 

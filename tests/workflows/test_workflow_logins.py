@@ -133,10 +133,10 @@ async def test_the_shop_sends_its_own_link(client, server):
     """The customer with the address gets the template with the link; letter case does not matter."""
     server.on("GET /customers", customers(" Jane@Example.com ", "other@example.com"))
     server.on("POST /messages/actions/send-message", None)
-    found = await send_password_link(
+    sent_to = await send_password_link(
         client, email="jane@example.com ", message_template_id="forgotten", parameters={"link": "https://shop/x"}
     )
-    assert found == "id 0"
+    assert sent_to == "id 0"
     assert server.sent("POST /messages/actions/send-message") == [
         {
             "message": {
@@ -152,8 +152,8 @@ async def test_the_shop_sends_its_own_link(client, server):
 async def test_an_unknown_address_gets_no_link(client, server):
     """No e-mail is sent, also if the server drops the filter."""
     server.on("GET /customers", customers("other@example.com"))
-    found = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
-    assert found is None
+    sent_to = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
+    assert sent_to is None
 
 
 async def test_an_address_of_two_customers_gets_no_link(client, server):

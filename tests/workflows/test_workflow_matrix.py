@@ -121,18 +121,22 @@ async def purchase(client, sandbox):
 def count(path, **wanted):
     def counted(sandbox):
         records = sandbox.customers if path == "customers" else sandbox.records(path)
-        return sum(all(one.get(name) == value for name, value in wanted.items()) for one in records)
+        return sum(all(record.get(name) == value for name, value in wanted.items()) for record in records)
 
     return counted
 
 
 def janes(sandbox):
-    return sum(one["personal_information"].get("email") == "jane@example.com" for one in sandbox.customers)
+    return sum(customer["personal_information"].get("email") == "jane@example.com" for customer in sandbox.customers)
 
 
 def held_interests(sandbox):
-    made = [one["customer_id"] for one in sandbox.customers if one["personal_information"].get("first_name") == "Jane"]
-    return sum(len(sandbox.records("customers/interest-records", of=one)) for one in made)
+    made = [
+        customer["customer_id"]
+        for customer in sandbox.customers
+        if customer["personal_information"].get("first_name") == "Jane"
+    ]
+    return sum(len(sandbox.records("customers/interest-records", of=item)) for item in made)
 
 
 def own_cards(sandbox):

@@ -43,7 +43,7 @@ async def jane(client):
 
 
 async def matches(client, typed, **options):
-    return [(one.customer_id, one.matched_by) for one in await find_at_point_of_sale(client, typed=typed, **options)]
+    return [(item.customer_id, item.matched_by) for item in await find_at_point_of_sale(client, typed=typed, **options)]
 
 
 @pytest.mark.parametrize("typed", ["jane.roe@EXAMPLE.com", "  Jane.Roe@example.com\n"])
@@ -80,7 +80,7 @@ async def test_another_number_finds_no_customer(client, jane, typed, prefix):
 async def test_a_card_is_found_in_strict_mode(client, sandbox, typed):
     """The number of a card leads to its holder, scanned or typed with spaces."""
     assert await matches(client, typed) == [(FIRST_CUSTOMER_ID, MatchedBy.CARD)]
-    asked = next(one for one in sandbox.requests if one.path.endswith("/search-customers"))
+    asked = next(request for request in sandbox.requests if request.path.endswith("/search-customers"))
     assert dict(asked.query) == {"card_number": "2700000000000", "mode": "strict"}
     assert not sandbox.violations
 
@@ -183,6 +183,6 @@ async def test_a_found_customer_can_be_greeted(client, sandbox, typed):
         CustomerInput(personal_information=PersonalInformationInput(language_id="en", **person)), customer_source=SOURCE
     )
     sandbox.records("cards").insert({"card_number": "2700000000099", "customer_id": jane, "state": 1})
-    (found,) = await find_at_point_of_sale(client, typed=typed)
-    assert (found.customer_id, found.first_name, found.last_name) == (jane, "Jane", "Roe")
-    assert "Jane" not in repr(found)
+    (match,) = await find_at_point_of_sale(client, typed=typed)
+    assert (match.customer_id, match.first_name, match.last_name) == (jane, "Jane", "Roe")
+    assert "Jane" not in repr(match)

@@ -51,12 +51,12 @@ async def at_once(count, call):
     """The results of a call made by many tasks at once."""
     results = []
 
-    async def one(number):
+    async def call_and_note(number):
         results.append(await call(number))
 
     async with anyio.create_task_group() as tasks:
         for number in range(count):
-            tasks.start_soon(one, number)
+            tasks.start_soon(call_and_note, number)
     return results
 
 
@@ -69,8 +69,8 @@ async def test_sixteen_tasks_with_one_external_id_make_one_customer(client, sand
         return await sync_customer(views[number % 2], **ids, customer=JANE)
 
     done = await at_once(16, sync)
-    assert sorted(one.created for one in done) == [False] * 14 + [True] * 2
-    assert len({one.customer_id for one in done}) == 2
+    assert sorted(item.created for item in done) == [False] * 14 + [True] * 2
+    assert len({item.customer_id for item in done}) == 2
     assert len(sandbox.customers) == 22
     with anyio.fail_after(60):  # nothing is left locked
         assert not (await sync(0)).created
@@ -82,7 +82,7 @@ async def test_sixteen_tasks_with_one_card_number_make_one_card(client, sandbox)
     customer_id = sandbox.customers.id_at(1)
     ids = {"customer_id": customer_id, "card_type_id": kind, "card_number": "7700000000017"}
     done = await at_once(16, lambda _: assign_card_number(client, **ids))
-    assert sorted(one.origin for one in done) == [CardOrigin.CREATED] + [CardOrigin.HELD] * 15
+    assert sorted(item.origin for item in done) == [CardOrigin.CREATED] + [CardOrigin.HELD] * 15
     assert sum(card["card_number"] == "7700000000017" for card in sandbox.records("cards")) == 1
 
 
@@ -93,8 +93,8 @@ async def test_two_processes_of_one_customer_get_one_card(client, sandbox):
     async with connect(sandbox, rate_limit=None) as other:
         clients = [client, other]
         done = await at_once(2, lambda n: assign_card(clients[n], customer_id=customer_id, card_type_id=kind))
-    assert len({one.card_id for one in done}) == 1
-    assert {one.origin for one in done} == {CardOrigin.ASSIGNED, CardOrigin.HELD}
+    assert len({item.card_id for item in done}) == 1
+    assert {item.origin for item in done} == {CardOrigin.ASSIGNED, CardOrigin.HELD}
 
 
 async def test_a_lost_card_is_replaced(client, sandbox):
@@ -116,7 +116,7 @@ async def test_a_second_external_id_finds_the_customer(client, sandbox):
     """A source record may hold several ids and show one: the customer is found by each, and not created again."""
     made = await sync_customer(client, customer_source_id=SHOP, external_id="A1", customer=JANE)
     records = sandbox.records("customer-source-records")
-    own = next(one for one in records if one.get("customer_id") == made.customer_id)
+    own = next(record for record in records if record.get("customer_id") == made.customer_id)
     records.update(own["customer_source_record_id"], {"external_ids": ["B2", "C3"]})
     assert await find_customer(client, customer_source_id=SHOP, external_id="C3") == made.customer_id
     again = await sync_customer(client, customer_source_id=SHOP.upper(), external_id="B2", customer=JANE)
@@ -127,7 +127,7 @@ async def test_a_second_external_id_finds_the_customer(client, sandbox):
 
 def properties(sandbox, customer_id):
     table = sandbox.records("customers/property-records", of=customer_id)
-    return [(one["property_id"], one.get("property_value")) for one in table]
+    return [(item["property_id"], item.get("property_value")) for item in table]
 
 
 @pytest.mark.parametrize("fault", [{}, {"cut": "after"}, {"status": 504, "worked": True}], ids=["well", "cut", "504"])
@@ -169,11 +169,11 @@ def state(sandbox, customer_id):
     """What the server has of a customer: properties, cards, interests."""
     properties = sandbox.records("customers/property-records", of=customer_id)
     interests = sandbox.records("customers/interest-records", of=customer_id)
-    cards = [one for one in sandbox.records("cards") if one.get("customer_id") == customer_id]
+    cards = [record for record in sandbox.records("cards") if record.get("customer_id") == customer_id]
     return (
-        [(one["property_id"], one["property_value"]) for one in properties],
-        [one["card_number"] for one in cards],
-        [one["interest_id"] for one in interests],
+        [(prop["property_id"], prop["property_value"]) for prop in properties],
+        [card["card_number"] for card in cards],
+        [interest["interest_id"] for interest in interests],
     )
 
 
@@ -183,10 +183,10 @@ async def test_all_is_created_once(client, sandbox, wanted):
     assert (made.created, made.card.origin, made.interest_ids) == (True, "created", tuple(wanted["interest_ids"]))
     complete = ([("size", 40)], ["7700000000017"], wanted["interest_ids"])
     assert state(sandbox, made.customer_id) == complete
-    writes = sum(one.method != "GET" for one in sandbox.requests)
+    writes = sum(request.method != "GET" for request in sandbox.requests)
     again = await create_customer(client, **wanted)
     assert (again.customer_id, again.created, again.card.origin) == (made.customer_id, False, "held")
-    assert sum(one.method != "GET" for one in sandbox.requests) == writes
+    assert sum(request.method != "GET" for request in sandbox.requests) == writes
     assert state(sandbox, made.customer_id) == complete
     assert not sandbox.violations
 
@@ -233,16 +233,20 @@ async def test_offers_come_together(client, sandbox):
     """Valid rewards, unused vouchers of the customer and campaign products come from all pages of three lists."""
     sandbox.settings.max_count = 2
     offers = await customer_offers(client, customer_id=FIRST_CUSTOMER_ID)
-    asked = [(one.path.partition("/v1.0")[2], dict(one.query)) for one in sandbox.requests if one.method == "GET"]
+    asked = [
+        (request.path.partition("/v1.0")[2], dict(request.query))
+        for request in sandbox.requests
+        if request.method == "GET"
+    ]
     assert {path for path, _ in asked} == {
         f"/customers/{FIRST_CUSTOMER_ID}/rewards",
         f"/customers/{FIRST_CUSTOMER_ID}/vouchers",
         "/campaign-products",
     }
     assert all(query["is_valid"] == "true" for _, query in asked)
-    valid = [one async for one in client.customers.rewards(FIRST_CUSTOMER_ID).list(is_valid=True)]
+    valid = [item async for item in client.customers.rewards(FIRST_CUSTOMER_ID).list(is_valid=True)]
     assert list(offers.rewards) == valid
-    assert all(one.customer_id == FIRST_CUSTOMER_ID for one in offers.vouchers)
+    assert all(voucher.customer_id == FIRST_CUSTOMER_ID for voucher in offers.vouchers)
     assert not sandbox.violations
 
 
@@ -252,4 +256,4 @@ async def test_offers_cost_three_requests():
     async with connect(sandbox) as client:
         offers = await customer_offers(client, customer_id=FIRST_CUSTOMER_ID)
     assert len(offers.campaign_products) > 100
-    assert [one.method for one in sandbox.requests].count("GET") == 3
+    assert [request.method for request in sandbox.requests].count("GET") == 3
