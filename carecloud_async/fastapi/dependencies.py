@@ -47,34 +47,38 @@ def carecloud_lifespan(
 
     @asynccontextmanager
     async def with_client(app: Any) -> AsyncIterator[Mapping[str, Any]]:
-        key = state_key(name)
-        if getattr(app.state, key, None) is not None:
+        if getattr(app.state, state_key(name), None) is not None:
             raise ConfigurationError(f"this application already has a client named {name!r}: give each its own name")
-        async with await _made(factory) as client:
-            setattr(app.state, key, _checked(client))
-            try:
-                if lifespan is None:
-                    yield {key: client}
-                else:
-                    async with lifespan(app) as state:
-                        yield {key: client, **(state or {})}
-            finally:
-                delattr(app.state, key)
+        made = factory()
+        async with await made if inspect.isawaitable(made) else made as client:
+            if not isinstance(client, CareCloud):
+                raise ConfigurationError(
+                    f"the factory of carecloud_lifespan must return or yield a CareCloud, not {type(client).__name__}"
+                )
+            async with held(app, state_key(name), client, lifespan) as state:
+                yield state
 
     return with_client
 
 
-async def _made(factory: Factory) -> Opened:
-    made = factory()
-    return await made if inspect.isawaitable(made) else made
+@asynccontextmanager
+async def held(app: Any, key: str, value: Any, lifespan: Lifespan | None) -> AsyncIterator[Mapping[str, Any]]:
+    """Hold a value in the state of an application while its own lifespan runs; yield the state of a request."""
+    setattr(app.state, key, value)
+    try:
+        if lifespan is None:
+            yield {key: value}
+        else:
+            async with lifespan(app) as state:
+                yield {key: value, **(state or {})}
+    finally:
+        delattr(app.state, key)
 
 
-def _checked(client: Any) -> CareCloud:
-    if not isinstance(client, CareCloud):
-        raise ConfigurationError(
-            f"the factory of carecloud_lifespan must return or yield a CareCloud, not {type(client).__name__}"
-        )
-    return client
+def find_held(connection: HTTPConnection, key: str) -> Any:
+    """Return a value of the application that serves a request; `None` if there is none."""
+    # A mounted application has an `app.state` of its own, and shares the state of the lifespan.
+    return getattr(connection.state, key, getattr(connection.app.state, key, None))
 
 
 @frozen
@@ -93,12 +97,9 @@ class ClientDependency:
         _: None = Depends(cancelled_by_hang_up, scope="function"),
     ) -> CareCloud:
         """Return the client of the application that serves this request."""
-        key = state_key(self.name)
-        # A mounted application has an `app.state` of its own, and shares the state of the lifespan.
-        for state in (connection.state, connection.app.state):
-            client: Any = getattr(state, key, None)
-            if client is not None:
-                return client  # type: ignore[no-any-return]
+        client: CareCloud | None = find_held(connection, state_key(self.name))
+        if client is not None:
+            return client
         raise ConfigurationError(
             f"no client named {self.name!r} is open: make the application with "
             "FastAPI(lifespan=carecloud_lifespan(…)), and in a test enter it (`with TestClient(app) as http:`) "

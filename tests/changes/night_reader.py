@@ -15,11 +15,11 @@ from pathlib import Path
 
 import anyio
 
-from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, RetryPolicy
-from carecloud_async._calls.http import pool  # noqa: F401  (imported once, before nights are forked)
-from carecloud_async.resources import customers  # noqa: F401  (as above)
+from carecloud_async import CareCloud, CareCloudError, RetryPolicy
+from carecloud_async.resources import customers  # noqa: F401  (imported once, before nights are forked)
+from carecloud_async.sandbox import Sandbox
 
-AUTH = EnterpriseCredentials(external_application_id="b" * 24, login="a@example.com", password="secret")
+AUTH = Sandbox(customers=0).credentials()
 RETRY = RetryPolicy(attempts=6, base=0.001, max_wait=0.001, budget_reserve=1000)
 
 
@@ -38,7 +38,7 @@ def load(path, mirror):
     """Apply a file of changes."""
     for line in path.read_bytes().splitlines() if path.exists() else ():
         change = json.loads(line)
-        log(mirror, change["change"], change["id"], change["record"] and change["record"]["n"])
+        log(mirror, change["change"], change["id"], change["record"] and change["record"].get("n", 0))
 
 
 async def read(url, folder, *, as_file, page, concurrency):
@@ -57,7 +57,7 @@ async def read(url, folder, *, as_file, page, concurrency):
         log(mirror, "night", "-", 0)
         async with changes:
             async for change in changes:
-                log(mirror, change.kind, change.id, change.raw and json.loads(change.raw)["n"])
+                log(mirror, change.kind, change.id, change.raw and json.loads(change.raw).get("n", 0))
         return changes.report.exact
 
 
@@ -79,7 +79,7 @@ def night(order, outcome):
     if order["steps"]:
         kill_after(order["steps"])
     # The kernel ends a process that does not handle the signal, wherever it is, as with `kill -9`. So no night hangs.
-    signal.setitimer(signal.ITIMER_REAL, order["milliseconds"] / 1000 or 60)
+    signal.setitimer(signal.ITIMER_REAL, order["milliseconds"] / 1000 or 300)
     try:
         exact = anyio.run(lambda: read(order["url"], Path(order["folder"]), **order["options"]))
     except CareCloudError:

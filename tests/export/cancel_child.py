@@ -75,61 +75,34 @@ async def by_task_cancel(kind, order, first, last, step):
 
 
 def by_ctrl_c(kind, order, first, last, step):
-    """Press Ctrl-C once or twice, some milliseconds after the beginning."""
+    """Press Ctrl-C some milliseconds after the beginning."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     ends = Counter()
     for milliseconds in range(first, last, step):
-        for times in (1, 2):
-            # Pressed twice, AnyIO can forget what it waits for: such a run is given up, and the others count.
-            timer = threading.Timer(15, give_up, [ends]) if times == 2 else None
-            if timer is not None:
-                timer.daemon = True
-                timer.start()
-            with tempfile.TemporaryDirectory() as folder:
-                ends[interrupted_after(milliseconds, times, kind, order, Path(folder))] += 1
-            if timer is not None:
-                timer.cancel()
+        with tempfile.TemporaryDirectory() as folder:
+            ends[interrupted_after(milliseconds, kind, order, Path(folder))] += 1
         gc.collect()
     return ends
 
 
-def give_up(ends):
-    """End the process with what was counted so far."""
-    sys.stdout.write(json.dumps(ends))
-    sys.stdout.flush()
-    os._exit(0)
-
-
-def interrupted_after(milliseconds, times, kind, order, folder):
+def interrupted_after(milliseconds, kind, order, folder):
     """Run one export with a loop of its own; return how it ended."""
-    left = times
-
-    def press(*_):
-        nonlocal left
-        if left:
-            left -= 1
-            signal.raise_signal(signal.SIGINT)
 
     async def run():
-        nonlocal left
-        signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000, 0.002)
+        signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
         try:
             async with numbered(IDS, order=order).client() as client:
                 await export(client, kind, folder)
         finally:
-            left = 0  # a key pressed while asyncio closes its own loop would leave that open
+            signal.setitimer(signal.ITIMER_REAL, 0)  # pressed while asyncio closes its own loop it would leave it open
 
-    signal.signal(signal.SIGALRM, press)
     try:
         asyncio.run(run())
     except KeyboardInterrupt:
         return "cancelled"
     except Exception as error:  # noqa: BLE001  (counted, and looked at by the test)
-        # The second Ctrl-C is raised between any two steps of Python, also those by which AnyIO enters a scope.
-        return f"{type(error).__name__}: {error}" if times == 1 else "interrupted twice"
-    finally:
-        left = 0
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        return f"{type(error).__name__}: {error}"
     return "done"
 
 
@@ -140,8 +113,3 @@ if __name__ == "__main__":
     else:
         ends = asyncio.run(by_task_cancel(kind, order, *map(int, numbers)))
     sys.stdout.write(json.dumps(ends))
-    if how == "ctrl-c":
-        # A second Ctrl-C while AnyIO starts a thread makes it forget that thread, for which Python then waits.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)

@@ -25,14 +25,16 @@ def run(*arguments):
     return json.loads(done.stdout), done.stderr
 
 
-@pytest.mark.parametrize(
-    ("kind", "order"),
-    [
-        ("changed", "text"),
-        *variants(("jsonl", "shuffled"), ("csv", "shuffled"), ("parquet", "shuffled"), ("gz", "shuffled")),
-        *variants(("csv", "text"), ("arrow", "text")),
-    ],
-)
+CASES = [
+    ("changed", "text"),
+    *variants(("jsonl", "shuffled"), ("csv", "shuffled"), ("parquet", "shuffled"), ("gz", "shuffled")),
+    *variants(("csv", "text"), ("arrow", "text")),
+]
+if hasattr(os, "mkfifo"):
+    CASES += [("pipe.csv.gz", "text"), *variants(("pipe.jsonl", "text"), ("pipe.parquet", "text"))]
+
+
+@pytest.mark.parametrize(("kind", "order"), CASES)
 def test_task_cancel_at_any_step(kind, order):
     """Cancelled once and again, an export ends cancelled or done, and the next one to the same file goes on."""
     ends, errors = run("cancel", kind, order, 0, 64, 7 if is_thorough() else 13)
@@ -41,21 +43,11 @@ def test_task_cancel_at_any_step(kind, order):
     assert ends["cancelled"] >= 3
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
-@pytest.mark.parametrize("kind", ["pipe.csv.gz", *variants("pipe.jsonl", "pipe.parquet")])
-def test_task_cancel_while_a_pipe_is_written(kind):
-    """An export into a pipe that is cancelled ends its thread and closes the pipe."""
-    ends, errors = run("cancel", kind, "text", 0, 64, 9 if is_thorough() else 15)
-    assert errors == ""
-    assert set(ends) <= {"cancelled", "done"}
-    assert ends["cancelled"] >= 3
-
-
 @pytest.mark.parametrize(("kind", "order"), [("changed", "text"), *variants(("csv", "shuffled"))])
 def test_ctrl_c_at_any_time(kind, order):
-    """Ctrl-C ends an export with KeyboardInterrupt and nothing else; pressed twice, Python does not crash."""
+    """Ctrl-C ends an export with KeyboardInterrupt and nothing else."""
     ends, errors = run("ctrl-c", kind, order, 1, 60, 7 if is_thorough() else 12)
     # Raised between a coroutine's creation and its first step, KeyboardInterrupt makes Python warn of the coroutine.
     assert "Exception in thread" not in errors
-    assert set(ends) <= {"cancelled", "done", "interrupted twice"}
+    assert set(ends) <= {"cancelled", "done"}
     assert ends["cancelled"] >= 3

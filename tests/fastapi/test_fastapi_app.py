@@ -178,49 +178,33 @@ async def test_without_a_lifespan(enter, caplog):
     assert "carecloud_lifespan" in caplog.text
 
 
-async def test_mounted_applications_and_routers(make, enter):
-    """A mounted application and an included router find the client of the application that was started."""
-    router = APIRouter(prefix="/routed")
+async def test_a_client_is_found_in_every_part_of_an_application(make, enter):
+    """Included routers, mounted applications and dependencies of the user's have the client, and a body is kept."""
+    router, app = APIRouter(prefix="/routed"), six_lines(carecloud_lifespan(make))
 
     @router.get("/total")
     async def total(carecloud: CareCloudDep) -> int:
         return await carecloud.customers.list().total()
 
-    app = FastAPI(lifespan=carecloud_lifespan(make))
-    app.include_router(router)
-    app.mount("/mounted", six_lines(None))
-    async with enter(app) as http:
-        assert (await http.get("/routed/total")).json() == 300
-        assert (await http.get(f"/mounted/customers/{FIRST_CUSTOMER_ID}")).status_code == 200
-        assert (await http.get("/mounted/customers/nobody")).status_code == 404
-
-
-async def test_in_a_dependency_of_the_users(make, enter):
-    """The client serves as a part of other dependencies, also of those that yield."""
-
     async def session(carecloud: CareCloudDep):
         yield await carecloud.customers.list().total()
 
-    app = six_lines(carecloud_lifespan(make))
-
     @app.get("/total")
-    async def total(number: Annotated[int, Depends(session)]) -> int:
+    async def by_dependency(number: Annotated[int, Depends(session)]) -> int:
         return number
-
-    async with enter(app) as http:
-        assert (await http.get("/total")).json() == 300
-
-
-async def test_the_body_of_a_get(make, enter):
-    """A handler that looks at the body of its request finds it, empty or not."""
-    app = six_lines(carecloud_lifespan(make))
 
     @app.get("/size")
     async def size(carecloud: CareCloudDep, request: Request) -> int:
         await carecloud.ping()
         return len(await request.body())
 
+    app.include_router(router)
+    app.mount("/mounted", six_lines(None))
     async with enter(app) as http:
+        for path in ("/routed/total", "/total"):
+            assert (await http.get(path)).json() == 300
+        assert (await http.get(f"/mounted/customers/{FIRST_CUSTOMER_ID}")).status_code == 200
+        assert (await http.get("/mounted/customers/nobody")).status_code == 404
         assert (await http.get("/size")).json() == 0
         assert (await http.request("GET", "/size", content=b"abc")).json() == 3
 

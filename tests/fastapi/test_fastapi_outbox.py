@@ -5,37 +5,13 @@ from contextlib import AsyncExitStack
 import anyio
 import httpx
 import pytest
+from clocks import Bell, FakeClock
 from fastapi import FastAPI
 
-from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.fastapi import carecloud_lifespan, outbox_lifespan
 from carecloud_async.outbox import OutboxError, OutboxInUseError
 
 pytestmark = pytest.mark.anyio
-
-
-class WaitingClock(SystemClock):
-    """Time passes in `sleep` alone, which may wait for something that a test does."""
-
-    def __init__(self):
-        self.passed = 0.0
-        self.waits = anyio.Event()
-        self.goes_on = anyio.Event()
-
-    def monotonic(self):
-        return self.passed
-
-    async def sleep(self, seconds):
-        self.passed += seconds
-        self.waits.set()
-        await self.goes_on.wait()
-
-
-class ImpatientClock(WaitingClock):
-    """Time passes as it does; a `sleep` ends when a test says so."""
-
-    def monotonic(self):
-        return SystemClock.monotonic()
 
 
 @pytest.fixture
@@ -52,38 +28,39 @@ def start(make, tmp_path, monkeypatch):
 
 async def test_a_new_worker_waits_for_the_file_of_the_old_one(make, start, tmp_path):
     """In a rolling restart the new worker starts as soon as the old one has closed the file."""
-    clock, started = WaitingClock(), []
+    bell, started = Bell(), anyio.Event()
 
     async def work():
-        async with start(tmp_path / "shop.db", clock):
-            started.append(clock.passed)
+        async with start(tmp_path / "shop.db", bell):
+            started.set()
 
     async with anyio.create_task_group() as group:
         async with make() as old, old.outbox(tmp_path / "shop.db"):
             group.start_soon(work)
-            await clock.waits.wait()
-            assert not started
-        clock.goes_on.set()
-    assert started == [0.25]
+            for _ in range(3):
+                await anyio.sleep(0.01)
+                bell.ring()
+            assert not started.is_set()
+        while not started.is_set():
+            bell.ring()
+            await anyio.sleep(0.01)
 
 
 async def test_a_file_that_stays_open_ends_the_start(make, start, tmp_path):
     """After the time to wait the start fails and says why; with another error, or without a time, it fails at once."""
-    clock = WaitingClock()
-    clock.goes_on.set()
-    async with make() as old, old.outbox(tmp_path / "shop.db"):
-        with pytest.raises(OutboxInUseError):
-            async with start(tmp_path / "shop.db", clock):
-                raise AssertionError
-        assert clock.passed == 20
-        with pytest.raises(OutboxInUseError):
-            async with start(tmp_path / "shop.db", clock, wait=0):
-                raise AssertionError
+    clock = FakeClock(monotonic=0.0)
     (tmp_path / "other.db").write_text("no outbox: another file of the user, which must stay as it is")
-    with pytest.raises(OutboxError, match="left alone"):
-        async with start(tmp_path / "other.db", clock):
-            raise AssertionError
-    assert clock.passed == 20
+    async with make() as old, old.outbox(tmp_path / "shop.db"):
+        for name, options, error, passed in (
+            ("shop.db", {}, OutboxInUseError, 20),
+            ("shop.db", {"wait": 0}, OutboxInUseError, 20),
+            ("other.db", {}, OutboxError, 20),
+        ):
+            with pytest.raises(error):
+                async with start(tmp_path / name, clock, **options):
+                    raise AssertionError
+            assert clock.now == passed
+    assert (tmp_path / "other.db").read_text().startswith("no outbox")
 
 
 async def test_each_worker_takes_a_file_of_the_folder(start, tmp_path):
@@ -99,7 +76,7 @@ async def test_each_worker_takes_a_file_of_the_folder(start, tmp_path):
 
 async def test_what_a_worker_left_is_sent_by_another(make, start, tmp_path):
     """After four workers became three, the entries in the file that nobody opens again are sent."""
-    clock = ImpatientClock()
+    bell = Bell()
 
     def away(request):
         raise httpx.ConnectError("no network")
@@ -110,10 +87,9 @@ async def test_what_a_worker_left_is_sent_by_another(make, start, tmp_path):
         before = await history.total()
         async with AsyncExitStack() as of_gone, AsyncExitStack() as of_other:
             outbox = await of_gone.enter_async_context(gone.outbox(tmp_path / "outbox-1.db"))
-            await of_other.enter_async_context(start(folder=tmp_path, clock=clock))
-            await clock.waits.wait()
+            await of_other.enter_async_context(start(folder=tmp_path, clock=bell))
             await outbox.put(gone.points.assign_points, customer_id=customer.customer_id, amount=5, reference="left")
             await of_gone.aclose()
-            clock.goes_on.set()
-            while await history.total() == before:  # noqa: ASYNC110  (the server has no event)
+            while await history.total() == before:
+                bell.ring()
                 await anyio.sleep(0.01)

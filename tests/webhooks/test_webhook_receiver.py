@@ -4,6 +4,7 @@ import json
 
 import anyio
 import pytest
+from clocks import FakeClock
 
 from carecloud_async.webhooks import (
     DeliveryRefusedError,
@@ -74,6 +75,8 @@ async def test_the_secret_may_stand_in_the_query():
         ({}, BODY, 401, "wrong_secret"),
         ({"X-Secret": "\udcff\ud800"}, BODY, 401, "wrong_secret"),
         ([("X-Secret", SECRET), ("X-Secret", SECRET)], BODY, 401, "wrong_secret"),
+        (None, b"", 400, "no_json_object"),
+        (None, b"[" * 60_000, 400, "no_json_object"),
         (None, b"[]", 400, "no_json_object"),
         (None, b'{"a": NaN}', 400, "no_json_object"),
         (None, b" " * 70_000, 413, "body_too_large"),
@@ -81,7 +84,19 @@ async def test_the_secret_may_stand_in_the_query():
         (None, b'{"customer_id": "a/b", "event": {"id": 1}}', 422, "invalid_body"),
         (None, b'{"customer_id": "a"}', 422, "invalid_body"),
     ],
-    ids=["no secret", "odd secret", "two secrets", "array", "NaN", "long", "long chunks", "odd id", "no event"],
+    ids=[
+        "no secret",
+        "odd secret",
+        "two secrets",
+        "empty",
+        "deep",
+        "array",
+        "NaN",
+        "long",
+        "long chunks",
+        "odd id",
+        "no event",
+    ],
 )
 async def test_a_refusal_says_what_to_answer(headers, body, status, code):
     """The error has status, headers and a document; nothing of the delivery is in its text."""
@@ -172,3 +187,30 @@ async def test_a_claim_is_extended_while_its_handler_runs(error, caplog):
     assert len(set(store.extended)) == 1
     assert caplog.text.count("OSError") == (0 if error is None else 3)
     assert "planted" not in caplog.text
+
+
+async def test_memory_is_bounded():
+    """At most `max_entries` deliveries are remembered; the oldest one is forgotten first."""
+    repeats = MemoryRepeats(max_entries=3)
+    for key in "abcd":
+        assert await repeats.claim(key) == "new"
+        await repeats.finish(key)
+    assert len(repeats) == 3
+    assert [await repeats.claim(key) for key in "dcba"] == ["done", "done", "done", "new"]
+    assert await repeats.claim("a") == "under_way"
+    await repeats.release("a")
+    assert await repeats.claim("a") == "new"
+
+
+async def test_memory_has_an_age():
+    """A delivery is remembered for `seconds` after it was handled."""
+    clock = FakeClock()
+    repeats = MemoryRepeats(seconds=60, clock=clock)
+    await repeats.claim("a")
+    clock.now = 100
+    assert await repeats.claim("a") == "under_way"
+    await repeats.finish("a")
+    clock.now = 159
+    assert await repeats.claim("a") == "done"
+    clock.now = 160
+    assert (len(repeats), await repeats.claim("a")) == (0, "new")
