@@ -20,7 +20,7 @@ from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports
 from carecloud_async._base.runs import IDENTITY, why_foreign
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, shape_of
-from carecloud_async._lists.export.reading.changed import FAR_END, NEAR_END, SortProbe
+from carecloud_async._lists.export.reading.changed import FAR_END, NEAR_END, is_sorted_by_change
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
@@ -178,7 +178,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             return False
         far = await fetcher.fetch(0, _FAR_ROWS, FAR_END)
         if self._sorted is None:
-            self._sorted = await SortProbe(fetcher).is_applied(page, far)
+            self._sorted = await is_sorted_by_change(fetcher, page, far)
         return self._sorted and not await self._has_new_timeless(fetcher, far)
 
     async def _has_new_timeless(self, fetcher: RawPageFetcher, far: RawPage) -> bool:

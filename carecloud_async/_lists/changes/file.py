@@ -83,7 +83,7 @@ async def publish_changes(
     try:
         await run_in_thread(run.open)
         file = _ChangesFile(run, destination, options)
-        report = await file.finish_earlier() or await file.make()
+        report = await run_in_thread(file.finish_earlier) or await file.make()
     except BaseException:
         await run_in_thread_regardless(run.close)
         raise
@@ -115,10 +115,6 @@ class _ChangesFile:
             csv=options.csv,
         )
 
-    async def finish_earlier(self) -> ChangesReport | None:
-        """Publish the file of a run that was killed; return its report if it is what this run would write."""
-        return await run_in_thread(self._finish_earlier)
-
     async def make(self) -> ChangesReport:
         """Write what changed to the file, and publish it."""
         self._require_free()
@@ -141,7 +137,8 @@ class _ChangesFile:
         self._is_noted = True
         self._give_name(noted, overwrite=self._overwrite)
 
-    def _finish_earlier(self) -> ChangesReport | None:
+    def finish_earlier(self) -> ChangesReport | None:
+        """Publish the file of a run that was killed; return its report if it is what this run would write. Blocks."""
         if self._opened.has_pending:
             raise ExportError(
                 f"{self._run.path} has changes that a program took and did not finish: run that program again, or give "

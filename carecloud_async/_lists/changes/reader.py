@@ -112,7 +112,7 @@ class Changes(Generic[T]):
             overwrite=overwrite, format=format, columns=columns, timestamps=timestamps, csv=csv or CsvOptions()
         )
         if allow_shrink:
-            self._run = self._run.that_allows_shrink()
+            self._run.allow_shrink()
         return await (await publish_changes(self._run, target, options)).confirmed()
 
     def __aiter__(self) -> AsyncIterator[Change[T]]:

@@ -53,7 +53,6 @@ class ChangesRun:
         if options.compare_every is not None:
             require_changes(source)
         self.source: ExportSource = source
-        self._given = state
         self._remote = remote_state(state)
         self.path: Path = local_state(state) if self._remote is None else self._remote.path
         self.is_remote: bool = self._remote is not None
@@ -61,9 +60,9 @@ class ChangesRun:
         self._opened: StateFile | None = None
         self._report: ChangesReport | None = None
 
-    def that_allows_shrink(self) -> ChangesRun:
-        """Return the same run, which accepts that more than half of the records are gone."""
-        return ChangesRun(self.source, self._given, evolve(self._options, allow_shrink=True))
+    def allow_shrink(self) -> None:
+        """Accept that more than half of the records are gone."""
+        self._options = evolve(self._options, allow_shrink=True)
 
     @property
     def state(self) -> StateFile:

@@ -19,7 +19,7 @@ from carecloud_async._lists.export.reading.times import FIELD, ChangeTime, NoTim
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async.errors import BadRequestError
 
-__all__ = ["FAR_END", "NEAR_END", "ChangedReader", "End", "NotByChangeError", "SortProbe"]
+__all__ = ["FAR_END", "NEAR_END", "ChangedReader", "End", "NotByChangeError", "is_sorted_by_change"]
 
 _log = logging.getLogger("carecloud_async.export")
 
@@ -141,7 +141,7 @@ class ChangedReader:
     async def _require_order(self, near: End, far: End) -> None:
         """Check once that the server applies the sort: records between the two ends were not read."""
         if not self._is_sorted and near.first is not None and far.first is not None:
-            self._is_sorted = await SortProbe(self._fetcher).is_applied(near.first, far.first)
+            self._is_sorted = await is_sorted_by_change(self._fetcher, near.first, far.first)
         if not self._is_sorted:
             raise NotByChangeError
 
@@ -164,8 +164,8 @@ class ChangedReader:
             return True
 
 
-class SortProbe:
-    """Finds out whether a server sorts by the time of change.
+async def is_sorted_by_change(fetcher: RawPageFetcher, near: RawPage, far: RawPage) -> bool:
+    """Return whether a server sorts by the time of change; takes a small request, in doubtful cases two.
 
     A page in order does not prove it: the records of one import have the same time, and a list in the order of creation
     is almost in the order of change. The proof needs three things: the times of both ends of the list are in order;
@@ -174,35 +174,26 @@ class SortProbe:
 
     Args:
         fetcher: fetches pages.
+        near: the first page of the list, the latest change first.
+        far: the first page, the latest change last.
+
+    Raises:
+        CareCloudError: a page could not be read.
     """
+    if not _fit(await fetcher.times.read(near.items), await fetcher.times.read(far.items)):
+        return False
+    return await _differs(fetcher, near.ids, "DESC") or await _differs(fetcher, far.ids, "ASC")
 
-    def __init__(self, fetcher: RawPageFetcher) -> None:
-        self._fetcher = fetcher
 
-    async def is_applied(self, near: RawPage, far: RawPage) -> bool:
-        """Return whether the server applies the sort; takes a small request, in doubtful cases two.
-
-        Args:
-            near: the first page of the list, the latest change first.
-            far: the first page, the latest change last.
-
-        Raises:
-            CareCloudError: a page could not be read.
-        """
-        times = [await self._fetcher.times.read(page.items) for page in (near, far)]
-        if not _fit(*times):
-            return False
-        return await self._differs(near.ids, "DESC") or await self._differs(far.ids, "ASC")
-
-    async def _differs(self, shown: Sequence[Identity], direction: str) -> bool:
-        """Return whether the list without the sort begins with other records; a few may be new ones."""
-        try:
-            plain = await self._fetcher.fetch(0, _ROWS, {"sort_direction": direction})
-        except BadRequestError:  # a direction without a field
-            plain = await self._fetcher.fetch(0, _ROWS, {})
-        first = list(shown[:_ROWS])
-        same = len(set(first) & set(plain.ids[: len(first)]))
-        return bool(first) and 2 * same < len(first)
+async def _differs(fetcher: RawPageFetcher, shown: Sequence[Identity], direction: str) -> bool:
+    """Return whether the list without the sort begins with other records; a few may be new ones."""
+    try:
+        plain = await fetcher.fetch(0, _ROWS, {"sort_direction": direction})
+    except BadRequestError:  # a direction without a field
+        plain = await fetcher.fetch(0, _ROWS, {})
+    first = list(shown[:_ROWS])
+    same = len(set(first) & set(plain.ids[: len(first)]))
+    return bool(first) and 2 * same < len(first)
 
 
 def _fit(near: Sequence[ChangeTime], far: Sequence[ChangeTime]) -> bool:
