@@ -73,22 +73,12 @@ def call(method, path, **how):
     return asyncio.run(run())
 
 
-def test_a_customer_as_response():
-    """A model is answered as JSON with ISO dates and all its fields."""
-    answer = call("GET", "/alone")
-    assert answer.status_code == 200
-    record = answer.json()
-    assert record["customer_id"] == "8ea6"
-    assert record["last_change"] == "2019-06-23T11:47:22"
-    assert record["personal_information"]["birthdate"] == "1985-02-12"
-    assert record["personal_information"]["address"]["city"] == "Praha"
-    assert record["personal_information"]["consents"] == []
-    assert record["doi_email"] is None
-
-
-def test_lists_and_generic_models_as_response():
-    """Lists of models and generic models of models are answered too."""
+def test_models_as_responses():
+    """A model is answered as JSON with ISO dates and all its fields, in lists and generic models too."""
     record = call("GET", "/alone").json()
+    person = record["personal_information"]
+    assert (record["customer_id"], record["last_change"], record["doi_email"]) == ("8ea6", "2019-06-23T11:47:22", None)
+    assert (person["birthdate"], person["address"]["city"], person["consents"]) == ("1985-02-12", "Praha", [])
     assert call("GET", "/many").json() == [record]
     assert call("GET", "/batch").json() == {"items": [record], "total_items": 1}
 
@@ -96,8 +86,7 @@ def test_lists_and_generic_models_as_response():
 def test_nulls_can_be_left_out():
     """FastAPI's own options reach into the model."""
     record = call("GET", "/maybe").json()
-    assert record["personal_information"]["address"] == {"city": "Praha"}
-    assert "state" not in record
+    assert (record["personal_information"]["address"], "state" in record) == ({"city": "Praha"}, False)
 
 
 def test_the_openapi_document():

@@ -10,8 +10,9 @@ from pathlib import Path
 import attrs
 import pytest
 from every import every
+from rich.pretty import pretty_repr
 
-from carecloud_async import models
+from carecloud_async import EnterpriseCredentials, models
 from carecloud_async.models import (
     UNSET,
     Agreement,
@@ -34,6 +35,7 @@ from carecloud_async.models import (
 CLASSES = [value for name in models.__all__ if isinstance(value := getattr(models, name), type) and attrs.has(value)]
 READ_MODELS = [cls for cls in CLASSES if not issubclass(cls, Input)]
 PERSON = PersonalInformation(first_name="p3rs0nal", store_id="8bed", email="p3rs0nal")
+LOGIN = {"external_application_id": "x", "login": "p3rs0nal", "password": "p3rs0nal"}
 CUSTOMER = Customer(customer_id="8ea6", personal_information=PERSON, last_change=datetime(2019, 6, 23), state=1)  # noqa: DTZ001
 
 
@@ -64,20 +66,29 @@ def test_read_models_need_nothing(cls):
         assert field.validator is None
 
 
-def test_reprs_show_ids_only():
-    """No personal data, no token and no foreign id is in a repr."""
-    assert repr(CUSTOMER) == "Customer(customer_id='8ea6')"
-    assert repr(PERSON) == "PersonalInformation(store_id='8bed')"
-    assert repr(PersonalInformation(first_name="p3rs0nal")) == "PersonalInformation()"
-    assert repr(UserLogin(bearer_token="s3cret", user=User(user_id="u"))) == "UserLogin(bearer_token='***')"
-    assert repr(CustomerSourceRecord(customer_source_record_id="r", external_id="p3rs0nal", customer_id="8ea6")) == (
-        "CustomerSourceRecord(customer_source_record_id='r', customer_id='8ea6')"
-    )
-    credentials = SocialNetworkCredentialsInput(social_network_id="s", social_network_token="s3cret")
-    assert repr(credentials) == ("SocialNetworkCredentialsInput(social_network_id='s', social_network_token='***')")
-    assert repr(PersonalInformationInput(language_id="cs", first_name="p3rs0nal")) == (
-        "PersonalInformationInput(language_id='cs')"
-    )
+#: Records, inputs and credentials, and what is printed of them.
+REPRS = [
+    (CUSTOMER, "Customer(customer_id='8ea6')"),
+    (PERSON, "PersonalInformation(store_id='8bed')"),
+    (PersonalInformation(first_name="p3rs0nal"), "PersonalInformation()"),
+    (UserLogin(bearer_token="s3cret", user=User(user_id="u")), "UserLogin(bearer_token='***')"),
+    (
+        CustomerSourceRecord(customer_source_record_id="r", external_id="p3rs0nal", customer_id="8ea6"),
+        "CustomerSourceRecord(customer_source_record_id='r', customer_id='8ea6')",
+    ),
+    (
+        SocialNetworkCredentialsInput(social_network_id="s", social_network_token="s3cret"),
+        "SocialNetworkCredentialsInput(social_network_id='s', social_network_token='***')",
+    ),
+    (PersonalInformationInput(language_id="cs", first_name="p3rs0nal"), "PersonalInformationInput(language_id='cs')"),
+]
+
+
+@every("record, shown", REPRS)
+def test_reprs_show_ids_only(record, shown):
+    """No personal data, no token and no foreign id is in a repr, nor in what rich and structlog print."""
+    assert (repr(record), pretty_repr(record, max_width=200)) == (shown, shown)
+    assert "p3rs0nal" not in pretty_repr({"input": EnterpriseCredentials(**LOGIN), "record": record})
 
 
 def test_models_pickle_and_evolve():

@@ -12,13 +12,12 @@ from resource_wire import Wire, answer
 from carecloud_async import (
     CareCloud,
     ConfigurationError,
-    ConflictError,
     CustomerSourceInput,
     OutcomeUnknownError,
 )
 from carecloud_async.models import AdditionalAddressInput, AddressInput, ProductReservationPriceIdInput, TimePeriod
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 ADDRESS = AdditionalAddressInput(address=AddressInput(city="Brno"), address_type="t")
@@ -143,21 +142,6 @@ def test_help_shows_the_declared_signature():
     shown = pydoc.render_doc(CareCloud, renderer=pydoc.plaintext)
     for family in ("cards", "currencies"):
         assert type(getattr(client, family)).__doc__ in shown
-
-
-async def test_if_unchanged_refuses_a_record_that_changed(client, sandbox):
-    """The error names the fields that differ, nested ones dotted, without values; no PUT is sent."""
-    before = await client.customers.get(FIRST_CUSTOMER_ID)
-    await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"email": "other@example.com"}})
-    puts = sandbox.count("PUT /customers/{customer_id}")
-    change = {"personal_information": {"city": "x"}}
-    with pytest.raises(ConflictError, match=r"personal_information\.email") as caught:
-        await client.customers.update(FIRST_CUSTOMER_ID, change, if_unchanged=before, allow_unknown=True)
-    with pytest.raises(ConfigurationError, match="if_unchanged takes the record"):
-        await client.customers.update(FIRST_CUSTOMER_ID, {}, if_unchanged={"customer_id": "8ea6"})
-    assert "personal_information.email" in caught.value.fields
-    assert "example.com" not in str(caught.value)
-    assert sandbox.count("PUT /customers/{customer_id}") == puts
 
 
 @every("shown, given", [(2, "2"), ("AB12", "ab12")])

@@ -321,6 +321,9 @@ async def test_a_change_that_models_do_not_show_is_seen(change, field):
     with pytest.raises(ConflictError) as caught:
         await update_if_unchanged(now)
     assert caught.value.fields == (f"personal_information.{field}",)
+    assert "986-02-12" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="if_unchanged takes the record"):
+        await update_if_unchanged(CUSTOMER, before=CUSTOMER)
 
 
 @every("phone", [b'"1"', b"1", b"1.0", b"10e-1"])

@@ -10,8 +10,8 @@ from every import every
 from kit import connect, served, through
 from rich.pretty import pretty_repr
 
-from carecloud_async import CareCloudError, EnterpriseCredentials, ResponseError, RetryPolicy
-from carecloud_async.models import Customer, CustomerInput, PersonalInformation, PersonalInformationInput, UserLogin
+from carecloud_async import CareCloudError, ResponseError, RetryPolicy
+from carecloud_async.models import CustomerInput, PersonalInformationInput
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import (
     assign_card_number,
@@ -284,20 +284,3 @@ async def test_an_unreadable_answer_stands_in_no_variable_of_our_frames():
         with pytest.raises(ResponseError) as caught:
             await client.customers.list().page()
     assert [line for line in variables_of(caught.value) if MARK in line] == []
-
-
-PERSON = PersonalInformationInput(language_id="cs", first_name=SECRET, email=SECRET)
-CUSTOMER = Customer(customer_id="c", personal_information=PersonalInformation(email=SECRET, store_id="s"))
-
-
-def test_records_and_credentials_print_no_secret():
-    """A repr and rich show the ids of records, records within included, and stars for secrets."""
-    for value in (
-        EnterpriseCredentials(external_application_id="x", login=SECRET, password=SECRET),
-        CustomerInput(personal_information=PERSON),
-        CUSTOMER,
-        UserLogin(bearer_token=SECRET),
-    ):
-        assert MARK not in printed({"value": value})
-    assert pretty_repr(CUSTOMER) == repr(CUSTOMER) == "Customer(customer_id='c')"
-    assert pretty_repr(UserLogin(bearer_token=SECRET)) == "UserLogin(bearer_token='***')"
