@@ -40,11 +40,8 @@ class BookingTicket(Model):
     ticket_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     created_at: LocalDatetime | None = None
-    """When the booking ticket was created, in project-local time."""
     valid_from: LocalDatetime | None = None
-    """When the booking ticket begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the booking ticket stops being valid."""
     state: int | None = None
     """State: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -91,7 +88,6 @@ class Booking(Updatable):
     data: JsonValue = None
     """Data of its own, as JSON."""
     created_at: LocalDatetime | None = None
-    """When the booking was created, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
@@ -123,7 +119,6 @@ class BookingStatus(Model):
     booking_status_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     created_at: LocalDatetime | None = None
-    """When the booking status was created, in project-local time."""
     state: int | None = None
     """State: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

@@ -56,9 +56,7 @@ class Card(Updatable):
     secondary_card_number: str | None = field(default=None, metadata=PERSONAL)
     """Second number of the card."""
     valid_from: LocalDatetime | None = None
-    """When the card begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the card stops being valid."""
     store_id: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = None
@@ -71,7 +69,6 @@ class CardType(Updatable):
 
     card_type_id: str = field(metadata=READ_ONLY)
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the card type, the same in all languages."""
     name: str | None = None
     prefix: str | None = None
     """Prefix of the card numbers."""
@@ -108,7 +105,6 @@ class Entrance(Updatable):
     order_item_id: str | None = field(default=None, metadata=READ_ONLY)
     card_id: str | None = field(default=None, metadata=READ_ONLY)
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the entrance was created, in project-local time."""
     cancelled_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When it was canceled, in project-local time."""
     charged_price: float | None = field(default=None, metadata=READ_ONLY)
@@ -118,9 +114,7 @@ class Entrance(Updatable):
     charge_date: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the entrance is charged at the till, in project-local time."""
     valid_from: date | None = field(default=None, metadata=READ_ONLY)
-    """When the entrance begins to be valid."""
     valid_to: date | None = field(default=None, metadata=READ_ONLY)
-    """When the entrance stops being valid."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = None
     """State: 0 cancelled, 1 active (`EntranceState`)."""

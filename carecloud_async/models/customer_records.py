@@ -70,7 +70,6 @@ class Referral(Model):
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
     referral_campaign_id: str | None = field(default=None, metadata=READ_ONLY)
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the referral stops being valid."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -126,7 +125,6 @@ class ExternalApplication(Model):
     external_application_id: str
     """Id of the application."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the external application, the same in all languages."""
     name: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)

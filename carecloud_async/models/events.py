@@ -52,7 +52,6 @@ class Event(Model):
     data: JsonValue = None
     """Data of its own, as JSON."""
     created_at: LocalDatetime | None = None
-    """When the event was created, in project-local time."""
     secondary_external_id: str | None = None
     """A second id, for events that share the first."""
     state: int | None = field(default=None, metadata=READ_ONLY)
@@ -68,7 +67,6 @@ class EventGroup(Model):
     event_group_id: str
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the event group, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
@@ -83,7 +81,6 @@ class EventType(Model):
     """Fixed text id of the event group."""
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the event type, the same in all languages."""
     icon_name: str | None = None
     """Name of the icon (Google Fonts Icons)."""
     state: int | None = field(default=None, metadata=READ_ONLY)
@@ -136,9 +133,7 @@ class CampaignProduct(Model):
     value_type_id: int | None = None
     """What the value is: 1 percentage, 2 final price (`DiscountValueType`)."""
     valid_from: LocalDatetime | None = None
-    """When the campaign product begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the campaign product stops being valid."""
     display_in: tuple[str, ...] = ()
     """Where it is shown; see `DisplayPlace`."""
     type_id: str | None = None

@@ -1,7 +1,7 @@
 """The docstring of a record with the meaning of its fields, for `help()`.
 
-Python does not keep the literal below a field, which editors show. It is read from the source when `__doc__` is. An
-id, a name, a code, a description and `last_change` have no literal: their names say all.
+Python does not keep the literal below a field, which editors show. It is read from the source when `__doc__` is. A
+field whose name says all has no literal.
 """
 
 from __future__ import annotations
@@ -14,11 +14,23 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from textwrap import indent
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
 C = TypeVar("C", bound=type)
+
+#: Names of fields that say all, with what they say of a record of a class.
+_NAMES_SAY: Final = {
+    "code": "Code of the {}.",
+    "created_at": "When the {} was created, in project-local time.",
+    "description": "Description of the {}.",
+    "last_change": "When the record last changed, in project-local time.",
+    "name": "Name of the {}.",
+    "text_id": "Fixed text id of the {}, the same in all languages.",
+    "valid_from": "When the {} begins to be valid.",
+    "valid_to": "When the {} stops being valid.",
+}
 
 
 class RecordDoc:
@@ -62,14 +74,9 @@ def documented_fields(cls: type) -> dict[str, str]:
 
 def meaning_of(field: str, owner: str) -> str:
     """Return what the name of a field says, given the name of its class; empty if it does not say all."""
-    if field == "last_change":
-        return "When the record last changed, in project-local time."
-    if field.endswith("_id"):
-        return f"Id of the {field.removesuffix('_id').replace('_', ' ')}."
-    if field in {"code", "description", "name"}:
-        words = re.sub(r"(?<!^)(?=[A-Z])", " ", owner).lower()
-        return f"{field.capitalize()} of the {words}."
-    return ""
+    if field in _NAMES_SAY:
+        return _NAMES_SAY[field].format(re.sub(r"(?<!^)(?=[A-Z])", " ", owner).lower())
+    return f"Id of the {field.removesuffix('_id').replace('_', ' ')}." if field.endswith("_id") else ""
 
 
 @cache

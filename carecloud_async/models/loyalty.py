@@ -196,5 +196,4 @@ class Status(Model):
     overall_discount_on_discounted_purchase_items: bool | None = field(default=None, metadata=READ_ONLY)
     """Whether overall discounts apply to items that are discounted already."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the status, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

@@ -79,7 +79,6 @@ class CommunicationChannel(Model):
     communication_channel_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     text_id: str | None = None
-    """Fixed text id of the communication channel, the same in all languages."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -97,7 +97,6 @@ class PurchaseType(Model):
     type_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the purchase type, the same in all languages."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -107,7 +106,6 @@ class PurchaseItemType(Model):
     type_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the purchase item type, the same in all languages."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -42,7 +42,6 @@ class SegmentGroup(Model):
     note: str | None = None
     """Free text."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the segment group, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
 
@@ -75,9 +74,7 @@ class StamperCampaign(Model):
     stamp_count: int | None = field(default=None, metadata=READ_ONLY)
     """Stamps on a full card."""
     valid_from: LocalDatetime | None = None
-    """When the stamper campaign begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the stamper campaign stops being valid."""
     count_of_campaign_repetitions: int | None = None
     """How many cards of the campaign a customer can fill."""
     stamper_conditions: tuple[StamperCondition, ...] = ()
@@ -121,7 +118,6 @@ class StamperCard(Model):
     stamps: tuple[StamperStamp, ...] = ()
     """The stamps on the card."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the stamper card was created, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = None
     """State: 0 blocked, 1 active (`BlockableState`)."""

@@ -18,7 +18,6 @@ class Tag(Model):
     tag_id: str
     name: str | None = field(default=None, metadata=READ_ONLY)
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the tag, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

@@ -38,7 +38,6 @@ class Task(Updatable):
     due_date: date | None = None
     """Day by which it is due."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the task was created, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
@@ -73,7 +72,6 @@ class TaskType(Model):
     task_type_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the task type, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
@@ -85,7 +83,6 @@ class TaskState(Model):
     task_state_id: str = field(metadata=READ_ONLY)
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the task state, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 

@@ -45,9 +45,7 @@ class Voucher(Updatable):
     applied_date: LocalDatetime | None = None
     """When the voucher was applied, in project-local time."""
     valid_from: LocalDatetime | None = None
-    """When the voucher begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the voucher stops being valid."""
     reward_group: str | None = field(default=None, metadata=READ_ONLY)
     """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
     note: str | None = field(default=None, metadata=PERSONAL)
@@ -55,7 +53,6 @@ class Voucher(Updatable):
     reward: Reward | None = field(default=None, metadata=READ_ONLY)
     """The reward."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the voucher was created, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
     """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""

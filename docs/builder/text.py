@@ -34,7 +34,7 @@ def sentence(text: str) -> str:
 def explanation(obj: Any) -> str:
     """Return a docstring without its sections, as one paragraph; without one, what the name of a field says."""
     if obj.docstring is None and obj.path.startswith("carecloud_async.models."):
-        return meaning_of(obj.name, obj.parent.name)
+        return meaning_of(obj.name, obj.parent.name.removesuffix("Changes").removesuffix("Input"))
     parts = [section.value for section in obj.docstring.parsed if section.kind.value == "text"] if obj.docstring else []
     return " ".join(" ".join(parts).split())
 
