@@ -28,6 +28,10 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
     end         intended               -> ended      the answer is the outcome; or no answer came, and it has no key
 ```
 
+Some writes begin elsewhere: a row that is refused when it is read is `ended`, and a call that is put into an outbox
+once more after it was dropped is `lost`, if its answer was. An entry of an outbox that failed leaves `ended` when it
+is retried: to `lost` if its answer was lost, else to `waiting`.
+
 In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent: `after_a_loss` corrects what was
 decided, `before_sending` counts how often it was tried, and `after_an_answer` corrects the outcome. While another run
 holds its key or its record, or another row of the run writes that record, it keeps its state and has its next turn a
@@ -44,10 +48,10 @@ the look-up and the outcome no other run of this user of the machine changes the
 intended write may have been sent, and counts as lost.
 
 **A lost write is looked up soon, and sent again late.** `SettleTimes` knows both times: it is looked up when its
-request has nearly always acted, and again and again; it is sent again when its request has acted or never will, and
-that wait grows with each loss. If the record has every value, the write is done (`created` if no record existed
-before, else `updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as `unknown`.
-So does a create whose key is written after its record: without the key, no look-up finds the record.
+request has nearly always acted, and again with growing waits; it is sent again when its request has acted or never
+will, and that wait grows with each loss. If the record has every value, the write is done (`created` if no record
+existed before, else `updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as
+`unknown`. So does a create whose key is written after its record: without the key, no look-up finds the record.
 
 **A write that was sent more than once may be done more than once.** When its answer comes, or a look-up shows it, an
 earlier request may still act. So it is looked up once more, a settle time later, and keeps its claims until then. If a
@@ -83,6 +87,8 @@ _WORKS_LONGER: Final = 5.0
 SETTLE_SECONDS: Final = 60.0
 #: Waits after the first, the second, the third and each later loss of a write, in settle times.
 _STEPS: Final = (1, 5, 20, 60)
+#: The longest wait between two look-ups of a lost write (seconds), unless the read timeout is longer.
+_LONGEST_LOOK: Final = 300.0
 #: Longer settle times would be longer than claims are kept (seconds).
 _LONGEST: Final = 24 * 3600.0
 #: Statuses with which the server itself ends a request. After 502 and 504, which a proxy sends, it may still run.
@@ -222,7 +228,7 @@ def when_settled(
         is_again = write.tries > 1 and may_act(write)
         return Later(until=now + times.settle, made=decided) if is_again else decided
     until = write.lost_at + times.after(write)
-    return decided if now >= until else Later(until=min(until, now + times.look))
+    return decided if now >= until else Later(until=min(until, now + times.before_look(now - write.lost_at)))
 
 
 def is_to_be_confirmed(write: Write, result: RowResult) -> bool:
@@ -278,7 +284,7 @@ class SettleTimes:
     made (7 times at most, with twenty minutes 14), and delays none.
 
     Attributes:
-        look: after which a lost write is looked up, and again each time.
+        look: after which a lost write is looked up, and again; later ones have longer waits.
         settle: after which one that was lost once is sent again.
     """
 
@@ -295,6 +301,10 @@ class SettleTimes:
         """
         look = read_timeout + _WORKS_LONGER
         return cls(look=look, settle=max(SETTLE_SECONDS if settle is None else settle, look))
+
+    def before_look(self, waited: float) -> float:
+        """Return how long a lost write waits until its next look-up: the longer it has waited, the longer."""
+        return max(self.look, min(waited / 4, _LONGEST_LOOK))
 
     def after(self, write: Write) -> float:
         """Return how long a lost write waits until it is sent again, or a created one until it is confirmed."""

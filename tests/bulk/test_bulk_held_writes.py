@@ -33,10 +33,12 @@ class Held:
         self.began = clock.monotonic()
         self.seconds = seconds
         self.sent = []  # when each write arrived, in seconds, and the name in it
+        self.looks = []  # when each look-up arrived
         self.server.arrived = self._arrived
 
     async def _arrived(self, request):
         now = self.clock.monotonic() - self.began
+        self.looks += [now] if request.method == "GET" else []
         if request.method != "GET" and "/users/" not in request.url.path:
             person = json.loads(request.content)["customer"]["personal_information"]
             self.sent.append((now, person["last_name"]))
@@ -97,12 +99,15 @@ async def test_a_longer_settle_time_makes_it_once(clock, by_writer):
 
 
 async def test_a_lost_write_waits_longer_each_time(clock):
-    """A write that is lost each time is sent again after a minute, then after five, twenty, and an hour each time."""
+    """A lost write is sent again after a minute, then five, twenty, an hour each time, and looked up more rarely."""
     held = Held(clock, seconds=1e9)
     await write_held(held, people(1))
     times = [now for now, _ in held.sent]
     waits = [later - before for before, later in itertools.pairwise(times)]
     assert waits == pytest.approx([60, 300, 1200, 3600, 3600], abs=40)
+    looks = [now for now in held.looks if times[3] < now < times[4]]
+    assert len(looks) < 25
+    assert max(later - before for before, later in itertools.pairwise(looks)) <= 301
 
 
 async def test_a_stop_does_not_make_it_forget_how_often_it_was_lost(clock, tmp_path):
