@@ -104,10 +104,12 @@ class RowChecker:
         """Return the parts of a row that only one record can have, by their columns."""
         if self._parts is None or row.refused or not (row.create_fields or row.parts):
             return {}
-        given = {path: value for path, value in {**row.create_fields, **row.parts}.items() if path not in row.faults}
+        given = {**row.create_fields, **row.parts}
         unique = {}
         for key in self._parts.unique:
-            values = None if self._is_key(key) else key.values_in(given)
+            if self._is_key(key) or not row.faults.keys().isdisjoint(key.paths):
+                continue
+            values = key.values_in(given)
             if values is not None:
                 unique[key.name] = key.text(values)
         return unique

@@ -47,6 +47,9 @@ class CheckedRow:
     refused: tuple[str, ...] = ()
 
 
+_ROW_FIELDS: Final = tuple(attribute.name for attribute in attrs.fields(CheckedRow))
+
+
 @frozen(kw_only=True)
 class Intent:
     """The request that was about to be sent for a write.
@@ -185,7 +188,7 @@ class Write:
 
 def pack(row: CheckedRow) -> bytes:
     """Return a row that is not refused as the journal keeps it."""
-    return to_json({name: value for name, value in attrs.asdict(row, recurse=False).items() if value})
+    return to_json({name: value for name in _ROW_FIELDS if (value := getattr(row, name))})
 
 
 def unpack(packed: bytes) -> CheckedRow:

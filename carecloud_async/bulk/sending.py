@@ -118,7 +118,7 @@ class LookUpTries:
     def note(self, write: Write, error: CareCloudError) -> float | RowResult:
         """Note a failure; return the seconds until the next look-up, or the outcome of a write without another one."""
         times = self._failures.pop(write.id, 0) + 1
-        fault = f"{error.status} {error.exception or ''}".rstrip() if isinstance(error, ServerError) else error.problem
+        fault = _words(error) if isinstance(error, ServerError) else error.problem
         if times >= self._limits.of(fault):
             result = after_a_loss(write, refused(f"the server failed {times} times on its look-up: {fault}"))
             assert isinstance(result, RowResult)  # noqa: S101  (no plan was given)

@@ -374,7 +374,7 @@ class OutboxQueue:
     # sending
 
     def take(
-        self, limit: int, *, but: Collection[int], but_kinds: Collection[str]
+        self, limit: int, *, but: Collection[int], but_kinds: Collection[str], again: Collection[int]
     ) -> tuple[list[QueuedEntry], list[int]]:
         """Return the first entries that are ready, in the order in which they were put.
 
@@ -382,6 +382,7 @@ class OutboxQueue:
             limit: the most of them.
             but: entries that are not wanted.
             but_kinds: kinds of entries that are not wanted.
+            again: entries that are wanted besides.
 
         Returns:
             the entries, and the numbers of those that cannot be read.
@@ -392,14 +393,8 @@ class OutboxQueue:
         for (kind,) in self._file.db.execute(_READY_KINDS):
             if kind not in but_kinds:
                 rows += self._file.db.execute(query, (kind, limit + len(but)))
-        return self._read([row for row in sorted(rows) if row[0] not in but][:limit])
-
-    def read(self, numbers: Sequence[int]) -> tuple[list[QueuedEntry], list[int]]:
-        """Return entries that are ready, by their numbers; see `take`."""
-        marks = ", ".join("?" * len(numbers))
-        return self._read(self._file.db.execute(f"{_SELECT_READY} AND id IN ({marks})", numbers))
-
-    def _read(self, rows: Iterable[tuple[Any, ...]]) -> tuple[list[QueuedEntry], list[int]]:
+        rows = [row for row in sorted(rows) if row[0] not in but][:limit]
+        rows += self._file.db.execute(f"{_SELECT_READY} AND id IN ({', '.join('?' * len(again))})", [*again])
         entries: list[QueuedEntry] = []
         unreadable: list[int] = []
         for row in rows:

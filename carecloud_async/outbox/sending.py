@@ -232,8 +232,8 @@ class Dispatcher:
             : max(min(_MAX_SUSPECTS - len(under_way & suspects), room), 0)
         ]
         left_out = self._taken.keys() | suspects | later
-        take = partial(self._queue.take, room - len(again), but=left_out, but_kinds=blocked)
-        ready, unreadable = await run_in_thread(lambda: _joined(take(), self._queue.read(again)))
+        take = partial(self._queue.take, room - len(again), but=left_out, but_kinds=blocked, again=again)
+        ready, unreadable = await run_in_thread(take)
         self._recover(_READING)
         if unreadable:
             await self._set_aside(dict.fromkeys(unreadable, _UNREADABLE))
@@ -355,10 +355,6 @@ class Dispatcher:
                 if entry.kind == kind and not entry.alone:
                     entry.due = 0.0
         of_kind.error, of_kind.failures, of_kind.until = None, 0, 0.0
-
-
-def _joined(*parts: tuple[list[QueuedEntry], list[int]]) -> tuple[list[QueuedEntry], list[int]]:
-    return [entry for entries, _ in parts for entry in entries], [number for _, others in parts for number in others]
 
 
 def _pause_after(error: Exception, failures: int) -> float:
