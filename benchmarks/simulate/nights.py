@@ -13,7 +13,7 @@ from benchmarks.simulate.network import Sight
 from benchmarks.simulate.world import FAMILIES, Json
 from carecloud_async import ExportError, ExportReport
 from carecloud_async._lists.export.job import write_export
-from carecloud_async._lists.export.written import Written
+from carecloud_async._lists.export.report import Written
 
 __all__ = ["Export", "Night", "StateExport"]
 

@@ -9,7 +9,7 @@ import anyio
 from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes
 from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.values import ChangesOptions
-from carecloud_async._lists.export.written import Written
+from carecloud_async._lists.export.report import Written
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import say

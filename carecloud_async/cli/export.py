@@ -9,8 +9,7 @@ import anyio
 
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, read_fields
 from carecloud_async._lists.export.job import write_export
-from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.written import Written
+from carecloud_async._lists.export.report import ExportReport, Written
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import ReaderGoneError, exits_at_once, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError

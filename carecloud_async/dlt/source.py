@@ -22,13 +22,15 @@ into a temporary file before.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
+from anyio.from_thread import start_blocking_portal
 from attrs import field, frozen
 from dlt.common import logger as dlt_log  # which dlt shows; ours is silent where the application has none
 from dlt.sources import DltResource, DltSource
@@ -45,7 +47,7 @@ from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.reasons import InexactReason, inexact_error
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.listings.blocking import spool_changes, stream
+from carecloud_async._lists.listings.arrow_stream import stream
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
@@ -53,12 +55,20 @@ from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.fixes import Fix
 from carecloud_async.resources.lookup.by_name import find_list, open_list
 
+if TYPE_CHECKING:
+    import pyarrow
+
+    from carecloud_async._lists.changes.values import ChangesReport
+
 __all__ = ["carecloud_source"]
 
 #: The column that marks a row as deleted; always null in the table.
 _DELETED = "carecloud_deleted"
 
 _FULL = Fix("if they were really deleted, run once with full=True, and with allow_inexact=True if no record is left")
+
+#: Changes in a batch.
+_BATCH = 2000
 
 _TYPES = {"int": "bigint", "float": "double", "bool": "bool", "date": "date", "datetime": "timestamp"}
 
@@ -284,7 +294,7 @@ def _compare(the_list: _List, source: ExportSource, folder: Path | None) -> Iter
     was_loaded = run.has_rows or bool(run.state.get("list"))
     begins = run.replaces or last is None or run.state.get("compared") != run.fingerprints
     path, generation = begin_generation(_states(folder), run.name, last=last, is_empty=begins)
-    with _naming_full(), spool_changes(the_list.open, path, concurrency=the_list.concurrency) as (report, batches):
+    with _naming_full(), _spool_changes(the_list, path) as (report, batches):
         # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
         # only then does dlt give it the columns that later merges need.
         replaces = run.replaces or (begins and report.exact and was_loaded)
@@ -299,6 +309,38 @@ def _compare(the_list: _List, source: ExportSource, folder: Path | None) -> Iter
     generations[run.name] = generation
     run.state.update(compared=run.fingerprints if report.exact or not begins else None)
     run.note_filled(has_records)
+
+
+@contextmanager
+def _spool_changes(the_list: _List, state: Path) -> Iterator[tuple[ChangesReport, Iterator[pyarrow.RecordBatch]]]:
+    """Read what changed in a list since the state's last run into a temporary file, with a first column `_change`.
+
+    The file is readable by its owner alone, and removed when the block ends.
+
+    Args:
+        the_list: the list.
+        state: the state file, which is updated when the file is complete; see `Listing.changes`.
+
+    Yields:
+        the report, and the changes.
+
+    Raises:
+        ExportError: the list cannot be compared.
+        CareCloudError: the server cannot be read.
+    """
+    import pyarrow.parquet  # an extra
+
+    with tempfile.TemporaryDirectory(prefix="carecloud-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "records.parquet")
+
+        async def compare() -> ChangesReport:
+            async with the_list.open() as listing:
+                return await listing.changes(state=state, concurrency=the_list.concurrency).to_file(path)
+
+        with start_blocking_portal() as portal:
+            report = portal.call(compare)
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield report, file.iter_batches(batch_size=_BATCH)
 
 
 @contextmanager

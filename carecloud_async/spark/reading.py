@@ -19,7 +19,7 @@ from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
 from carecloud_async._lists.export.reading.times import FIELD as LAST_CHANGE
 from carecloud_async._lists.export.reasons import inexact_error
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.listings.blocking import stream
+from carecloud_async._lists.listings.arrow_stream import stream
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ResponseError

@@ -32,8 +32,8 @@ from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
+from carecloud_async._lists.export.report import Written
 from carecloud_async._lists.export.storage.target import Target, read_target
-from carecloud_async._lists.export.written import Written
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
 

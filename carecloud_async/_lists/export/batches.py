@@ -27,7 +27,7 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.runs import why_foreign
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError, nesting_errors
+from carecloud_async._lists.export.errors import BadExportError, nesting_errors
 from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, SchemaBuilder, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
@@ -274,7 +274,7 @@ class _BatchWriter:
 
     async def restart(self) -> None:
         if self.seen.written:
-            raise CannotStartOverError(
+            raise ExportError(
                 f"several records of {self._name} have one id, and batches that were yielded cannot be taken back: "
                 "export to a file"
             )

@@ -11,13 +11,9 @@ from carecloud_async._base.runs import FULL, reason_of
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.fixes import RESUME, ROOM, Fix
 
-__all__ = ["BadExportError", "CannotStartOverError", "disk_error", "disk_errors", "missing_extra", "nesting_errors"]
+__all__ = ["BadExportError", "disk_error", "disk_errors", "missing_extra", "nesting_errors"]
 
 _ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it unchanged")
-
-
-class CannotStartOverError(ExportError):
-    """The list must be read again from its start, and the records already written cannot be taken back."""
 
 
 class BadExportError(ExportError, ConfigurationError):

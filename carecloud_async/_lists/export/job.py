@@ -25,7 +25,7 @@ from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.nightly import LastRun, NightlyState
 from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.times import TimelessRecords
-from carecloud_async._lists.export.report import ExportReport, Reporter
+from carecloud_async._lists.export.report import ExportReport, Reporter, Written
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
@@ -33,7 +33,6 @@ from carecloud_async._lists.export.storage.direct import DirectFile
 from carecloud_async._lists.export.storage.export_file import Ended, ExportFile
 from carecloud_async._lists.export.storage.target import read_target
 from carecloud_async._lists.export.storage.writer import Writer
-from carecloud_async._lists.export.written import Written
 
 __all__ = ["run", "write_export"]
 

@@ -1,18 +1,22 @@
-"""The figures of an export: `ExportReport`, and `Progress` while it runs, ten times a second at most."""
+"""What comes of an export: its `Progress` while it runs, its `ExportReport`, and `Written`, which confirms that."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.threads import run_in_thread_regardless
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async.models.field_docs import with_field_docs
 
-__all__ = ["ExportReport", "OnProgress", "Progress", "Reporter"]
+__all__ = ["ExportReport", "OnProgress", "Progress", "Reporter", "Written"]
+
+R = TypeVar("R")
 
 _EVERY = 0.1
 
@@ -145,3 +149,61 @@ class Reporter:
             remaining=remaining,
             stage=stage,
         )
+
+
+class Written(Generic[R]):
+    """A finished file. If it is never confirmed, the next run finds it, and returns its report again.
+
+    Args:
+        report: what was written.
+        note: notes in the state that the report was received.
+        close: closes the state.
+        is_remote: whether the state lives in a storage service.
+
+    Attributes:
+        report: see above.
+    """
+
+    def __init__(
+        self,
+        report: R,
+        *,
+        note: Callable[[], None] = lambda: None,
+        close: Callable[[], None] = lambda: None,
+        is_remote: bool = False,
+    ) -> None:
+        self.report: R = report
+        self._note = note
+        self._close = close
+        self._is_remote = is_remote
+
+    def confirm(self) -> None:
+        """Note in the state that the report was received.
+
+        Blocks: a local state for a few milliseconds, another one as long as its storage service takes.
+
+        Raises:
+            ExportError: the disk or the storage refuses.
+        """
+        self._note()
+
+    def close(self) -> None:
+        """Close the state."""
+        self._close()
+
+    async def confirmed(self) -> R:
+        """Confirm, close, and return the report.
+
+        Raises:
+            ExportError: see `confirm`.
+        """
+        try:
+            if self._is_remote:
+                # The storage service may be slow, and must not hold up the program's event loop.
+                await run_in_thread_regardless(self.confirm)
+            else:
+                # Without awaiting: after a cancellation the caller would repeat a job whose state has moved on.
+                self.confirm()
+        finally:
+            self.close()
+        return self.report

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from carecloud_async._base.runtime.durable_files import PRIVATE
 from carecloud_async._lists.export.errors import BadExportError
@@ -52,6 +52,20 @@ def _permissions(_: object, __: object, value: object) -> None:
         raise BadExportError("mode must be permissions that let the owner read and write, such as 0o640")
 
 
+def _since(request: ExportRequest) -> Since | None:
+    if request.changed_since is None:
+        return None
+    since = parse_since(request.changed_since, request.source.project)
+    require_changes(request.source)
+    return since
+
+
+def _selection(request: ExportRequest) -> Selection:
+    is_fixed = request.target.format.suffix == ".parquet" and request.columns == "model"
+    also = (UNKNOWN_FIELDS,) if is_fixed else ()
+    return read_fields(request.fields, request.source.into, also=also, allow_unknown=request.allow_unknown)
+
+
 @frozen(kw_only=True)
 class ExportRequest:
     """One export: its list, its target and its options, which `Listing.export` describes.
@@ -85,26 +99,8 @@ class ExportRequest:
     mode: int = field(default=PRIVATE, validator=_permissions)
     timeless: TimelessRecords | None = None
     expects_records: bool = False
-    since: Since | None = field(init=False)
-    selection: Selection = field(init=False)
-
-    @since.default
-    def _parse_since(self) -> Since | None:
-        if self.changed_since is None:
-            return None
-        since = parse_since(self.changed_since, self.source.project)
-        require_changes(self.source)
-        return since
-
-    @selection.default
-    def _read_fields(self) -> Selection:
-        is_fixed = self.target.format.suffix == ".parquet" and self.columns == "model"
-        return read_fields(
-            self.fields,
-            self.source.into,
-            also=(UNKNOWN_FIELDS,) if is_fixed else (),
-            allow_unknown=self.allow_unknown,
-        )
+    since: Since | None = field(init=False, default=Factory(_since, takes_self=True))
+    selection: Selection = field(init=False, default=Factory(_selection, takes_self=True))
 
     @property
     def fingerprints(self) -> dict[str, str]:

@@ -1,16 +1,20 @@
-"""`ArrowStream`: a list for code without async, as an object of Arrow's C stream protocol."""
+"""Lists for code without async: an event loop in a thread of its own reads, and a plain iterator yields the batches.
+
+The caller's thread may run a loop too, as in a notebook. The loop of a list ends when the iterator is closed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from anyio.from_thread import start_blocking_portal
 
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
 from carecloud_async._lists.export.reasons import inexact_error
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.listings.blocking import stream
 from carecloud_async.errors import ExportError
 
 if TYPE_CHECKING:
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
 
     from carecloud_async._lists.listings.listing import Listing
 
-__all__ = ["ArrowStream"]
+__all__ = ["ArrowStream", "OpenListing", "stream"]
+
+#: Opens a client, and the list on it.
+OpenListing: TypeAlias = Callable[[], "AbstractAsyncContextManager[Listing[Any]]"]
 
 
 class ArrowStream:
@@ -94,3 +101,31 @@ class ArrowStream:
         if not report.exact and not self._allow_inexact:
             raise inexact_error(self._listing.export_source().name, report.reasons, accept="allow_inexact=True")
         self._report = report
+
+
+def stream(
+    open_listing: OpenListing, options: BatchOptions, *, check: Callable[[ExportReport], None]
+) -> Iterator[pyarrow.RecordBatch]:
+    """Yield the record batches of a list as they are read; closing the iterator ends the reading.
+
+    Args:
+        open_listing: opens the client and the list.
+        options: how it is read.
+        check: called with the report after the last batch; an exception it raises is passed on.
+
+    Raises:
+        CareCloudError: the server cannot be read.
+    """
+
+    @asynccontextmanager
+    async def open_batches() -> AsyncIterator[RecordBatches]:
+        async with open_listing() as listing, RecordBatches(listing.export_source(), options) as batches:
+            yield batches
+
+    async def following(batches: RecordBatches) -> pyarrow.RecordBatch | None:
+        return await anext(batches, None)
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_batches()) as batches:
+        while (batch := portal.call(following, batches)) is not None:
+            yield batch
+        check(batches.report)

@@ -35,7 +35,7 @@ from carecloud_async._lists.export.formats.schema import (
     is_slot_name,
     shape_of,
 )
-from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout, pieces
+from carecloud_async._lists.export.formats.sinks import Layout, Sink, pieces
 
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "date": date, "datetime": datetime}
 _INT64 = 2**63
@@ -62,8 +62,10 @@ def require_pyarrow() -> None:
         raise missing_extra("Parquet", "parquet") from None
 
 
-class ParquetSink(IncrementalSink):
+class ParquetSink(Sink):
     """See `Sink`."""
+
+    is_incremental = True
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)

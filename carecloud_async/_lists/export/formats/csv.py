@@ -32,7 +32,7 @@ from carecloud_async._lists.export.formats.schema import (
     is_blank,
     is_slot_name,
 )
-from carecloud_async._lists.export.formats.sinks import CsvOptions, IncrementalSink, Layout, pieces
+from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout, Sink, pieces
 
 #: The names that lead to a field.
 Path: TypeAlias = tuple[str, ...]
@@ -63,8 +63,10 @@ _TYPES: dict[str, Any] = {
 }
 
 
-class CsvSink(IncrementalSink):
+class CsvSink(Sink):
     """See `Sink`."""
+
+    is_incremental = True
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)

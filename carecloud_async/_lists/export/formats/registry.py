@@ -11,7 +11,7 @@ from carecloud_async._lists.export.errors import BadExportError, nesting_errors
 from carecloud_async._lists.export.formats.arrow import ParquetSink, require_pyarrow
 from carecloud_async._lists.export.formats.compression import COMPRESSIONS, abandon, compressing, frame_maker
 from carecloud_async._lists.export.formats.csv import CsvSink
-from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout, Sink, SinkFactory
+from carecloud_async._lists.export.formats.sinks import Layout, Sink, SinkFactory
 from carecloud_async.errors import ConfigurationError
 
 #: The one format that needs no sink: the records as received.
@@ -98,8 +98,8 @@ class SinkStream:
 
     @property
     def outdated(self) -> bool:
-        """See `IncrementalSink.outdated`."""
-        return isinstance(self._sink, IncrementalSink) and self._sink.outdated
+        """See `Sink.outdated`."""
+        return self._sink.outdated
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:
         """See `Sink.infer_schema`.

@@ -80,7 +80,7 @@ class Layout:
 
     Attributes:
         into: the model of a record.
-        fields: the wanted fields, see `selection.read_fields`; empty for all.
+        fields: the wanted fields, see `schema.read_fields`; empty for all.
         timezone: the project's zone; timestamps are local to it.
         columns: `model` for always the model's columns, with unknown fields as JSON text in a last
             column; `found` for the model's columns and those that the records add. Used by formats with types.
@@ -106,7 +106,16 @@ class Sink(abc.ABC):
     Args:
         file: where the bytes go; written from front to back. The sink leaves it open.
         layout: what is known about the records.
+
+    Attributes:
+        is_incremental: whether it can also write while records still arrive: `infer_schema` then sees the first batch
+            only.
+        outdated: whether records arrived that do not fit the columns of the file, if it is incremental. The file is
+            then discarded, and written again when all records are known.
     """
+
+    is_incremental = False
+    outdated = False
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self.file = file
@@ -137,17 +146,6 @@ class Sink(abc.ABC):
 
     def abort(self) -> None:  # noqa: B027  (few sinks need it)
         """Release resources without writing; called instead of `close` if the export fails or is stopped."""
-
-
-class IncrementalSink(Sink):
-    """A sink that can also write while records still arrive: `infer_schema` then sees the first batch only.
-
-    Attributes:
-        outdated: whether records arrived that do not fit the columns of the file. The file is then discarded, and
-            written again when all records are known.
-    """
-
-    outdated = False
 
 
 #: Makes a sink of a file and a layout: a `Sink` class, or a function.

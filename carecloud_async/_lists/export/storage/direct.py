@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from carecloud_async._base.runtime.threads import ThreadYielder
-from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError
+from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.seen import TemporarySeen
@@ -28,6 +28,7 @@ from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.export_file import Ended
+from carecloud_async.errors import ExportError
 
 __all__ = ["DirectFile", "FileStoppedError", "StoppableFile"]
 
@@ -122,9 +123,9 @@ class DirectFile:
         """Refuse it.
 
         Raises:
-            CannotStartOverError: always.
+            ExportError: always.
         """
-        raise CannotStartOverError(
+        raise ExportError(
             f"several records of {self._request.source.name} have one id, and what was written to "
             f"{self._target.shown} cannot be taken back: export to a file"
         )

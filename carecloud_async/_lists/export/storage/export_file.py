@@ -40,7 +40,6 @@ from carecloud_async._base.runs import (
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import ThreadYielder, beside
 from carecloud_async._lists.export.formats.registry import SinkStream
-from carecloud_async._lists.export.formats.sinks import IncrementalSink
 from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.seen import SEEN_TABLES, Seen
 from carecloud_async._lists.export.report import ExportReport
@@ -140,8 +139,7 @@ class ExportFile:
         self._is_empty = True
         self._output: BufferedRandom | None = None
         self._sink: SinkStream | None = None
-        make = request.target.format.sink
-        self._is_live = isinstance(make, type) and issubclass(make, IncrementalSink)
+        self._is_live: bool = getattr(request.target.format.sink, "is_incremental", False)
         self.seen: Seen = Seen()
         self.nulls: Mapping[str, int] = {}
 

@@ -34,11 +34,11 @@ from typing import Any, Final
 
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.durable_files import create_private
-from carecloud_async._lists.export.errors import missing_extra
 from carecloud_async._lists.export.storage.urls import (
     find_secrets,
     is_url,
     mask_url,
+    open_storage,
     put_whole,
     storage_errors,
     unfinished,
@@ -101,7 +101,7 @@ class RemoteState:
         self._folder.mkdir(mode=0o700)
         packed = self._folder / "object"
         with self._errors():
-            self._storage, self._key = _open(self._url, self.shown)
+            self._storage, self._key = open_storage(self._url, role="state")
             while True:
                 self._version = self._read_version()
                 if self._version is None:
@@ -297,18 +297,6 @@ class RemoteState:
 
     def _errors(self) -> Any:
         return storage_errors(self.shown, self._secrets)
-
-
-def _open(url: str, shown: str) -> tuple[Any, str]:
-    try:
-        import fsspec.core  # an extra
-
-        storage, key = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] == "fsspec":
-            raise missing_extra("a URL as state", "fsspec") from None
-        raise ExportError(f"{shown}: {mask_url(str(error))}") from None
-    return storage, key
 
 
 def _conditions(version: str | None) -> list[dict[str, str]]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.durable_files import cache_folder, is_same_file
-from carecloud_async._lists.export.errors import BadExportError, disk_error, disk_errors, missing_extra
+from carecloud_async._lists.export.errors import BadExportError, disk_error, disk_errors
 from carecloud_async._lists.export.formats.registry import Format, format_of
 from carecloud_async._lists.export.storage.urls import (
     find_secrets,
     is_url,
     mask_passwords,
     mask_url,
+    open_storage,
     put_whole,
     storage_errors,
 )
@@ -62,11 +64,6 @@ class Target:
     url: str | None = field(default=None, repr=False)
     direct: bool = False
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The parts of the URL that must not appear in any text."""
-        return frozenset() if self.url is None else find_secrets(self.url)
-
     def exists(self) -> bool:
         """Return whether the target exists already. Blocks.
 
@@ -75,8 +72,7 @@ class Target:
         """
         if self.url is None:
             return self.path.exists()
-        with storage_errors(self.shown, self.secrets):
-            system, path = self.storage()
+        with self._storage() as (system, path):
             return bool(system.exists(path))
 
     def stored(self) -> StoredObject | None:
@@ -85,18 +81,18 @@ class Target:
         Raises:
             ExportError: the storage cannot be asked.
         """
-        with storage_errors(self.shown, self.secrets):
-            system, path = self.storage()
+        with self._storage() as (system, path):
             system.invalidate_cache()
             if not system.exists(path):
                 return None
             return StoredObject(version=str(system.ukey(path)), size=system.info(path).get("size"))
 
-    def storage(self) -> tuple[Any, str]:
-        """Return the fsspec file system of a URL and the path on it."""
-        import fsspec.core  # an extra; `read_target` made sure of it
-
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url))
+    @contextmanager
+    def _storage(self) -> Iterator[tuple[Any, str]]:
+        """Yield the fsspec file system of the URL and the path on it; turn its errors into `ExportError`."""
+        url = str(self.url)
+        with storage_errors(self.shown, find_secrets(url)):
+            yield open_storage(url, role="target")
 
     def upload(self, file: Path, *, overwrite: bool) -> None:
         """Upload a finished file to a URL, which gets its final name when it is complete. Blocks.
@@ -104,8 +100,7 @@ class Target:
         Raises:
             ExportError: the name was taken meanwhile, or the storage refuses.
         """
-        with storage_errors(self.shown, self.secrets):
-            system, path = self.storage()
+        with self._storage() as (system, path):
             if system.exists(path) and not overwrite:
                 raise ExportError(f"{self.shown} exists already", fix=OVERWRITE)
             put_whole(system, file, path)
@@ -168,29 +163,12 @@ def read_target(target: str | os.PathLike[str], *, format: str | None = None) ->
 
 
 def _read_url(url: str, format: str | None) -> Target:  # noqa: A002  (as users call it)
-    shown, secrets = mask_url(url), find_secrets(url)
+    shown = mask_url(url)
     kind = _format(mask_url(url.rpartition("/")[2]), format)
-    with storage_errors(shown, secrets):
-        missing = _missing(url, shown)
-    if missing is not None:
-        raise missing
+    with storage_errors(shown, find_secrets(url)):
+        open_storage(url, role="target")
     name = hashlib.sha256(mask_passwords(url).encode()).hexdigest()[:32] + kind.suffix + kind.compression
     return Target(shown=shown, format=kind, path=cache_folder() / "exports" / name, url=url)
-
-
-def _missing(url: str, shown: str) -> ExportError | None:
-    """Return why no storage library accepts a URL, or `None`; exceptions of a library are left to the caller."""
-    try:
-        import fsspec.core  # an extra
-
-        fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        if error.name is not None and error.name.partition(".")[0] == "fsspec":
-            return missing_extra("a URL as target", "fsspec")
-        return BadExportError(f"{shown}: {mask_url(str(error))}")
-    except ValueError as error:
-        return BadExportError(f"{shown}: {mask_url(str(error))}")
-    return None
 
 
 def _descriptor(shown: str) -> int | None:

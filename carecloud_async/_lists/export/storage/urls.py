@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from carecloud_async._lists.export.errors import BadExportError, missing_extra
 from carecloud_async.errors import ExportError
 
-__all__ = ["find_secrets", "is_url", "mask_passwords", "mask_url", "put_whole", "storage_errors", "unfinished"]
+__all__ = [
+    "find_secrets",
+    "is_url",
+    "mask_passwords",
+    "mask_url",
+    "open_storage",
+    "put_whole",
+    "storage_errors",
+    "unfinished",
+]
 
 
 _MASK = "***"
@@ -75,6 +85,31 @@ def storage_errors(shown: str, secrets: frozenset[str]) -> Iterator[None]:
     if leaks:
         raise failure from None
     raise failure from cause
+
+
+def open_storage(url: str, *, role: str) -> tuple[Any, str]:
+    """Return the fsspec file system of a URL, and the path on it; called in `storage_errors`.
+
+    Args:
+        url: with its secrets.
+        role: what the URL is, such as `target`.
+
+    Raises:
+        BadExportError: no storage library accepts it, or the one that does is not installed.
+    """
+    try:
+        import fsspec.core  # an extra
+
+        storage, key = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "fsspec":
+            raise missing_extra(f"a URL as {role}", "fsspec") from None
+        problem = str(error)
+    except ValueError as error:
+        problem = str(error)
+    else:
+        return storage, key
+    raise BadExportError(f"{mask_url(url)}: {mask_url(problem)}")
 
 
 def _reason(error: Exception, text: str) -> str:
