@@ -8,7 +8,6 @@ from pathlib import Path
 
 from attrs import evolve
 
-from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.state_file import StateFile
@@ -172,23 +171,16 @@ class ChangesRun:
                 if rows := seen.select(pages, sweep=state.sweep):
                     comparison.take(rows, by_text=state.by_text)
 
-        async with BackgroundTasks() as tasks:
-            return await scan(
-                source,
-                Checkpoint(report=ExportReport(target="changes")),
-                since=since,
-                concurrency=options.concurrency,
-                on_progress=options.on_progress,
-                # A comparison of the whole list has its own bound (`_check_shrink`).
-                expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
-                writer=Writer(
-                    commit,
-                    restart=comparison.restart,
-                    seen=lambda: seen,
-                    tasks=tasks,
-                    clock=source.clock,
-                ),
-            )
+        return await scan(
+            source,
+            Checkpoint(report=ExportReport(target="changes")),
+            since=since,
+            concurrency=options.concurrency,
+            on_progress=options.on_progress,
+            # A comparison of the whole list has its own bound (`_check_shrink`).
+            expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
+            writer=Writer(commit, restart=comparison.restart, seen=lambda: seen, clock=source.clock),
+        )
 
     def _finish(self, comparison: Comparison, read: ExportReport, since: Since | None) -> None:
         state = self.state

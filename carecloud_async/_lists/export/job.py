@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import (
     run_in_thread,
     run_in_thread_regardless,
@@ -151,32 +150,29 @@ async def _in_thread(request: ExportRequest, file: ExportFile | DirectFile, work
 
 
 async def _read(request: ExportRequest, file: ExportFile | DirectFile, start: Checkpoint) -> ExportReport:
-    """Read the list from a checkpoint on into the file, by a writer in the background."""
+    """Read the list from a checkpoint on into the file."""
     if start.complete:
         return start.report
     source = request.source
-    tasks = BackgroundTasks()
     writer = Writer(
         file.commit,
         restart=file.restart,
         seen=lambda: file.seen,
-        tasks=tasks,
         clock=source.clock,
         interval=file.interval,
         stop=file.stop,
     )
     try:
-        async with tasks:
-            return await scan(
-                source,
-                start,
-                since=request.since,
-                concurrency=request.concurrency,
-                on_progress=request.on_progress,
-                writer=writer,
-                timeless=request.timeless,
-                expects_records=not request.allow_shrink and (request.expects_records or start.report.records > 0),
-            )
+        return await scan(
+            source,
+            start,
+            since=request.since,
+            concurrency=request.concurrency,
+            on_progress=request.on_progress,
+            writer=writer,
+            timeless=request.timeless,
+            expects_records=not request.allow_shrink and (request.expects_records or start.report.records > 0),
+        )
     except BaseException:
         if file.stop is None:
             await writer.leave()  # keeps what was accepted for a resume

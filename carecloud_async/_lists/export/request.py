@@ -103,6 +103,11 @@ class ExportRequest:
     selection: Selection = field(init=False, default=Factory(_selection, takes_self=True))
 
     @property
+    def found_timeless(self) -> Sequence[str]:
+        """The records without a readable `last_change`, for the next run."""
+        return () if self.timeless is None else self.timeless.found
+
+    @property
     def fingerprints(self) -> dict[str, str]:
         """Digests of everything that a checkpoint is bound to."""
         kind, csv = self.target.format, self.csv

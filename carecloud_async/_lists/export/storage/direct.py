@@ -145,7 +145,7 @@ class DirectFile:
 
     def publish(self, report: ExportReport) -> Ended:
         """Return the end: everything has arrived."""
-        return Ended.of(report, self._request)
+        return Ended(report=report, timeless=self._request.found_timeless)
 
     def close(self) -> None:
         """Close the file; unfinished output is abandoned. No thread uses it any more."""

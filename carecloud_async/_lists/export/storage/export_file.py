@@ -85,20 +85,6 @@ class Ended:
     replaced: str | None = None
     timeless: Sequence[str] = ()
 
-    @classmethod
-    def of(
-        cls,
-        report: ExportReport,
-        request: ExportRequest,
-        *,
-        file: Publication | None = None,
-        replaced: str | None = None,
-    ) -> Ended:
-        """Return the end of an export that reports `report`."""
-        # A continued run does not know with which text the earlier one wrote a record: the next export has all of them.
-        timeless = () if report.resumed or request.timeless is None else request.timeless.found
-        return cls(report=report, file=file, replaced=replaced, timeless=timeless)
-
     @property
     def again(self) -> Ended:
         """The same end, as a later run returns it."""
@@ -361,11 +347,12 @@ class ExportFile:
         request, target, run = self._request, self._target, self._folder.run
         file = self._records_path if target.format.sink is None else self._output_path
         replaced = None if target.url is None else target.stored()
-        ended = Ended.of(
-            report,
-            request,
+        ended = Ended(
+            report=report,
             file=Publication.of(file, target.path),
             replaced=None if replaced is None else replaced.version,
+            # A continued run does not know with which text the earlier one wrote a record: the next export has all.
+            timeless=() if report.resumed else request.found_timeless,
         )
         # Noted before: a run that is killed after the file has its name must not be continued from the leftovers.
         with run.transaction():
