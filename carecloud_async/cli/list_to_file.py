@@ -16,7 +16,7 @@ from attrs import frozen
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
-from carecloud_async._lists.export.written import Written
+from carecloud_async._lists.export.report import Written
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.paging.page_plan import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection

@@ -30,7 +30,7 @@ def test_an_export_that_is_not_exact_says_why_and_fails(carecloud, project, tmp_
     lie(project, total_items=300)
     done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--report", tmp_path / "r.json")
     assert (done.code, len((tmp_path / "c.jsonl").read_bytes().splitlines())) == (1, 250)
-    assert "not exact, because fewer records were shown than the server counts: run it again" in done.line
+    assert "not exact, because the server counts more records than it showed: run it again" in done.line
     report = json.loads((tmp_path / "r.json").read_text())
     assert (report["exact"], report["reasons"]) == (False, ["short_of_total"])
 

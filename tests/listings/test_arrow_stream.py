@@ -142,6 +142,18 @@ def test_a_failure_is_kept(sandbox):
     assert stream.report.exact
 
 
+def test_a_list_that_is_emptied_names_what_a_stream_takes():
+    """The error of a list that became empty while it was read names `allow_inexact`, and no option of exports."""
+    sandbox = Sandbox(customers=300, seed=1)
+    sandbox.on_page = lambda _: [sandbox.customers.delete(one) for one in [*sandbox.customers.ids()]]
+    stream = connect(sandbox).customers.list(count=100).arrow_stream()
+    with pytest.raises(Exception, match="the list is empty"):
+        by_pyarrow(stream)
+    with pytest.raises(ExportError, match=r"really deleted, pass allow_inexact=True$") as caught:
+        stream.report  # noqa: B018
+    assert "allow_shrink" not in str(caught.value)
+
+
 def test_an_inexact_reading_fails_at_its_end(sandbox):
     """Records may be missing: that is an error, unless it is accepted."""
     lie(sandbox, total_items=2750)

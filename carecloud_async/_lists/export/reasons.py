@@ -45,21 +45,21 @@ _TEXTS: Final[Mapping[InexactReason, tuple[str, Fix]]] = {
         "the list changed faster than it could be read",
         Fix("run it again when the list changes less, or with larger pages"),
     ),
-    InexactReason.SHORT_OF_TOTAL: ("fewer records were shown than the server counts", Fix("run it again")),
+    InexactReason.SHORT_OF_TOTAL: ("the server counts more records than it showed", Fix("run it again")),
     InexactReason.KEPT_CHANGING: (
         "the list kept changing while its latest changes were read",
         Fix("run it again when the list changes less"),
     ),
     InexactReason.NO_STABLE_ORDER: (
-        "nothing shows that the server keeps the records in one order",
-        Fix(f"{_NO_USE}: carecloud check shows what the server does"),
+        "it is not certain that the server keeps the records in one order",
+        Fix(f"{_NO_USE}; carecloud check shows what the server does"),
     ),
     InexactReason.NULL_ENTRIES: (
-        "entries of the list are null, and may stand for any record",
-        Fix(f"{_NO_USE}: ask the project's administrator for the records behind them"),
+        "some entries of the list are null, and each may stand for a record",
+        Fix(f"{_NO_USE}; ask the project's administrator which records they are"),
     ),
     InexactReason.EMPTIED: (
-        "the list is empty, and had records",
+        "the list is empty, although it had records",
         Fix("check the filters and the rights of this user; if the records were really deleted, pass {allow_shrink}"),
     ),
 }
@@ -74,8 +74,8 @@ def inexact_error(name: str, reasons: Sequence[InexactReason], *, accept: str, k
         accept: the setting that accepts it.
         kept: a sentence on what stays as it was.
     """
-    seen = "; ".join(reason.seen for reason in reasons)
-    return ExportError(
-        f"{name} was not read exactly: {seen}{kept and f'. {kept}'}",
-        fix=Fix(f"{reasons[0].fix}, or accept it with {accept}"),
-    )
+    seen, fix = "; ".join(reason.seen for reason in reasons), reasons[0].fix
+    step = fix.worded({"allow_shrink": accept})
+    if "allow_shrink" not in fix.settings:
+        step += f", or accept it with {accept}"
+    return ExportError(f"{name} was not read exactly: {seen}{kept and f'. {kept}'}", fix=Fix(step))

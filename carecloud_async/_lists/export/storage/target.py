@@ -70,10 +70,7 @@ class Target:
         Raises:
             ExportError: the storage cannot be asked.
         """
-        if self.url is None:
-            return self.path.exists()
-        with self._storage() as (system, path):
-            return bool(system.exists(path))
+        return self.path.exists() if self.url is None else self.stored() is not None
 
     def stored(self) -> StoredObject | None:
         """Return the object that a URL names; `None` if there is none. Blocks.
