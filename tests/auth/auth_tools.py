@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio.lowlevel
@@ -14,8 +15,11 @@ from carecloud_async import (
     AuthProvider,
     CareCloudError,
     EnterpriseCredentials,
+    MemoryTokenStore,
     RetryPolicy,
     Token,
+    TokenStore,
+    TokenStoreError,
 )
 from carecloud_async.sandbox import Sandbox
 
@@ -124,6 +128,45 @@ async def frames_of(work, kind=CareCloudError):
 
 def failures(results):
     return [result for result in results if isinstance(result, BaseException)]
+
+
+class NotingStore(TokenStore):
+    """A store around another one; it notes what it is asked for, and each key.
+
+    Args:
+        inner: the other store; in memory if left out.
+        failing: the names of methods that fail.
+    """
+
+    def __init__(self, inner=None, *, failing=()):
+        self.inner = inner or MemoryTokenStore()
+        self.shared = self.inner.shared
+        self.failing = set(failing)
+        self.asked, self.keys = [], set()
+
+    def ask(self, name, key):
+        self.asked.append(name)
+        self.keys.add(key)
+        if name in self.failing:
+            raise TokenStoreError("no response within 5 s")
+
+    async def load(self, key):
+        self.ask("load", key)
+        return await self.inner.load(key)
+
+    async def save(self, key, token):
+        self.ask("save", key)
+        await self.inner.save(key, token)
+
+    async def discard(self, key, value):
+        self.ask("discard", key)
+        await self.inner.discard(key, value)
+
+    @asynccontextmanager
+    async def lock(self, key):
+        self.ask("lock", key)
+        async with self.inner.lock(key):
+            yield
 
 
 class OwnProvider(AuthProvider):

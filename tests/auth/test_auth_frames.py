@@ -1,17 +1,15 @@
 """Error reporters that capture local variables: no frame of a failed login or renewal shows a token or a person."""
 
 import json
-from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve
-from auth_tools import LOGIN, connect, credentials, frames_of, make_sandbox
+from auth_tools import LOGIN, NotingStore, connect, credentials, frames_of, make_sandbox
 
 from carecloud_async import (
     AuthenticationTokenSession,
     ConfigurationError,
     EnterpriseCredentials,
-    MemoryTokenStore,
     ResponseError,
     TokenStoreError,
 )
@@ -26,19 +24,6 @@ USER = {"user_id": "u1", "last_name": NAME, "email": EMAIL, "phone": 42077712398
 
 #: As Python reads a byte of the environment that is not UTF-8.
 SURROGATE = "Planted\udce9Password"
-
-
-class FailingStore(MemoryTokenStore):
-    """A store whose locks fail once `fails` is set."""
-
-    fails = False
-
-    @asynccontextmanager
-    async def lock(self, key):
-        if self.fails:
-            raise TokenStoreError("the store is not there")
-        async with super().lock(key):
-            yield
 
 
 @pytest.mark.parametrize("token", [{}, {"bearer_token": ODD_TOKEN}, {"bearer_token": [ODD_TOKEN]}])
@@ -98,11 +83,11 @@ def test_credentials_that_are_not_utf_8(name):
 async def test_a_renewal_that_fails():
     """The refused token, which the server may accept elsewhere, is in no frame."""
     sandbox = make_sandbox()
-    store = FailingStore()
+    store = NotingStore()
     async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store) as client:
         token = (await client.login()).token_id
         sandbox.faults.add("GET /stores", status=401)
-        store.fails = True
+        store.failing.add("lock")
         shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
     assert token not in shown
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import msgspec
 import pytest
-from auth_tools import HOST, OwnProvider, connect, make_sandbox, total
+from auth_tools import HOST, NotingStore, OwnProvider, connect, make_sandbox, total
 
 from carecloud_async import (
     AuthenticationError,
@@ -17,9 +17,7 @@ from carecloud_async import (
     CareCloud,
     ConfigurationError,
     FileTokenStore,
-    MemoryTokenStore,
     Token,
-    TokenStore,
 )
 from carecloud_async.sandbox.constants import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
 
@@ -102,38 +100,16 @@ def test_object_that_is_not_a_provider_is_refused():
             CareCloud(HOST, auth=auth)
 
 
-class Recording(TokenStore):
-    """A store that notes its keys."""
-
-    def __init__(self, inner):
-        self.inner = inner
-        self.shared = inner.shared
-        self.keys = set()
-
-    async def load(self, key):
-        self.keys.add(key)
-        return await self.inner.load(key)
-
-    async def save(self, key, token):
-        await self.inner.save(key, token)
-
-    async def discard(self, key, value):
-        await self.inner.discard(key, value)
-
-    def lock(self, key):
-        return self.inner.lock(key)
-
-
 @pytest.mark.parametrize(("life", "logins"), [(100.0, 1), (0.5, 2), (math.nan, 2)])
 async def test_a_stored_token_that_hardly_lasts_is_not_used(life, logins):
     """A stored token is not used if it ends within seconds, or if the user's own store does not give its lifetime."""
 
-    class Lasting(Recording):
+    class Lasting(NotingStore):
         async def load(self, key):
             loaded = await super().load(key)
             return loaded and attrs.evolve(loaded, expires_in=life)
 
-    sandbox, store = make_sandbox(), Lasting(MemoryTokenStore())
+    sandbox, store = make_sandbox(), Lasting()
     for _ in range(2):
         async with connect(sandbox, token_store=store) as client:
             await total(client)
@@ -145,7 +121,7 @@ async def test_a_store_of_a_users_own_is_given_plain_text(name):
     """A user's own store gets plain `str`, not a subclass, which msgspec refuses to encode."""
     given = []
 
-    class Encoding(Recording):
+    class Encoding(NotingStore):
         async def save(self, key, token):
             given.extend([key, token.value])
             await super().save(key, token)
@@ -156,7 +132,7 @@ async def test_a_store_of_a_users_own_is_given_plain_text(name):
 
     sandbox = make_sandbox()
     auth = sandbox.device("kiosk") if name == "device" else sandbox.credentials()
-    async with connect(sandbox, auth=auth, token_store=Encoding(MemoryTokenStore())) as client:
+    async with connect(sandbox, auth=auth, token_store=Encoding()) as client:
         token = (await client.login()).token_id
         await client.logout()
     assert given == [given[0], token] * 2
@@ -166,7 +142,7 @@ async def test_a_store_of_a_users_own_is_given_plain_text(name):
 async def test_keys_of_stores_hold_digests_only(tmp_path):
     """Neither address, application, login, e-mail nor secret is readable in a key, whatever a provider names itself."""
     sandbox = make_sandbox()
-    store = Recording(FileTokenStore(tmp_path / "tokens.json"))
+    store = NotingStore(FileTokenStore(tmp_path / "tokens.json"))
     session = sandbox.customer_session(0, "device-of-john@example.com")
     token = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
     for auth in (sandbox.credentials(), session, OwnProvider(Token(token))):

@@ -2,12 +2,12 @@
 
 import anyio
 import httpx
+import kit
 import pytest
 from cache_server import Server, connect
 
 from carecloud_async import (
     AuthenticationError,
-    CareCloud,
     CustomerSession,
     Device,
     DeviceSetup,
@@ -68,7 +68,7 @@ async def test_reference_data_does_not_reach_an_identity_with_a_wrong_password()
         external_application_id=right.external_application_id, login=right.login, password=USER_PASSWORD + "x"
     )
     cache = ResponseCache(reference_seconds=300)
-    async with connect_sandbox(sandbox, cache) as client:
+    async with kit.connect(sandbox, cache=cache) as client:
         await client.currencies.list().page()
         with pytest.raises(AuthenticationError):
             await client.acting_as(wrong).currencies.list().page()
@@ -121,11 +121,6 @@ async def test_an_answer_that_was_asked_for_earlier_replaces_no_later_one():
         await anyio.wait_all_tasks_blocked()
         name = (await listing.page()).items[0].personal_information.first_name
     assert name == "answer 2"
-
-
-def connect_sandbox(sandbox, cache):
-
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), cache=cache)
 
 
 async def test_a_fresh_view_asks_the_server():

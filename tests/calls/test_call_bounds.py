@@ -22,21 +22,11 @@ from carecloud_async.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("http_client", [False, True])
-async def test_calls_on_a_server_that_always_throttles_end_in_time(http_client):
+async def test_calls_on_a_server_that_always_throttles_end_in_time():
     """Fifty calls with `total=3` on nothing but 429s: each ends within total and limiter, as RateLimitError."""
-
-    def throttle(request):
-        if request.url.path.endswith("/login"):
-            return httpx.Response(200, content=login_body())
-        return httpx.Response(429)
-
     clock = ManualClock()
     seconds = []
-    mock = httpx.MockTransport(throttle)
-    http = httpx.AsyncClient(transport=mock)
-    given = {"http_client": http} if http_client else {"transport": mock}
-    client = CareCloud("sandbox.example.com", auth=Sandbox(1).credentials(), clock=clock, **given)
+    client = served(lambda _: httpx.Response(429), clock=clock)
 
     async def call(view):
         before = clock.now
@@ -45,7 +35,7 @@ async def test_calls_on_a_server_that_always_throttles_end_in_time(http_client):
         assert caught.value.is_retryable
         seconds.append(clock.now - before)
 
-    async with http, client, passing_time(clock):
+    async with client, passing_time(clock):
         await client.login()
         view = client.with_options(timeout=Timeout(total=3))
         async with anyio.create_task_group() as group:

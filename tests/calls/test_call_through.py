@@ -1,16 +1,13 @@
 """Reads get through what can be got through."""
 
 import importlib
-import random
 from functools import partial
 
 import anyio
-import httpx
 import kit
 import pytest
 from call_doors import DOORS, create
 from clocks import ManualClock, passing_time
-from kit import served
 from wire_server import answer, serving
 
 from carecloud_async import (
@@ -223,35 +220,3 @@ async def test_a_closed_http_client_is_named(name):
         await http.aclose()
         with pytest.raises(ClientClosedError, match="http_client was closed"):
             await client.ping()
-
-
-async def test_the_budget_ends_an_outage_early():
-    """A hundred callers through ten minutes of outage: no more requests than calls, reserve and earnings allow."""
-    sent, last_sent = 0, 0.0
-
-    def refuse(request):
-        nonlocal sent, last_sent
-        sent, last_sent = sent + 1, clock.now
-        return httpx.Response(503)
-
-    clock = ManualClock()
-    calls = 0
-
-    async def caller():
-        nonlocal calls
-        while clock.now < 1600:
-            calls += 1
-            with pytest.raises(ServerError):
-                await client.ping()
-            await clock.sleep(20)
-
-    async with served(refuse, clock=clock, random=random.Random(1)) as client:
-        await client.login()
-        async with anyio.create_task_group() as group:
-            for _ in range(100):
-                group.start_soon(caller)
-            await clock.run(1700)
-    assert calls >= 2000
-    # Calls that begin in the last seconds of the outage go on, and earn, a little beyond it.
-    assert calls < sent <= calls + 50 + 0.2 * calls + 0.5 * (last_sent - 1000)
-    assert last_sent < 1700

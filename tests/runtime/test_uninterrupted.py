@@ -9,36 +9,6 @@ import pytest
 from carecloud_async._base.runtime.event_loops import await_uninterrupted
 
 
-@pytest.mark.anyio
-async def test_a_failure_comes_out():
-    """The work's exception is the caller's."""
-
-    async def fail():
-        await anyio.lowlevel.checkpoint()
-        raise LookupError("own")
-
-    with pytest.raises(LookupError, match="own"):
-        await await_uninterrupted(fail, seconds=60)
-
-
-@pytest.mark.anyio
-async def test_a_cancelled_scope_waits():
-    """A scope that is cancelled before or meanwhile ends when the work has ended."""
-    done = []
-
-    async def work():
-        for _ in range(5):
-            await anyio.lowlevel.checkpoint()
-        done.append(1)
-
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await await_uninterrupted(work, seconds=60)
-        await anyio.lowlevel.checkpoint()
-    assert done == [1]
-    assert scope.cancelled_caught
-
-
 @pytest.mark.asyncio
 @pytest.mark.parametrize("cancels", [1, 2, 4])
 @pytest.mark.parametrize("fails", [False, True])

@@ -4,40 +4,12 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from auth_tools import NotingStore
 from kit import connect
 
-from carecloud_async import TokenStore
-from carecloud_async.errors import TokenStoreError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-class FailingStore(TokenStore):
-    """Fails at the named operations, and notes each that it is asked for."""
-
-    def __init__(self, *failing):
-        self.failing = set(failing)
-        self.asked = []
-
-    def _ask(self, name):
-        self.asked.append(name)
-        if name in self.failing:
-            raise TokenStoreError("no response within 5 s")
-
-    async def load(self, key):
-        self._ask("load")
-
-    async def save(self, key, token):
-        self._ask("save")
-
-    async def discard(self, key, value):
-        self._ask("discard")
-
-    @asynccontextmanager
-    async def lock(self, key):
-        self._ask("lock")
-        yield
 
 
 @pytest.mark.parametrize(
@@ -46,7 +18,7 @@ class FailingStore(TokenStore):
 )
 async def test_a_store_that_failed_is_not_asked_again_for_the_same_login(failing, asked):
     """The next login asks it again."""
-    sandbox, store = Sandbox(1), FailingStore(*failing)
+    sandbox, store = Sandbox(1), NotingStore(failing=failing)
     async with connect(sandbox, token_store=store) as client:
         await client.ping()
         assert store.asked == asked
@@ -57,12 +29,12 @@ async def test_a_store_that_failed_is_not_asked_again_for_the_same_login(failing
     assert sandbox.logins == 2
 
 
-class StuckStore(FailingStore):
+class StuckStore(NotingStore):
     """A store whose locks another process holds without end."""
 
     @asynccontextmanager
     async def lock(self, key):
-        self._ask("lock")
+        self.ask("lock", key)
         await anyio.sleep_forever()
         yield
 
