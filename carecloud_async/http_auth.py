@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._calls.auth.external import AnyAuth
+from carecloud_async._calls.auth.external import AnyAuth, ExternalClientAuth
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async._calls.http.transport import UnpooledTransport
@@ -70,14 +70,12 @@ class CareCloudAuth(AnyAuth):
             transport=UnpooledTransport() if http_client is None else None,
             clock=clock,
         )
-        self._auth = client.auth
+        self._auth: ExternalClientAuth = client.auth
 
     def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Let an `AsyncClient` send one request; see `httpx.Auth.async_auth_flow`."""
-        flow: AsyncGenerator[Any, Any] = self._auth.async_auth_flow(request)
-        return flow
+        return self._auth.async_auth_flow(request)
 
-    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+    def sync_auth_flow(self, request: Any) -> Any:
         """Refuse a sync client; see `httpx.Auth.sync_auth_flow`."""
-        flow: Generator[Any, Any, None] = self._auth.sync_auth_flow(request)
-        return flow
+        return self._auth.sync_auth_flow(request)

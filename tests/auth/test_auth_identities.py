@@ -28,7 +28,7 @@ async def test_thousands_of_sessions_cost_kilobytes():
         portal.acting_as(CustomerSession.resume(token_id="first"))  # what all share is made now
         tracemalloc.start()
         try:
-            views = [portal.acting_as(CustomerSession.resume(token_id=f"token{one}")) for one in range(number)]
+            views = [portal.acting_as(CustomerSession.resume(token_id=f"token{each}")) for each in range(number)]
             held, _ = tracemalloc.get_traced_memory()
             views.clear()
             gc.collect()

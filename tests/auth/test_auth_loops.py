@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import threading
 
 import anyio
 import pytest
 import trio
 from auth_tools import connect, make_sandbox, total
 
-from carecloud_async import MemoryTokenStore, WrongEventLoopError
+from carecloud_async import WrongEventLoopError
 
 
 async def in_time(client):
@@ -26,24 +25,6 @@ def test_a_second_event_loop_is_refused(second):
     with pytest.raises(WrongEventLoopError, match="event loop"):
         anyio.run(in_time, client, backend=second)
     assert anyio.run(in_time, connect(sandbox), backend=second) == 5
-
-
-def test_threads_with_a_client_each_may_share_a_store():
-    """A memory store serves several loops: one login for all."""
-    sandbox = make_sandbox(latency=0.02)
-    store = MemoryTokenStore()
-    outcomes = []
-
-    def work():
-        outcomes.append(asyncio.run(in_time(connect(sandbox, token_store=store))))
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert outcomes == [5] * 4
-    assert sandbox.logins == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -34,30 +34,6 @@ from carecloud_async import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_calls_in_flight_with_the_old_token_cost_one_login_and_one_replay_each():
-    """Forty calls are under way when their token dies."""
-    sandbox = slow_sandbox()
-    gate = anyio.Event()
-
-    async def hold(request):
-        if request.method == "GET":
-            await gate.wait()
-
-    async with connect(sandbox) as client:
-        await client.login()
-        sandbox.forget_requests()
-        sandbox.on_request = hold
-        async with anyio.create_task_group() as tasks:
-            for _ in range(40):
-                tasks.start_soon(total, client)
-            await anyio.wait_all_tasks_blocked()
-            sandbox.revoke_all()
-            gate.set()
-    assert sandbox.logins == 1
-    assert sandbox.count("GET /customers") == 80
-    assert sandbox.statuses[401] == 40
-
-
 async def test_a_late_401_of_an_old_token_makes_no_login():
     """The token was renewed while a slow call was out with the old one: it replays with the new one."""
     sandbox = slow_sandbox()

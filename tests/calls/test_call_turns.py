@@ -8,7 +8,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from kit import served
 
-from carecloud_async import ResponseCache, ResponseError, RetryPolicy
+from carecloud_async import RetryPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -68,36 +68,6 @@ async def test_a_damaged_large_answer_is_asked_for_again(people, damage):
     async with client:
         page = await client.customers.list(count=people).page()
     assert (len(page.items), len(sent)) == (people, 2)
-
-
-async def test_a_large_answer_without_its_list_is_an_error_of_the_call():
-    """The error of a large answer without its list names the operation, the status and the call's id."""
-    client, sent = connect([json.dumps({"data": {"others": ["x" * 500] * 2000}}).encode()])
-    async with client:
-        with pytest.raises(ResponseError, match=r"`data` has no `customers` \(status 200.*id [0-9a-f]{16}"):
-            await client.customers.list(count=5000).page()
-    assert len(sent) == 1
-
-
-@pytest.mark.parametrize("people", [100, 5000])
-async def test_a_cached_large_answer_is_decoded_for_each_caller(people):
-    """Reads that share one request, and later ones from the cache, have records of their own."""
-    client, sent = connect([body(people)], cache=ResponseCache())
-    pages_read = []
-
-    async def read():
-        pages_read.append(await client.customers.list(count=people).page())
-
-    async with client:
-        await client.login()  # reads are shared by those with the same token
-        async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(read)
-        await read()
-    assert len(sent) == 1
-    assert [len(page.items) for page in pages_read] == [people] * 4
-    assert pages_read[0].items == pages_read[3].items
-    assert pages_read[0].items is not pages_read[3].items
 
 
 async def test_a_call_cancelled_in_its_turns_leaves_the_next_one_its_turn():

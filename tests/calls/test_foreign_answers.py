@@ -1,7 +1,10 @@
-"""Answers that something in front of CareCloud wrote: the error that describes them, and how the call is repeated."""
+"""Answers that something in front of CareCloud wrote, calls to a wrong address, and logins that are refused."""
+
+import socket
 
 import httpx
 import pytest
+from attrs import evolve
 from kit import InTurn, KnownUser
 from verdict_families import connect, password_session
 from write_calls import HTML
@@ -10,11 +13,18 @@ from carecloud_async import (
     ApiError,
     AuthenticationError,
     CareCloud,
+    CareCloudError,
+    ConnectionFailedError,
+    CustomerSession,
     NotFoundError,
+    RequestTimeoutError,
     ResponseError,
     RetryPolicy,
     ServerError,
+    SessionExpiredError,
 )
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL
 
 pytestmark = pytest.mark.anyio
 
@@ -184,3 +194,134 @@ async def test_a_page_at_a_customers_login_is_not_remembered_as_a_refusal():
                 await client.customers.get("x")
             assert not isinstance(caught.value, AuthenticationError)
         assert (await client.customers.get("x")).customer_id == "x"
+
+
+CUSTOMER_ANSWER = httpx.Response(200, content=b'{"data": {"customer_id": "x"}}')
+
+
+async def seconds_to_fail(client, clock, error):
+    """Return how long a call waits until it raises the error."""
+    began = clock.monotonic()
+    with pytest.raises(CareCloudError) as caught:
+        await client.customers.get("x")
+    assert type(caught.value) is error
+    return clock.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (httpx.ConnectError("refused"), ConnectionFailedError),
+        (httpx.Response(404, content=HTML), ResponseError),
+        (httpx.Response(409, content=HTML), ResponseError),
+    ],
+)
+async def test_a_wrong_address_shows_after_three_seconds(failure, error):
+    """Until CareCloud has answered, each call is repeated for three seconds; afterwards as often as the policy says."""
+    clock, server = FakeClock(), InTurn(failure)
+    async with connect(server, clock=clock) as client:
+        for _ in range(3):
+            server.requests.clear()
+            assert await seconds_to_fail(client, clock, error) == pytest.approx(3)
+            assert 3 <= len(server.requests) <= 8
+        server.answers = [CUSTOMER_ANSWER]
+        await client.customers.get("x")
+        server.answers = [failure]
+        server.requests.clear()
+        await seconds_to_fail(client, clock, error)
+    assert len(server.requests) == 8
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (httpx.Response(502, content=HTML), ServerError),
+        (httpx.ConnectTimeout("no connection in time"), RequestTimeoutError),
+        (httpx.ReadError("reset"), ConnectionFailedError),
+    ],
+)
+async def test_a_server_that_is_only_away_is_asked_as_often_as_the_policy_says(failure, error):
+    """At the first call too, a gateway's 502, a slow connection and one that breaks are repeated as the policy says."""
+    clock, server = FakeClock(), InTurn(failure)
+    async with connect(server, clock=clock) as client:
+        await seconds_to_fail(client, clock, error)
+    assert len(server.requests) == 8
+
+
+async def test_an_answer_to_any_view_or_login_counts(sandbox):
+    """A login that CareCloud answered shows that the address is right, for all views of the client."""
+    clock, transport = FakeClock(), sandbox.transport()
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=transport, clock=clock) as client:
+        await client.login()
+        sandbox.faults.add("GET *", status=404, html=True, times=8)
+        with pytest.raises(ResponseError), client.record_calls() as records:
+            await client.with_options(language="en").customers.get("x")
+    assert records[-1].attempts == 8
+
+
+async def test_a_closed_port_ends_a_call_in_three_seconds():
+    """On a real socket, a refused connection ends the first call of a client, and names the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    clock = FakeClock()
+    async with CareCloud(f"http://127.0.0.1:{port}", auth=KnownUser(), clock=clock, allow_http=True) as client:
+        began = clock.monotonic()
+        with pytest.raises(ConnectionFailedError, match="the server was not reached") as caught:
+            await client.customers.get("x")
+    assert caught.value.fix.settings == ("project_url",)
+    assert clock.monotonic() - began == pytest.approx(3)
+
+
+async def refusal(sandbox, auth):
+    async with CareCloud("x.example.com", auth=auth, transport=sandbox.transport()) as client:
+        with pytest.raises(AuthenticationError) as caught:
+            await client.login()
+    return caught.value
+
+
+async def test_whose_credentials_were_refused(sandbox):
+    """A customer's refused password or e-mail is a refused login, and no other refusal is."""
+    known = sandbox.customer_session()
+    device = evolve(sandbox.device(), external_application_id="0" * 26)
+    for auth, refused in (
+        (evolve(known, password="wrong"), True),
+        (evolve(known, login_value=f"x{FIRST_CUSTOMER_EMAIL}"), True),
+        (CustomerSession(device, login_type="email", login_value="a@example.com", password="x"), False),
+        (evolve(sandbox.credentials(), password="wrong"), False),
+        (CustomerSession.resume(token_id="ended"), False),
+    ):
+        error = await refusal(sandbox, auth)
+        assert error.login_refused is refused
+    assert isinstance(error, SessionExpiredError)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
+async def test_a_busy_server_refuses_no_credentials(sandbox, status):
+    """A login that is answered with 408, 425, 429 or 503 fails one call, and the next call logs in at once."""
+    sandbox.faults.add("POST /users/actions/login", status=status)
+    once = {"retry": RetryPolicy(attempts=1), "rate_limit": None}
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **once) as client:
+        with pytest.raises(ApiError) as caught:
+            await client.ping()
+        assert not isinstance(caught.value, AuthenticationError)
+        await client.ping()
+    assert sandbox.count("POST /users/actions/login") == 2
+
+
+REFUSED = b'{"error": {"type": "unauthorized", "exception": "login_failed", "title": "No", "detail": "No"}}'
+
+
+async def test_an_error_with_a_success_status_refuses_the_login(sandbox):
+    """A login that is answered with 200 and an error of CareCloud is refused: the next calls do not send it again."""
+    sandbox.faults.add("POST /users/actions/login", status=200, body=REFUSED, times=None)
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError, match=r"200 on POST .* the login was refused"):
+                await client.ping()
+    assert sandbox.count("POST /users/actions/login") == 1
+
+
+async def test_a_customer_who_is_refused_with_a_success_status(sandbox):
+    """A customer's login that is answered with 200 and an error of CareCloud is a refused login."""
+    sandbox.faults.add("POST /tokens/{token_id}/actions/login", status=200, body=REFUSED, times=None)
+    assert (await refusal(sandbox, sandbox.customer_session())).login_refused

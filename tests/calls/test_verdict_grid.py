@@ -37,11 +37,11 @@ def anyio_backend():
     return "asyncio"
 
 
-async def result_of(family, status, name, folder):
+async def result_of(family, status, name):
     """Return the error of a cell, or what the call returned."""
     async with family.connect((status, BODIES[name])) as client:
         try:
-            return await family.call(client, folder)
+            return await family.call(client)
         except CareCloudError as error:
             return error
 
@@ -54,19 +54,19 @@ def expected(status):
 
 
 @every("family", READS + LOGINS, ids=lambda family: family.name)
-async def test_no_answer_of_another_server_is_a_verdict_on_a_record_a_login_or_a_right(family, tmp_path):
+async def test_no_answer_of_another_server_is_a_verdict_on_a_record_a_login_or_a_right(family):
     """Reads, look-ups and logins end with the error of an answer that says nothing, whatever its status and body."""
     for status, name in TRIED:
-        error = await result_of(family, status, name, tmp_path)
+        error = await result_of(family, status, name)
         lost = error.__cause__ if isinstance(error, OutcomeUnknownError) else error
         assert type(lost) is expected(status), (status, name, error)
 
 
 @every("family", ROWS, ids=lambda family: family.name)
-async def test_no_answer_of_another_server_refuses_a_row(family, tmp_path):
+async def test_no_answer_of_another_server_refuses_a_row(family):
     """A row whose write or look-up got such an answer, and no other one did, has more tries before it is refused."""
     for status, name in TRIED_OF_ROWS:
-        report = await result_of(family, status, name, tmp_path)
+        report = await result_of(family, status, name)
         if isinstance(report, CareCloudError):
             assert type(report) is RateLimitError
             assert status == 429

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import os
+import tempfile
 
 import attrs
 import httpx
@@ -88,68 +89,22 @@ class Server:
         return httpx.Response(204)
 
 
-async def _login(client, tmp_path):
-    await client.login()
+def _export(client):
+    target = f"{tempfile.gettempdir()}/verdicts-{os.getpid()}.jsonl"  # never made: the export fails
+    return client.customers.list(count=10).export(target, overwrite=True)
 
 
-async def _get(client, tmp_path):
-    await client.customers.get(FIRST_CUSTOMER_ID)
+def _send_password_link(client):
+    return send_password_link(client, email="jan@example.com", message_template_id="t", parameters={})
 
 
-async def _collect(client, tmp_path):
-    return await client.customers.list(email="jan@example.com").collect(limit=5)
-
-
-async def _total(client, tmp_path):
-    return await client.customers.list().total()
-
-
-async def _export(client, tmp_path):
-    target = tmp_path / "customers.jsonl"
-    target.unlink(missing_ok=True)
-    await client.customers.list(count=10).export(target, overwrite=True)
-
-
-async def _me(client, tmp_path):
-    await client.customers.me()
-
-
-async def _ping(client, tmp_path):
-    await client.ping()
-
-
-async def _check_login(client, tmp_path):
-    known = PasswordLogin(login_type="email", login_value="jan@example.com", password="p")
-    return await check_login(client, credentials=known, shop_knows=False)
-
-
-async def _password_link(client, tmp_path):
-    return await send_password_link(client, email="jan@example.com", message_template_id="t", parameters={})
-
-
-async def _find_customer(client, tmp_path):
-    return await find_customer(client, customer_source_id="s", external_id="7")
-
-
-async def _point_of_sale(client, tmp_path):
-    return await find_at_point_of_sale(client, typed="jan@example.com")
-
-
-async def _find_purchase(client, tmp_path):
-    return await find_purchase(client, store_id="s", bill_id="b")
-
-
-async def _dossier(client, tmp_path):
-    return await dossier(client, FIRST_CUSTOMER_ID)
-
-
-async def _import(client, tmp_path):
+def _import(client):
     rows = [{"email": "new@example.com", "first_name": "N", "last_name": "N", "language_id": "en"}]
-    return await client.customers.bulk_write(rows, match="email", defaults={"customer_source_id": "s"})
+    return client.customers.bulk_write(rows, match="email", defaults={"customer_source_id": "s"})
 
 
-async def _import_by_id(client, tmp_path):
-    return await client.cards.bulk_write([{"card_id": "x", "customer_id": "c"}], match="card_id")
+def _import_by_id(client):
+    return client.cards.bulk_write([{"card_id": "x", "customer_id": "c"}], match="card_id")
 
 
 def every_request(method, path):
@@ -167,7 +122,7 @@ class Family:
 
     Attributes:
         name: its name in the table.
-        call: makes the call, given a client and a folder; what it returns is a verdict unless it is an error.
+        call: makes the call, given a client; what it returns is a verdict unless it is an error.
         auth: the identity.
         is_judged: picks the requests that get the cell's answer.
     """
@@ -182,40 +137,38 @@ class Family:
         return connect(server, auth=self.auth, retry=TWICE)
 
 
-async def _write(operation_id, client, tmp_path):
-    await write(client, operation_id)
-
-
 user = EnterpriseCredentials(external_application_id=APPLICATION, login="u", password="p")
+single_sign_on = SsoCredentials(external_application_id=APPLICATION, sso_token="t")
 social = SocialNetworkSession(device(), social_network_id="n", social_network_token="t")
 handover = AuthenticationTokenSession(device(), token="t", token_request_id="r")
 
+KNOWN = PasswordLogin(login_type="email", login_value="jan@example.com", password="p")
 READS = [
-    Family("read", _get),
-    Family("list", _collect),
-    Family("total", _total),
+    Family("read", lambda client: client.customers.get(FIRST_CUSTOMER_ID)),
+    Family("list", lambda client: client.customers.list(email="jan@example.com").collect(limit=5)),
+    Family("total", lambda client: client.customers.list().total()),
     Family("page of an export", _export),
-    Family("ping", _ping),
-    Family("dossier", _dossier),
-    Family("GET that issues a token", partial(_write, "getTokenAuthentication"), session()),
-    Family("/me of a resumed session", _me, session()),
-    Family("workflow: find_customer", _find_customer),
-    Family("workflow: find_at_point_of_sale", _point_of_sale),
-    Family("workflow: find_purchase", _find_purchase),
-    Family("workflow: send_password_link", _password_link),
-    Family("check_login", _check_login),
+    Family("ping", lambda client: client.ping()),
+    Family("dossier", lambda client: dossier(client, FIRST_CUSTOMER_ID)),
+    Family("GET that issues a token", lambda client: write(client, "getTokenAuthentication"), session()),
+    Family("/me of a resumed session", lambda client: client.customers.me(), session()),
+    Family("workflow: find_customer", lambda client: find_customer(client, customer_source_id="s", external_id="7")),
+    Family("workflow: find_at_point_of_sale", lambda client: find_at_point_of_sale(client, typed="jan@example.com")),
+    Family("workflow: find_purchase", lambda client: find_purchase(client, store_id="s", bill_id="b")),
+    Family("workflow: send_password_link", _send_password_link),
+    Family("check_login", lambda client: check_login(client, credentials=KNOWN, shop_knows=False)),
     Family("bulk write: look-up by e-mail", _import, is_judged=only("GET", "/customers")),
 ]
 LOGINS = [
-    Family("login of a user", _login, user),
-    Family("login by single sign-on", _login, SsoCredentials(external_application_id=APPLICATION, sso_token="t")),
-    Family("login of a device", _login, device()),
-    Family("login of a customer: the device", _login, password_session()),
-    Family("login of a customer: the password", _login, password_session(), only("POST", "/actions/login")),
-    Family("login of a customer by a social network", _login, social, only("POST", "/social-network-login")),
-    Family("login of a customer by a token", _login, handover, only("POST", "/authentication-token-login")),
-    Family("login() of a resumed session", _login, session()),
-    Family("a call that logs in first", _get, user),
+    Family("login of a user", CareCloud.login, user),
+    Family("login by single sign-on", CareCloud.login, single_sign_on),
+    Family("login of a device", CareCloud.login, device()),
+    Family("login of a customer: the device", CareCloud.login, password_session()),
+    Family("login of a customer: the password", CareCloud.login, password_session(), only("POST", "/actions/login")),
+    Family("login of a customer by a social network", CareCloud.login, social, only("POST", "/social-network-login")),
+    Family("login of a customer by a token", CareCloud.login, handover, only("POST", "/authentication-token-login")),
+    Family("login() of a resumed session", CareCloud.login, session()),
+    Family("a call that logs in first", lambda client: client.customers.get(FIRST_CUSTOMER_ID), user),
 ]
 ROWS = [
     Family("bulk write: look-up by id", _import_by_id, is_judged=only("GET", "/cards/x")),

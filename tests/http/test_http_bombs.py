@@ -172,38 +172,6 @@ async def test_a_million_empty_members_end():
     assert scope.cancelled_caught
 
 
-@pytest.mark.parametrize("data", [bytes(4 * MEGABYTE), b"0123456789abcdef" * 200_000], ids=["zeros", "digits"])
-@pytest.mark.parametrize("size", [1000, MEGABYTE])
-async def test_little_is_unpacked_between_two_passes_of_the_loop(monkeypatch, data, size):
-    """Whatever the size of what comes in, others run after 128 KiB of output, a piece of 64 KiB more at most."""
-    passes, inflater, checkpoint = [0], zlib.decompressobj, anyio.lowlevel.checkpoint
-
-    class Counted:
-        def __init__(self, wbits):
-            self.inner = inflater(wbits)
-
-        def __getattr__(self, name):
-            return getattr(self.inner, name)
-
-        def decompress(self, data, most):
-            part = self.inner.decompress(data, most)
-            passes[-1] += len(part)
-            return part
-
-    async def noted():
-        passes.append(0)
-        await checkpoint()
-
-    whole = gzip.compress(b'{"data":"' + data.replace(b"\0", b"0") + b'"}')
-    async with unpacking(*[whole[start : start + size] for start in range(0, len(whole), size)]) as client:
-        await client.login()
-        monkeypatch.setattr(zlib, "decompressobj", Counted)
-        monkeypatch.setattr(anyio.lowlevel, "checkpoint", noted)
-        assert len(await client.request("GET", "customers")) == len(data)
-    assert max(passes) < 192 * 1024
-    assert sum(passes) == len(data) + 11
-
-
 PACKINGS = {
     "none": ("", bytes),
     "identity": ("identity", bytes),

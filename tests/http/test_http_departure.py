@@ -1,4 +1,4 @@
-"""Requests under a rate limit leave evenly spaced on the wire, however long they waited for a connection."""
+"""Requests leave evenly spaced under a limit, and a write that got no connection in time was not sent."""
 
 import asyncio
 import time
@@ -8,10 +8,13 @@ import httpx
 import httpx2
 import pytest
 from clocks import FakeClock, ManualClock, passing_time
+from kit import KnownUser
 from thorough import variants
 from wire_server import BODY, answer, outcome, serving
 
-from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
+from carecloud_async import CareCloud, RateLimit, RateLimitError, RequestTimeoutError, Timeout
+from carecloud_async._base.codec.answers import data
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -162,17 +165,6 @@ async def test_a_connection_that_comes_to_a_cancelled_call_goes_to_the_next():
     assert [task.cancelled() for task in tasks] == [False, True, False]
 
 
-async def test_a_login_passes_calls_that_hold_all_connections():
-    """One connection, a token that is refused, and callers in both queues: all are served."""
-
-    def refuse_once(number, request):
-        return (answer(REFUSED, b"401 Unauthorized") if number == 5 else answer(BODY),)
-
-    async with serving(refuse_once) as server, connect(server, rate=50, max_connections=1) as client:
-        await call_at_once(client, 30)
-    assert server.logins == 2
-
-
 async def test_waiting_behind_calls_that_wait_for_their_slots_is_waiting_for_the_limiter():
     """Of five calls that share a connection, at one a minute, the last waits five minutes for the limiter."""
     clock = ManualClock()
@@ -235,3 +227,60 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(http_cl
         await client.ping()
         await client.request("POST", "/customers", json={"a": 1})
     assert len(requests) == 2
+
+
+CREATE = Operation(operation_id="x", method="POST", path="/customers", call="customers.create")
+
+
+#: The pool of trio's transport does not tell whether a request has its connection.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+def one_connection(server, **options):
+    return CareCloud(server.url, auth=KnownUser(), max_connections=1, **options)
+
+
+@on_asyncio
+@pytest.mark.parametrize("rate_limit", [RateLimit.adaptive(), None], ids=["adaptive", "none"])
+async def test_a_write_that_got_no_connection_was_not_sent(rate_limit):
+    """A write that waits for the only connection until its time is over is a timeout, and not an unknown outcome."""
+    async with (
+        serving(60.0) as server,
+        one_connection(server, rate_limit=rate_limit) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(client.ping)
+        await server.asked.wait()
+        with pytest.raises(RequestTimeoutError, match="no connection in time") as caught:
+            await client.with_options(timeout=Timeout(total=0.2)).request("POST", "/customers", json={"a": 1})
+        tasks.cancel_scope.cancel()
+    assert not caught.value.may_have_happened
+    assert len(server.requests) == 1
+
+
+@on_asyncio
+@pytest.mark.parametrize("way", ["in use", "slow look-up"])
+async def test_a_write_whose_connection_came_too_late_was_not_sent(way, monkeypatch):
+    """A write that is too old when its connection is free, or open, is a timeout, and leaves no request."""
+    loop = asyncio.get_running_loop()
+    look_up = loop.getaddrinfo
+
+    async def slow(*args, **options):
+        await asyncio.sleep(0.3)
+        return await look_up(*args, **options)
+
+    async with (
+        serving(0.5, answer(BODY)) as server,
+        one_connection(server) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        if way == "in use":
+            tasks.start_soon(client.ping)
+            await server.asked.wait()
+        else:
+            monkeypatch.setattr(loop, "getaddrinfo", slow)
+        request = CallRequest(CREATE, decode=data, json={"a": 1}, within=0.1)
+        with pytest.raises(RequestTimeoutError, match="not sent: its connection or its token came too late") as caught:
+            await client._caller.call(request)
+    assert not caught.value.may_have_happened
+    assert not any(request.startswith(b"POST") for request in server.requests)

@@ -3,8 +3,6 @@
 import gzip
 import zlib
 
-import anyio
-import httpx
 import pytest
 from kit import KnownUser
 from wire_server import BODY, answer, chunked, new_client, outcome, serving
@@ -159,28 +157,6 @@ async def test_a_body_behind_a_204_is_no_failure(hooked, pieces):
 
 
 @HOOKED
-@pytest.mark.parametrize("pieces", [(30.0,), (answer(BODY)[:-5], 30.0)], ids=["before the head", "in the body"])
-async def test_a_cancelled_call_gives_its_connection_up(hooked, pieces):
-    """The server sees it closed, and the pool's one place is free for the next call."""
-    reached = anyio.Event()
-
-    def hang_first(number, request):
-        sent = (answer(BODY),) if reached.is_set() else pieces
-        reached.set()
-        return sent
-
-    async with serving(hang_first) as server, new_client(server.url, max_connections=1) as client:
-        watch(client, hooked)
-        await client.login()
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.customers.get, "8ea6")
-            await reached.wait()
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
-        assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-
-
-@HOOKED
 @pytest.mark.parametrize("bound", ["read", "total"])
 async def test_an_answer_that_does_not_come_ends_in_time(hooked, bound):
     """`read` bounds the silence and `total` the call; the error says which, and the next call is served."""
@@ -227,18 +203,3 @@ async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_tok
         caught += [cause for cause in (link.__cause__, link.__context__) if cause is not None]
     assert "jane" not in shown
     assert "Bearer" not in shown
-
-
-async def test_calls_work_under_an_agent_that_assigns_to_headers(monkeypatch):
-    """As Elastic's does: one that patches httpx adds its header to each request."""
-    original = httpx.AsyncClient.send
-
-    async def assigning(client, request, **options):
-        request.headers["traceparent"] = "00-1"
-        return await original(client, request, **options)
-
-    monkeypatch.setattr(httpx.AsyncClient, "send", assigning)
-    async with serving(answer(BODY)) as server, new_client(server.url) as client:
-        for _ in range(2):
-            assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-    assert [b"\r\ntraceparent: 00-1\r\n" in request for request in server.requests] == [True, True]

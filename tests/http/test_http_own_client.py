@@ -1,16 +1,18 @@
-"""Hooks and patches of `client.http` see every request: the short way to the transport is for clients without them."""
+"""Hooks and patches of `client.http` see every request; what a client that speaks HTTP/2 shows."""
+
+import logging
 
 import httpx
 import httpx2
 import pytest
-from kit import login_answer
+from kit import KnownUser, login_answer
 
-from carecloud_async import CareCloud
+from carecloud_async import CareCloud, OutcomeUnknownError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
-FAMILIES = pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
+EACH_FAMILY = pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def sandbox():
     return Sandbox(5)
 
 
-@FAMILIES
+@EACH_FAMILY
 @pytest.mark.parametrize("name", ["send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request"])
 async def test_a_patched_function_of_the_family_is_called(sandbox, monkeypatch, family, name):
     """Tracers and test tools replace functions of `AsyncClient` after a client was made; requests pass there."""
@@ -85,3 +87,47 @@ async def test_a_transport_in_the_place_of_ours_is_read_to_its_end():
     async with CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=Sandbox(1).transport()) as client:
         client.http._transport = httpx.MockTransport(handle)
         assert (await client.customers.get("8ea6")).customer_id == "8ea6"
+
+
+class BrokenFrameError(Exception):
+    """Stands for what h2 raises for a frame that its protocol does not allow."""
+
+
+BrokenFrameError.__module__ = "h2.exceptions"
+
+
+def connect_mock(family, handle):
+    http_client = family.AsyncClient(transport=family.MockTransport(handle))
+    return CareCloud("x.example.com", auth=KnownUser(), http_client=http_client)
+
+
+@EACH_FAMILY
+async def test_a_write_whose_answer_breaks_the_protocol_may_have_happened(family):
+    """The library raises the same for it as for a request that cannot be sent: h2's own error tells them apart."""
+    requests = []
+
+    def handle(request):
+        requests.append(request)
+        raise family.LocalProtocolError("broken") from BrokenFrameError()
+
+    async with connect_mock(family, handle) as client:
+        with pytest.raises(OutcomeUnknownError, match="not valid HTTP"):
+            await client.request("POST", "/customers", json={"a": 1})
+    assert len(requests) == 1
+
+
+@EACH_FAMILY
+async def test_the_headers_of_http_2_are_in_no_log(family, caplog):
+    """The log of hpack has the true path and query; its records of the user's own requests stay."""
+    caplog.set_level(logging.DEBUG)
+
+    def handle(request):
+        logging.getLogger("hpack.hpack").debug("Adding :path=%s to the header table", request.url.raw_path)
+        logging.getLogger("hpack.table").debug("Evicting %s from the header table", request.url.raw_path)
+        return family.Response(200, json={"data": {"customers": [], "total_items": 0}})
+
+    async with connect_mock(family, handle) as client:
+        await client.customers.list(email="planted@example.com").collect(limit=10)
+    assert "planted" not in caplog.text
+    logging.getLogger("hpack.hpack").debug("Adding %s", "own")
+    assert "own" in caplog.text

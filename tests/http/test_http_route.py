@@ -227,14 +227,6 @@ async def test_what_a_proxy_fails_to_lead_on_was_not_sent(authority, answered):
         assert len(proxy.requests) == QUICK.attempts
 
 
-@pytest.mark.carecloud_network(FAR)
-async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):
-    """Nothing listens at the proxy's port."""
-    async with connect("crm.example.com", authority, proxy="http://127.0.0.1:9") as client:
-        with pytest.raises(ConnectionFailedError):
-            await client.ping()
-
-
 @pytest.mark.parametrize(
     ("kind", "fix"),
     [

@@ -283,23 +283,6 @@ async def test_a_connection_that_cannot_be_made_in_time_is_a_timeout_before_send
     assert not caught.value.may_have_happened
 
 
-async def test_many_calls_at_once_look_the_host_up_once(monkeypatch):
-    """The addresses of a host are remembered for some seconds."""
-    loop, asked = asyncio.get_running_loop(), []
-    look_up = loop.getaddrinfo
-
-    async def counted(*args, **options):
-        asked.append(args[0])
-        return await look_up(*args, **options)
-
-    async with serving(answer(BODY)) as server, one_user(server.url) as client:
-        monkeypatch.setattr(loop, "getaddrinfo", counted)
-        async with anyio.create_task_group() as group:
-            for _ in range(10):
-                group.start_soon(client.ping)
-    assert asked == [LOCAL]
-
-
 async def test_no_more_connections_than_allowed_and_the_first_to_wait_is_served_first():
     """Twelve calls on three connections are served in their order."""
     order = []

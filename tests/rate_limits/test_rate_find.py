@@ -10,7 +10,7 @@ from thorough import examples, variants
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation
-from benchmarks.rates import AFTER_REST, AFTER_SLOW_CALLS, SERVERS, SPACED, STATES, Case, cases, find, table
+from benchmarks.rates import AFTER_REST, AFTER_SLOW_CALLS, SERVERS, SPACED, STATES, Case, cases, find
 from carecloud_async import RateLimit
 
 #: The servers whose limits are found; see `SPACED`.
@@ -133,11 +133,3 @@ def test_a_server_without_a_limit_costs_a_cold_client_little():
         assert simulation.limiter.rate is None
     assert seconds[8] < 1.01
     assert seconds[20] < 1.1
-
-
-def test_the_table_has_a_row_for_each_state_and_server():
-    """Each row names the worst shares of its cases."""
-    findings = [find(case) for case in cases(states=["cold"], limits=(40,), latencies=(0.03,), callers=(8,))]
-    lines = table(findings).splitlines()
-    assert len(lines) == 2 + len(SERVERS)
-    assert [line.split("|")[2].strip() for line in lines[2:]] == list(SERVERS)

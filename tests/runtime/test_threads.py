@@ -1,4 +1,4 @@
-"""Work in worker threads: whatever cancels the caller, it goes on only when the thread has ended."""
+"""Work in worker threads, and awaiting that comes to its end, whatever cancels the caller."""
 
 import asyncio
 import contextvars
@@ -12,6 +12,7 @@ import anyio.to_thread
 import pytest
 
 import carecloud_async
+from carecloud_async._base.runtime.event_loops import await_uninterrupted
 from carecloud_async._base.runtime.threads import (
     ThreadLimit,
     ThreadYielder,
@@ -291,3 +292,39 @@ def test_long_work_in_a_thread_rests_after_a_fixed_time_of_computing(times, naps
         time = 5 + step
         yielder.rest()
     assert slept == [(nap, True) for nap in naps]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cancels", [1, 2, 4])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_task_cancel_waits(cancels, fails):
+    """`Task.cancel()`, at any step and any number of times, is raised when the work has ended."""
+    for steps in range(10):
+        go, done = asyncio.Event(), []
+
+        async def work(go=go, done=done):
+            await go.wait()
+            done.append(1)
+            if fails:
+                raise LookupError
+
+        task = asyncio.create_task(await_uninterrupted(work, seconds=60))
+        await asyncio.sleep(0)
+        for _ in range(cancels):
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert done == [1]
+        assert task.cancelling() == cancels
+
+
+@pytest.mark.anyio
+async def test_the_time_is_bounded():
+    """Work that takes longer than it may is cancelled, and the caller goes on."""
+    with anyio.fail_after(60):
+        await await_uninterrupted(anyio.sleep_forever, seconds=0.01)

@@ -78,10 +78,12 @@ class Caller:
             CareCloudError: see `carecloud_async.errors`.
         """
         # A plain function: one stack frame less between the user's line and the HTTP library.
-        call, store, tokens, cache = self._prepare(request), self.context.answers, self.tokens, None
-        if store is not None and tokens is not None and (request.operation.clears_cache or is_cacheable(request)):
-            scope = (self.interface, self.options.language)
-            cache = CacheUse(call, store, tokens=tokens, scope=scope, reuses=self.options.reuses)
+        call = self._prepare(request)
+        store, tokens = self.context.answers, self.tokens
+        if store is None or tokens is None or not (request.operation.clears_cache or is_cacheable(request)):
+            return call.run(self._builder, None)
+        scope = (self.interface, self.options.language)
+        cache = CacheUse(call, store, tokens=tokens, scope=scope, reuses=self.options.reuses)
         return call.run(self._builder, cache)
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
