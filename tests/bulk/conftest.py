@@ -37,6 +37,12 @@ def write(server, clock):
 
 
 @pytest.fixture
+def results(tmp_path):
+    """The file of the results."""
+    return tmp_path / "r.jsonl"
+
+
+@pytest.fixture
 def sandbox():
     return Sandbox(customers=60, seed=1)
 

@@ -190,27 +190,24 @@ async def test_a_field_of_an_item_beside_the_bill_is_refused(server, clock):
     assert counts(report) == {"created": 1, "refused": 1}
 
 
-async def test_missing_values_of_items_are_named(server, clock, tmp_path):
+async def test_missing_values_of_items_are_named(server, clock, results):
     """The reasons name the item and its field, for missing values and for those of another kind."""
     first, second = bill(1, items=2), bill(2)
     del first["bill_items"][1]["price"]
     second["bill_items"][0]["quantity"] = "many"
-    results = tmp_path / "results.jsonl"
     assert counts(await write(server, clock, [first, second], results=results)) == {"refused": 2}
     reasons = [one["reasons"][0] for one in read(results)]
     assert reasons[0] == "bill_items: item 2: price: required"
     assert reasons[1].startswith("bill_items: item 1: quantity: not a number")
 
 
-async def test_a_known_bill_with_another_total_is_refused(server, clock, tmp_path):
+async def test_a_known_bill_with_another_total_is_refused(server, clock, results):
     """A bill that is there with another total is not sent again, and the reason names the field."""
     await write(server, clock, [bill(1), bill(2)])
     rows = [bill(1, total_price=51), bill(2, payment_time="2026-03-08T10:00:00")]
-    report = await write(server, clock, rows, results=tmp_path / "results.jsonl")
+    report = await write(server, clock, rows, results=results)
     assert counts(report) == {"unchanged": 1, "refused": 1}
-    assert read(tmp_path / "results.jsonl")[0]["reasons"] == [
-        "total_price: the purchase has another, which the API cannot change"
-    ]
+    assert read(results)[0]["reasons"] == ["total_price: the purchase has another, which the API cannot change"]
     assert len(server.bills) == 2
 
 

@@ -161,9 +161,9 @@ VALUES = {
 
 
 @pytest.mark.parametrize("decimal", [*NUMBERS, "values"])
-async def test_numbers(clock, tmp_path, decimal):
+async def test_numbers(clock, tmp_path, results, decimal):
     """Numbers are read with the decimal sign that was named, and thousands may be separated then."""
-    server, results = LoyaltyServer(clock), tmp_path / "r.jsonl"
+    server = LoyaltyServer(clock)
     cells = VALUES if decimal == "values" else NUMBERS[decimal]
     rows = [{"customer_id": "c", "reference": f"B{number}", "amount": cell} for number, cell in enumerate(cells)]
     is_file = decimal != "values"

@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from bulk_tools import SOURCE, connect, counts, write_csv
+from bulk_tools import SOURCE, counts, write_csv
 
 from carecloud_async.bulk import BadSourceError
 from carecloud_async.bulk.options import column_map
@@ -25,7 +25,7 @@ words = { "Muž" = "MALE", "žena" = "FEMALE" }
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".json", ""])
-async def test_a_file_says_where_columns_lead(sandbox, tmp_path, suffix):
+async def test_a_file_says_where_columns_lead(client, tmp_path, suffix):
     """`columns=` takes a TOML or JSON file, or a mapping: fields, columns to pass over, and what words stand for."""
     given = tomllib.loads(TOML)
     if suffix:
@@ -42,12 +42,9 @@ async def test_a_file_says_where_columns_lead(sandbox, tmp_path, suffix):
     ]  # fmt: skip
     path = write_csv(tmp_path / "c.csv", rows, encoding="cp1250")
     defaults = {**SOURCE, "language_id": "en"}
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(
-            path, match="email", columns=given, encoding="cp1250", defaults=defaults
-        )
-        assert counts(report) == {"created": 3, "refused": 1}
-        made = [await client.customers.list(email=f"shop{one}@example.com").first() for one in range(3)]
+    report = await client.customers.bulk_write(path, match="email", columns=given, encoding="cp1250", defaults=defaults)
+    assert counts(report) == {"created": 3, "refused": 1}
+    made = [await client.customers.list(email=f"shop{one}@example.com").first() for one in range(3)]
     found = [(one.personal_information.gender, one.personal_information.language_id) for one in made]
     assert found == [(2, "cs"), (1, "cs"), (2, "en")]
     assert [one.personal_information.agreement.agreement_gtc for one in made] == [1, 0, 0]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import attrs
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, properties_of_texts, read
+from bulk_tools import CARD_TYPE, SOURCE, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, ConfigurationError, models
 from carecloud_async.bulk.spellings import ENUMERATIONS
@@ -34,23 +34,22 @@ async def values_of(client, email, property_id):
     return [one.property_value async for one in values if one.property_id == property_id]
 
 
-async def test_a_property_by_its_name(sandbox, properties, tmp_path):
+async def test_a_property_by_its_name(client, properties, tmp_path):
     """`property.NAME` is the property with that name, in files, mappings, `columns=`, writers and their defaults."""
     source = tmp_path / "c.csv"
     source.write_text("email,language_id,property.Shoe size,Second\na@example.com,en,42,\n")
-    async with connect(sandbox) as client:
-        columns = {"Second": f"property.{properties[1]}"}
-        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, columns=columns)
-        assert counts(report) == {"created": 1}
-        row = {**people(1)[0], "size": "43"}
-        columns = {"size": "property.SHOE SIZE"}
-        assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE, columns=columns))
-        async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
-            await writer.write({**people(2)[1], "property.Shoe size": "44"})
-        defaults = {**SOURCE, "property.Shoe size": "45"}
-        async with client.customers.bulk_writer(match="email", defaults=defaults) as writer:
-            await writer.write(people(3)[2])
-        sizes = [await values_of(client, f"{one}@example.com", properties[0]) for one in ("a", "new0", "new1", "new2")]
+    columns = {"Second": f"property.{properties[1]}"}
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, columns=columns)
+    assert counts(report) == {"created": 1}
+    row = {**people(1)[0], "size": "43"}
+    columns = {"size": "property.SHOE SIZE"}
+    assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE, columns=columns))
+    async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+        await writer.write({**people(2)[1], "property.Shoe size": "44"})
+    defaults = {**SOURCE, "property.Shoe size": "45"}
+    async with client.customers.bulk_writer(match="email", defaults=defaults) as writer:
+        await writer.write(people(3)[2])
+    sizes = [await values_of(client, f"{one}@example.com", properties[0]) for one in ("a", "new0", "new1", "new2")]
     assert sizes == [["42"], ["43"], ["44"], ["45"]]
 
 
@@ -59,38 +58,34 @@ async def test_a_property_by_its_name(sandbox, properties, tmp_path):
     [("Twice", "2 of them have that name: write property.ID"), ("Shoe sise", "did you mean Shoe size")],
 )
 @pytest.mark.usefixtures("properties")
-async def test_a_property_that_no_name_or_two_lead_to(sandbox, name, message):
+async def test_a_property_that_no_name_or_two_lead_to(client, name, message):
     """A property that does not exist, or shares its name, is an error before anything is written."""
-    async with connect(sandbox) as client:
-        with client.record_calls() as calls, pytest.raises(ConfigurationError, match=message):
-            await client.customers.bulk_write([{**people(1)[0], f"property.{name}": "x"}], match="email")
+    with client.record_calls() as calls, pytest.raises(ConfigurationError, match=message):
+        await client.customers.bulk_write([{**people(1)[0], f"property.{name}": "x"}], match="email")
     assert {call.method for call in calls if "login" not in call.path} == {"GET"}
 
 
-async def test_properties_that_may_not_be_read(sandbox, properties):
+async def test_properties_that_may_not_be_read(sandbox, client, properties):
     """Without the right to list the properties, columns name them by id."""
-    async with connect(sandbox) as client:
-        sandbox.faults.add("GET /customer-properties", status=403, times=None)
-        row = {**people(1)[0], f"property.{properties[0]}": "45"}
-        assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE)) == {"created": 1}
-        assert await values_of(client, "new0@example.com", properties[0]) == ["45"]
+    sandbox.faults.add("GET /customer-properties", status=403, times=None)
+    row = {**people(1)[0], f"property.{properties[0]}": "45"}
+    assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE)) == {"created": 1}
+    assert await values_of(client, "new0@example.com", properties[0]) == ["45"]
 
 
-async def test_enumerations_by_name(sandbox, tmp_path):
+async def test_enumerations_by_name(client, results):
     """A number of an enumeration may stand as the name of its member, whatever the field is called."""
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        rows = [{"card_number": f"3330{one}", "card_type_id": CARD_TYPE, "state": one} for one in ("active", "sold")]
-        report = await client.cards.bulk_write(rows, match="card_number", results=results)
-        assert counts(report) == {"created": 1, "refused": 1}
-        assert read(results)[1]["reasons"][0].startswith("state: neither a whole number nor one of ")
-        row = {
-            **people(1)[0],
-            "gender": "Female",
-            "consents": [{"consent_id": "8fd73167342d06899c4c015320", "consent_value": "Not set"}],
-        }
-        assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE)) == {"created": 1}
-        found = await client.customers.list(email="new0@example.com").first()
+    rows = [{"card_number": f"3330{one}", "card_type_id": CARD_TYPE, "state": one} for one in ("active", "sold")]
+    report = await client.cards.bulk_write(rows, match="card_number", results=results)
+    assert counts(report) == {"created": 1, "refused": 1}
+    assert read(results)[1]["reasons"][0].startswith("state: neither a whole number nor one of ")
+    row = {
+        **people(1)[0],
+        "gender": "Female",
+        "consents": [{"consent_id": "8fd73167342d06899c4c015320", "consent_value": "Not set"}],
+    }
+    assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE)) == {"created": 1}
+    found = await client.customers.list(email="new0@example.com").first()
     assert (found.personal_information.gender, found.personal_information.consents[0].consent_value) == (2, 2)
 
 
@@ -124,24 +119,21 @@ def named_in(kind):
     ("header", "outcome"),
     [("email,personal_information.email", "error"), ("email,E-mail", "error"), ("email,", "error")],
 )
-async def test_two_columns_that_lead_to_one_field(sandbox, tmp_path, header, outcome):
+async def test_two_columns_that_lead_to_one_field(client, tmp_path, header, outcome):
     """Two columns of a file for one field are an error that names both, and so is a column without a name."""
     source = tmp_path / "c.csv"
     source.write_text(f"{header}\na@example.com,b@example.com\n")
-    async with connect(sandbox) as client:
-        with pytest.raises(CareCloudError, match=r"both lead to|has no field"):
-            await client.customers.bulk_write(source, match="email", columns={"E-mail": "email"})
+    with pytest.raises(CareCloudError, match=r"both lead to|has no field"):
+        await client.customers.bulk_write(source, match="email", columns={"E-mail": "email"})
 
 
-async def test_a_row_that_names_a_field_twice(sandbox, tmp_path):
+async def test_a_row_that_names_a_field_twice(client, results):
     """A mapping that gives one field two values is refused; the same value twice is one."""
-    results = tmp_path / "r.jsonl"
     rows = [
         {**row, "personal_information": {"email": f"{one}@example.com"}}
         for one, row in zip("ab", people(2), strict=True)
     ]
     rows[1]["personal_information"]["email"] = rows[1]["email"]
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"created": 1, "refused": 1}
     assert read(results)[0]["reasons"] == ["personal_information.email: two columns of the row lead to it"]

@@ -4,7 +4,7 @@ import shutil
 
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, outcomes, people
+from bulk_tools import SOURCE, counts, outcomes, people
 from disks import WatchedDisk, full_database, watch_databases
 from memory_servers import client_of
 
@@ -58,9 +58,7 @@ class CrashingServer(httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize("match", ["email", None])
 @pytest.mark.parametrize(("at", "is_done"), [(1, True), (7, False), (23, True)])
-async def test_a_crash_loses_what_was_written_after_the_request_left(
-    server, clock, write, tmp_path, match, at, is_done
-):
+async def test_a_crash_loses_what_was_written_after_it(server, clock, write, tmp_path, match, at, is_done):
     """Rows with a key are made once, those without at most once, from the journal as it was when a request left."""
     rows = people(30)
     folder = tmp_path / "work"
@@ -110,16 +108,15 @@ async def test_a_power_cut_leaves_the_journal_of_what_was_sent(server, tmp_path,
 
 
 @pytest.mark.parametrize("kind", ["results", "export"])
-async def test_a_power_cut_leaves_a_file_that_was_reported(sandbox, tmp_path, monkeypatch, kind):
+async def test_a_power_cut_leaves_a_file_that_was_reported(client, tmp_path, monkeypatch, kind):
     """When a run returns its report, the file and its name are on the disk."""
     disk, work, left = WatchedDisk(monkeypatch), tmp_path / "work", tmp_path / "left"
     work.mkdir()
-    async with connect(sandbox) as client:
-        if kind == "results":
-            await client.customers.bulk_write(people(1), match=None, defaults=SOURCE, results=work / "file.csv")
-        else:
-            await client.stores.list().export(work / "file.csv")
-        disk.cut_power(work, left)
+    if kind == "results":
+        await client.customers.bulk_write(people(1), match=None, defaults=SOURCE, results=work / "file.csv")
+    else:
+        await client.stores.list().export(work / "file.csv")
+    disk.cut_power(work, left)
     assert (left / "file.csv").read_bytes() == (work / "file.csv").read_bytes() != b""
 
 

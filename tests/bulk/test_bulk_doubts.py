@@ -29,81 +29,75 @@ LOST = {
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
-async def test_a_lost_answer_makes_no_double(sandbox, fault):
+async def test_a_lost_answer_makes_no_double(sandbox, client, fault):
     """Rows whose create lost its answer are looked up, and sent again only if they did not happen."""
     rows = people(6)
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", **fault, times=3, after=1)
-        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=2)
-        assert counts(report) == {"created": 6}
-        found = await emails(client)
+    sandbox.faults.add("POST /customers", **fault, times=3, after=1)
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=2)
+    assert counts(report) == {"created": 6}
+    found = await emails(client)
     assert [found[row["email"]] for row in rows] == [1] * 6
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
-async def test_a_lost_answer_of_an_update(sandbox, fault):
+async def test_a_lost_answer_of_an_update(sandbox, client, fault):
     """Rows whose update lost its answer end as updated, and the record holds the change."""
-    async with connect(sandbox) as client:
-        known = [one.customer_id async for one in client.customers.list()][:4]
-        sandbox.faults.add("PUT /customers/{customer_id}", **fault, times=2, after=1)
-        rows = [{"customer_id": one, "last_name": f"Changed {one[:3]}"} for one in known]
-        report = await client.customers.bulk_write(rows, match="customer_id", concurrency=1)
-        assert counts(report) == {"updated": 4}
-        for one in known:
-            record = await client.customers.get(one)
-            assert record.personal_information.last_name == f"Changed {one[:3]}"
+    known = [one.customer_id async for one in client.customers.list()][:4]
+    sandbox.faults.add("PUT /customers/{customer_id}", **fault, times=2, after=1)
+    rows = [{"customer_id": one, "last_name": f"Changed {one[:3]}"} for one in known]
+    report = await client.customers.bulk_write(rows, match="customer_id", concurrency=1)
+    assert counts(report) == {"updated": 4}
+    for one in known:
+        record = await client.customers.get(one)
+        assert record.personal_information.last_name == f"Changed {one[:3]}"
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
-async def test_a_lost_answer_of_a_batch(sandbox, fault):
+async def test_a_lost_answer_of_a_batch(sandbox, client, fault):
     """A batch that lost its answer is looked up, and sent again only if it did not happen."""
-    async with connect(sandbox) as client:
-        rows = [{"card_number": f"88{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(50)]
-        sandbox.faults.add("POST /cards/batch", **fault)
-        report = await client.cards.bulk_write(rows, match="card_number")
-        assert counts(report) == {"created": 50}
-        numbers = [one.card_number async for one in client.cards.list(count=500)]
+    rows = [{"card_number": f"88{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(50)]
+    sandbox.faults.add("POST /cards/batch", **fault)
+    report = await client.cards.bulk_write(rows, match="card_number")
+    assert counts(report) == {"created": 50}
+    numbers = [one.card_number async for one in client.cards.list(count=500)]
     assert sorted(one for one in numbers if one.startswith("88")) == [row["card_number"] for row in rows]
 
 
-async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox):
+async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox, client):
     """A keyless row whose answer was lost is unknown and is not sent again."""
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", status=504, worked=True, times=2)
-        report = await client.customers.bulk_write(people(5), match=None, defaults=SOURCE, concurrency=1)
-        assert counts(report) == {"created": 3, "unknown": 2}
-        found = await emails(client)
+    sandbox.faults.add("POST /customers", status=504, worked=True, times=2)
+    report = await client.customers.bulk_write(people(5), match=None, defaults=SOURCE, concurrency=1)
+    assert counts(report) == {"created": 3, "unknown": 2}
+    found = await emails(client)
     assert [found[row["email"]] for row in people(5)] == [1] * 5
 
 
-async def test_a_lost_create_is_not_sent_again_if_its_key_is_written_later(sandbox):
+async def test_a_lost_create_is_not_sent_again_if_its_key_is_written_later(sandbox, client):
     """The card that names a customer is made after the customer: a lost create is unknown, in the next run too."""
-    async with connect(sandbox) as client:
-        rows = [{**row, "card_number": f"77{number:06}"} for number, row in enumerate(people(5))]
-        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
-        sandbox.faults.add("POST /customers", status=504, worked=True, after=1, times=2)
-        report = await client.customers.bulk_write(rows, **options)
-        assert counts(report) == {"created": 3, "unknown": 2}
-        again = await client.customers.bulk_write(rows, **options)
-        assert counts(again) == {"unchanged": 3, "unknown": 2}
-        assert again.waited > 0
-        found = await emails(client)
+    rows = [{**row, "card_number": f"77{number:06}"} for number, row in enumerate(people(5))]
+    options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
+    sandbox.faults.add("POST /customers", status=504, worked=True, after=1, times=2)
+    report = await client.customers.bulk_write(rows, **options)
+    assert counts(report) == {"created": 3, "unknown": 2}
+    again = await client.customers.bulk_write(rows, **options)
+    assert counts(again) == {"unchanged": 3, "unknown": 2}
+    assert again.waited > 0
+    found = await emails(client)
     assert [found[row["email"]] for row in rows] == [1] * 5
 
 
-async def test_a_run_that_is_stopped_between_customer_and_card(sandbox, tmp_path):
+async def test_a_run_that_is_stopped_between_customer_and_card(sandbox, client, tmp_path):
     """Another run makes no second customer for the card that a stopped run had not written; the first one goes on."""
-    async with connect(sandbox) as client:
-        rows = [{**row, "card_number": f"78{number:06}"} for number, row in enumerate(people(3))]
-        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
-        with denied(sandbox, "POST /cards"):
-            await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db")
-        other = await client.customers.bulk_write(rows, **options)
-        assert counts(other) == {"created": 2, "unknown": 1}
-        report = await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db", resume=True)
-        assert counts(report) == {"created": 1, "unchanged": 2}
-        found = await emails(client)
-        assert await client.cards.list(card_number_list=[row["card_number"] for row in rows]).total() == 3
+    rows = [{**row, "card_number": f"78{number:06}"} for number, row in enumerate(people(3))]
+    options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 1}
+    with denied(sandbox, "POST /cards"):
+        await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db")
+    other = await client.customers.bulk_write(rows, **options)
+    assert counts(other) == {"created": 2, "unknown": 1}
+    report = await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db", resume=True)
+    assert counts(report) == {"created": 1, "unchanged": 2}
+    found = await emails(client)
+    assert await client.cards.list(card_number_list=[row["card_number"] for row in rows]).total() == 3
     assert [found[row["email"]] for row in rows] == [1] * 3
 
 
@@ -128,36 +122,33 @@ async def test_a_resumed_run_keeps_the_cards_of_the_customers_that_it_has_made(s
     assert busy == {f"cards\0card_number\0{rows[0]['card_number']}"}
 
 
-async def test_wrong_credentials_end_the_run_and_what_was_done_is_kept(sandbox, tmp_path):
+async def test_wrong_credentials_end_the_run_and_what_was_done_is_kept(sandbox, client, tmp_path, results):
     """A missing right ends the run with its own error; the next run goes on, and rows created before stay created."""
     source = tmp_path / "c.jsonl"
     source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(20)))
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        with denied(sandbox, "POST /customers", after=7):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, concurrency=1)
-        assert not results.exists()
-        with pytest.raises(BulkWriteError, match="resume=True"):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
-        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
-        assert report.resumed
-        assert counts(report) == {"created": 20}
-        assert outcomes(results) == ["created"] * 20
-        assert all(row["record_id"] for row in read(results))
+    with denied(sandbox, "POST /customers", after=7):
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, concurrency=1)
+    assert not results.exists()
+    with pytest.raises(BulkWriteError, match="resume=True"):
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+    assert report.resumed
+    assert counts(report) == {"created": 20}
+    assert outcomes(results) == ["created"] * 20
+    assert all(row["record_id"] for row in read(results))
 
 
-async def test_a_resumed_run_is_the_same_run(sandbox, tmp_path):
+async def test_a_resumed_run_is_the_same_run(sandbox, client, tmp_path):
     """`resume=True` with other arguments or another file is refused and names what differs."""
     source = tmp_path / "c.jsonl"
     source.write_text('{"email":"a@example.com","language_id":"en"}\n')
-    async with connect(sandbox) as client:
-        with denied(sandbox, "POST /customers"):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE)
-        with pytest.raises(BulkWriteError, match="its mode differs"):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True, mode="create")
-        source.write_text('{"email":"b@example.com","language_id":"en"}\n{}\n')
-        with pytest.raises(BulkWriteError, match="its source differs"):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
+    with denied(sandbox, "POST /customers"):
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE)
+    with pytest.raises(BulkWriteError, match="its mode differs"):
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True, mode="create")
+    source.write_text('{"email":"b@example.com","language_id":"en"}\n{}\n')
+    with pytest.raises(BulkWriteError, match="its source differs"):
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
 
 
 @pytest.mark.parametrize("whose", ["another program", "another version"])
@@ -182,40 +173,38 @@ async def test_a_file_that_is_not_ours_is_left_alone(sandbox, tmp_path, whose):
         assert [*database.iterdump()] == before
 
 
-async def test_two_runs_of_one_file(sandbox, tmp_path):
+async def test_two_runs_of_one_file(client, tmp_path):
     """A run of a file that another run is writing is refused."""
-    async with connect(sandbox) as client:
-        refused = []
-        source = tmp_path / "c.jsonl"
-        source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(30)))
+    refused = []
+    source = tmp_path / "c.jsonl"
+    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(30)))
 
-        async def run_again(progress):
-            if progress.stage == "finding" and not refused:
-                refused.append("")
-                with pytest.raises(BulkWriteError) as error:
-                    await client.customers.bulk_write(source, match="email", defaults=SOURCE)
-                refused[0] = str(error.value)
+    async def run_again(progress):
+        if progress.stage == "finding" and not refused:
+            refused.append("")
+            with pytest.raises(BulkWriteError) as error:
+                await client.customers.bulk_write(source, match="email", defaults=SOURCE)
+            refused[0] = str(error.value)
 
-        await client.customers.bulk_write(source, match="email", defaults=SOURCE, on_progress=run_again)
-        assert "another run is using it" in refused[0]
+    await client.customers.bulk_write(source, match="email", defaults=SOURCE, on_progress=run_again)
+    assert "another run is using it" in refused[0]
 
 
-async def test_a_writer_gives_each_row_its_outcome(sandbox):
+async def test_a_writer_gives_each_row_its_outcome(sandbox, client):
     """Rows of many tasks share look-ups, those with one key are written one after another, none twice."""
-    async with connect(sandbox) as client:
-        results = {}
-        sandbox.faults.add("POST /customers", status=504, worked=True, times=2)
-        with client.record_calls() as calls:
-            async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+    results = {}
+    sandbox.faults.add("POST /customers", status=504, worked=True, times=2)
+    with client.record_calls() as calls:
+        async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
 
-                async def write(number):
-                    row = {"email": f"q{number % 10}@example.com", "language_id": "en", "first_name": f"F{number}"}
-                    results[number] = await writer.write(row)
+            async def write(number):
+                row = {"email": f"q{number % 10}@example.com", "language_id": "en", "first_name": f"F{number}"}
+                results[number] = await writer.write(row)
 
-                async with anyio.create_task_group() as tasks:
-                    for number in range(20):
-                        tasks.start_soon(write, number)
-        assert sorted(one.outcome for one in results.values()) == ["created"] * 10 + ["updated"] * 10
-        found = await emails(client)
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(write, number)
+    assert sorted(one.outcome for one in results.values()) == ["created"] * 10 + ["updated"] * 10
+    found = await emails(client)
     assert [found[f"q{one}@example.com"] for one in range(10)] == [1] * 10
     assert len([call for call in calls if call.method == "GET"]) < 30

@@ -42,9 +42,9 @@ class FailingServer(CustomerServer):
 
 
 @pytest.mark.parametrize(("status", "tries"), [(500, 3), *variants((504, 6))])
-async def test_a_customer_whose_history_cannot_be_read(clock, tmp_path, status, tries):
+async def test_a_customer_whose_history_cannot_be_read(clock, results, status, tries):
     """The row is refused with the reason after some tries, and all others are written, whatever their number."""
-    server, results = LoyaltyServer(clock), tmp_path / "results.jsonl"
+    server = LoyaltyServer(clock)
     server.failing["c3"] = status
     async with client_of(server, clock) as client:
         report = await client.points.bulk_write(amounts(30), match="reference", results=results)
@@ -56,11 +56,10 @@ async def test_a_customer_whose_history_cannot_be_read(clock, tmp_path, status, 
 
 
 @pytest.mark.parametrize("status", [504, *variants(500, 0)])
-async def test_a_key_that_breaks_the_look_up_of_many(write, clock, tmp_path, status):
+async def test_a_key_that_breaks_the_look_up_of_many(write, clock, results, status):
     """The keys of a look-up on which the server fails are halved: the rows at fault are refused, the others written."""
     rows = people(60)
     server = FailingServer(clock, rows[7]["email"], rows[45]["email"], status=status)
-    results = tmp_path / "results.jsonl"
     report = await write(rows, results=results, transport=server)
     assert counts(report) == {"created": 58, "refused": 2}
     assert [number for number, one in enumerate(read(results)) if one["outcome"] == "refused"] == [7, 45]
@@ -128,9 +127,9 @@ async def test_no_look_up_of_any_customer_is_answered(clock):
     assert not server.sent
 
 
-async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, tmp_path):
+async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, results):
     """A row that may have been written, and on whose look-up the server fails, is unknown and not refused."""
-    server, results = LoyaltyServer(clock), tmp_path / "results.jsonl"
+    server = LoyaltyServer(clock)
     server.faults = ["after"]
     rows = amounts(2)
 
@@ -144,9 +143,9 @@ async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, tmp_path):
     assert "failed 3 times on its look-up: 500" in str([one["reasons"] for one in read(results)])
 
 
-async def test_a_part_whose_look_up_fails(sandbox, tmp_path):
+async def test_a_part_whose_look_up_fails(sandbox, results):
     """A row is refused whose properties the server fails to list; the properties of other customers are written."""
-    ids, results = sandbox.customers.ids()[:6], tmp_path / "results.jsonl"
+    ids = sandbox.customers.ids()[:6]
 
     def fail(request):
         return httpx.Response(500) if request.url.path.endswith(f"{ids[2]}/property-records") else None

@@ -60,9 +60,8 @@ async def test_an_empty_look_up_is_one_request(server, write, total):
 
 
 @pytest.mark.parametrize("last_name", ["Theirs", "New"])
-async def test_a_record_without_its_id(server, write, tmp_path, last_name):
+async def test_a_record_without_its_id(server, write, results, last_name):
     """A row whose record is shown without an id is refused, since its parts could not be written."""
-    results = tmp_path / "r.jsonl"
     server.add("new0@example.com", first_name="New", last_name="Theirs", language_id="en")
     rows = people(1, last_name=last_name, card_number="5", card_type_id="t1")
     report = await write(rows, results=results, transport=without_ids(server, "customer_id"))
@@ -71,9 +70,8 @@ async def test_a_record_without_its_id(server, write, tmp_path, last_name):
     assert server.sent == []
 
 
-async def test_a_free_card_without_its_id(sandbox, clock, tmp_path):
+async def test_a_free_card_without_its_id(sandbox, clock, results):
     """A free card that is shown without its id is not given away, and the row says so."""
-    results = tmp_path / "r.jsonl"
     async with connect(sandbox, clock=clock) as client:
         await client.cards.create(CardInput(card_type_id=CARD_TYPE, card_number="5", state=1))
     async with connect(sandbox, clock=clock, transport=without_ids(sandbox, "card_id")) as client:
@@ -90,9 +88,9 @@ async def test_a_free_card_without_its_id(sandbox, clock, tmp_path):
         (True, "already_exists", "refused"),
     ],
 )
-async def test_a_write_that_is_refused_after_its_answer_was_lost(server, write, tmp_path, known, reason, outcome):
+async def test_a_write_that_is_refused_after_its_answer_was_lost(server, write, results, known, reason, outcome):
     """The lost create may be why the second one is refused: not if it is for a value, nor that of an update."""
-    results, param = tmp_path / "r.jsonl", ("customer.personal_information.email", reason)
+    param = ("customer.personal_information.email", reason)
     if known:
         server.add("new0@example.com", last_name="Old")
     server.faults = ["before"]

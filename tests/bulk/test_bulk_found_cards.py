@@ -128,39 +128,36 @@ async def test_an_external_id_of_a_customer_that_another_program_made(sandbox, c
         assert [one.external_id async for one in records] == ["E1"]
 
 
-async def test_a_record_without_a_key_whose_card_was_refused_is_not_made_again(sandbox, tmp_path):
+async def test_a_record_without_a_key_whose_card_was_refused_is_not_made_again(sandbox, client, tmp_path):
     """A run that ends since cards are refused is an unfinished one: the same call would make its records again."""
     path = write_csv(tmp_path / "people.csv", [{"last_name": "A", "language_id": "en", "card_number": "7771"}])
     options = {"match": None, "defaults": {**SOURCE, "card_type_id": "t"}, "max_refused": 0}
     sandbox.faults.add("POST /cards", status=400, times=None)
-    async with connect(sandbox) as client:
-        with pytest.raises(BulkWriteError, match="more than allowed"):
-            await client.customers.bulk_write(path, **options)
-        with pytest.raises(BulkWriteError, match="an earlier run was not finished"):
-            await client.customers.bulk_write(path, **options)
+    with pytest.raises(BulkWriteError, match="more than allowed"):
+        await client.customers.bulk_write(path, **options)
+    with pytest.raises(BulkWriteError, match="an earlier run was not finished"):
+        await client.customers.bulk_write(path, **options)
     assert sandbox.count("POST /customers") == 1
 
 
-async def test_rejects_hold_no_row_without_a_key_whose_record_was_made(sandbox, tmp_path):
+async def test_rejects_hold_no_row_without_a_key_whose_record_was_made(sandbox, client, tmp_path):
     """Rejects are corrected and given in again: a row whose card was refused would make its record once more."""
     rows = [{"last_name": "A", "language_id": "en", "card_number": "7771"}, {"last_name": "B", "birthdate": "soon"}]
     files = {name: tmp_path / f"{name}.jsonl" for name in ("results", "rejects")}
     options = {"match": None, "defaults": {**SOURCE, "card_type_id": "t"}}
     sandbox.faults.add("POST /cards", status=400, times=None)
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(rows, **options, **files)
+    report = await client.customers.bulk_write(rows, **options, **files)
     assert counts(report) == {"refused": 2}
     assert [one["last_name"] for one in read(files["rejects"])] == ["B"]
     assert [bool(one["record_id"]) for one in read(files["results"])] == [True, False]
 
 
-async def test_a_blocked_card_is_not_free(sandbox, tmp_path):
+async def test_a_blocked_card_is_not_free(client, results):
     """A blocked card without a customer is not assigned, and no customer is created for it."""
-    async with connect(sandbox) as client:
-        card_id = await free_card(client)
-        await client.cards.update(card_id, {"state": 0})
-        rows, results = [{**people(1)[0], "card_number": "5"}], tmp_path / "r.jsonl"
-        assert counts(await client.customers.bulk_write(rows, **BY_EMAIL, results=results)) == {"conflict": 1}
-        assert read(results)[0]["reasons"] == ["card_number: the card is blocked"]
-        assert await client.customers.list().total() == 10
-        assert await shown(client, card_id) == (None, False)
+    card_id = await free_card(client)
+    await client.cards.update(card_id, {"state": 0})
+    rows = [{**people(1)[0], "card_number": "5"}]
+    assert counts(await client.customers.bulk_write(rows, **BY_EMAIL, results=results)) == {"conflict": 1}
+    assert read(results)[0]["reasons"] == ["card_number: the card is blocked"]
+    assert await client.customers.list().total() == 10
+    assert await shown(client, card_id) == (None, False)

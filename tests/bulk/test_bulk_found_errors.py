@@ -5,7 +5,7 @@ import json
 import sqlite3
 
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, long, people, read
+from bulk_tools import CARD_TYPE, SOURCE, counts, denied, long, people, read
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async import CareCloudError
@@ -35,19 +35,18 @@ async def test_defaults_fill_new_records_and_values_set_every_row(server, write)
     assert counts(report) == {"unchanged": 2, "refused": 1}
 
 
-async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, tmp_path):
+async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, client, tmp_path):
     """`limit=` ends rows that have no end, in a run that is resumed too."""
     arguments = {"journal": tmp_path / "j.db", "resume": True, "limit": 5, **BY_EMAIL}
 
     def endless():
         return ({**people(1)[0], "email": f"e{one}@example.com"} for one in itertools.count())
 
-    async with connect(sandbox) as client:
-        with denied(sandbox, "POST /customers", after=2):
-            await client.customers.bulk_write(endless(), concurrency=1, **arguments)
-        with pytest.raises(BulkWriteError, match="its limit differs"):
-            await client.customers.bulk_write(endless(), **{**arguments, "limit": 6})
-        assert counts(await client.customers.bulk_write(endless(), **arguments)) == {"created": 5}
+    with denied(sandbox, "POST /customers", after=2):
+        await client.customers.bulk_write(endless(), concurrency=1, **arguments)
+    with pytest.raises(BulkWriteError, match="its limit differs"):
+        await client.customers.bulk_write(endless(), **{**arguments, "limit": 6})
+    assert counts(await client.customers.bulk_write(endless(), **arguments)) == {"created": 5}
 
 
 @pytest.mark.parametrize(
@@ -81,9 +80,9 @@ async def test_results_that_cannot_be_written_show_before_any_row_is(server, clo
     assert server.requests == []
 
 
-async def test_results_that_are_a_link_are_written_through(write, tmp_path):
+async def test_results_that_are_a_link_are_written_through(write, tmp_path, results):
     """A link as results keeps pointing to its file, which gets them."""
-    link, target = tmp_path / "r.jsonl", tmp_path / "kept" / "target.jsonl"
+    link, target = results, tmp_path / "kept" / "target.jsonl"
     target.parent.mkdir()
     link.symlink_to(target)
     await write(people(2), results=link)
@@ -111,19 +110,17 @@ async def test_a_column_that_a_frame_has_twice(server, clock):
             await client.customers.bulk_write(table, **BY_EMAIL)
 
 
-async def test_changed_fields_of_parts_that_were_written_before_a_stop(sandbox, tmp_path):
+async def test_changed_fields_of_parts_that_were_written_before_a_stop(sandbox, client, results):
     """The results of a run that was stopped between a card and a property name both."""
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        await client.customers.bulk_write(people(1), **BY_EMAIL)
-        property_id = (await client.customer_properties.list().first()).property_id
-        rows = [{**people(1)[0], "card_number": "771", "card_type_id": CARD_TYPE, f"property.{property_id}": "5"}]
-        fault = sandbox.faults.add("POST /customers/{customer_id}/property-records", status=403, times=None)
-        arguments = {"results": results, "resume": True, **BY_EMAIL}
-        with pytest.raises(CareCloudError):
-            await client.customers.bulk_write(rows, **arguments)
-        sandbox.faults.remove(fault)
-        report = await client.customers.bulk_write(rows, **arguments)
+    await client.customers.bulk_write(people(1), **BY_EMAIL)
+    property_id = (await client.customer_properties.list().first()).property_id
+    rows = [{**people(1)[0], "card_number": "771", "card_type_id": CARD_TYPE, f"property.{property_id}": "5"}]
+    fault = sandbox.faults.add("POST /customers/{customer_id}/property-records", status=403, times=None)
+    arguments = {"results": results, "resume": True, **BY_EMAIL}
+    with pytest.raises(CareCloudError):
+        await client.customers.bulk_write(rows, **arguments)
+    sandbox.faults.remove(fault)
+    report = await client.customers.bulk_write(rows, **arguments)
     assert counts(report) == {"updated": 1}
     assert read(results)[0]["changed_fields"] == ["card_number", f"property.{property_id}"]
 

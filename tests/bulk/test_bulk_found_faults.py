@@ -76,34 +76,32 @@ async def test_a_row_that_was_intended_and_whose_key_another_program_made(server
 
 
 @pytest.mark.parametrize("what", ["card", "property"])
-async def test_parts_of_known_customers_in_two_runs_at_once(sandbox, what):
+async def test_parts_of_known_customers_in_two_runs_at_once(client, what):
     """A card or a property value that two runs bring at the same time is made once."""
     reports = []
-    async with connect(sandbox) as client:
-        await client.customers.bulk_write(people(12), **BY_EMAIL)
-        property_id = (await client.customer_properties.list().first()).property_id
-        more = {"card_type_id": CARD_TYPE} if what == "card" else {f"property.{property_id}": "5"}
-        rows = [
-            {**row, **more, **({"card_number": f"77{one}"} if what == "card" else {})}
-            for one, row in enumerate(people(12))
-        ]
+    await client.customers.bulk_write(people(12), **BY_EMAIL)
+    property_id = (await client.customer_properties.list().first()).property_id
+    more = {"card_type_id": CARD_TYPE} if what == "card" else {f"property.{property_id}": "5"}
+    rows = [
+        {**row, **more, **({"card_number": f"77{one}"} if what == "card" else {})} for one, row in enumerate(people(12))
+    ]
 
-        async def run():
-            reports.append(await client.customers.bulk_write(rows, **BY_EMAIL))
+    async def run():
+        reports.append(await client.customers.bulk_write(rows, **BY_EMAIL))
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(3):
-                tasks.start_soon(run)
-        assert sum(report.updated for report in reports) == 12
-        assert sum(report.unchanged for report in reports) == 24
-        if what == "card":
-            numbers = [one.card_number async for one in client.cards.list(count=500)]
-            assert sorted(one for one in numbers if one.startswith("77")) == sorted(f"77{one}" for one in range(12))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(run)
+    assert sum(report.updated for report in reports) == 12
+    assert sum(report.unchanged for report in reports) == 24
+    if what == "card":
+        numbers = [one.card_number async for one in client.cards.list(count=500)]
+        assert sorted(one for one in numbers if one.startswith("77")) == sorted(f"77{one}" for one in range(12))
 
 
-async def test_a_row_on_which_the_server_fails_alone(sandbox, tmp_path):
+async def test_a_row_on_which_the_server_fails_alone(sandbox, results):
     """A batch that is lost is halved: all rows but the one at fault are made, and that one is refused."""
-    results, sizes = tmp_path / "r.jsonl", []
+    sizes = []
 
     def fail(request):
         if request.url.path.endswith("/cards/batch"):
@@ -121,31 +119,29 @@ async def test_a_row_on_which_the_server_fails_alone(sandbox, tmp_path):
     assert report.waited > 0
 
 
-async def test_a_product_that_is_known_by_its_code(sandbox):
+async def test_a_product_that_is_known_by_its_code(client):
     """A batch has the code of each product, so that the endpoint finds it: the product is updated and none is made."""
-    async with connect(sandbox) as client:
-        rows = [{"code": f"c{one}", "name": f"Old {one}", "plu_ids": []} for one in range(3)]
-        assert counts(await client.products.bulk_write(rows, match="code")) == {"created": 3}
-        total = await client.products.list().total()
-        rows = [{"code": f"c{one}", "name": f"New {one}", "plu_ids": []} for one in range(3)]
-        assert counts(await client.products.bulk_write(rows, match="code")) == {"updated": 3}
-        assert counts(await client.products.bulk_write(rows, match="code")) == {"unchanged": 3}
-        assert await client.products.list().total() == total
+    rows = [{"code": f"c{one}", "name": f"Old {one}", "plu_ids": []} for one in range(3)]
+    assert counts(await client.products.bulk_write(rows, match="code")) == {"created": 3}
+    total = await client.products.list().total()
+    rows = [{"code": f"c{one}", "name": f"New {one}", "plu_ids": []} for one in range(3)]
+    assert counts(await client.products.bulk_write(rows, match="code")) == {"updated": 3}
+    assert counts(await client.products.bulk_write(rows, match="code")) == {"unchanged": 3}
+    assert await client.products.list().total() == total
 
 
 @pytest.mark.parametrize("refused", [0, 2])
-async def test_a_later_row_of_a_record_does_not_overtake_an_earlier_one(sandbox, refused):
+async def test_a_later_row_of_a_record_does_not_overtake_an_earlier_one(sandbox, client, refused):
     """Two rows that lead to one customer are written in their order, also if the first PUT has to be sent again."""
-    async with connect(sandbox) as client:
-        row = await customer_with_cards(client, "771", "772", last_name="Second")
-        if refused:
-            sandbox.faults.add("PUT /customers/{customer_id}", status=429, retry_after=1, times=refused)
-        rows = [
-            {"card_number": "771", "first_name": "First", "last_name": "First"},
-            {"card_number": "772", "last_name": "Second"},
-        ]
-        report = await client.customers.bulk_write(rows, match="card_number")
-        person = (await client.customers.list(email=row["email"]).first()).personal_information
+    row = await customer_with_cards(client, "771", "772", last_name="Second")
+    if refused:
+        sandbox.faults.add("PUT /customers/{customer_id}", status=429, retry_after=1, times=refused)
+    rows = [
+        {"card_number": "771", "first_name": "First", "last_name": "First"},
+        {"card_number": "772", "last_name": "Second"},
+    ]
+    report = await client.customers.bulk_write(rows, match="card_number")
+    person = (await client.customers.list(email=row["email"]).first()).personal_information
     assert counts(report) == {"updated": 2}
     assert (person.first_name, person.last_name) == ("First", "Second")
 
@@ -237,66 +233,60 @@ async def test_a_row_that_a_queue_delivers_again(server, clock):
     assert set(server.emails().values()) == {1}
 
 
-async def test_rows_of_a_writer_that_lead_to_one_record(sandbox):
+async def test_rows_of_a_writer_that_lead_to_one_record(sandbox, client):
     """Two rows with two cards of one customer that a writer has at once lose no value of either."""
-    async with connect(sandbox) as client:
-        row = await customer_with_cards(client, "771", "772", last_name="Old")
-        sent = anyio.Event()
+    row = await customer_with_cards(client, "771", "772", last_name="Old")
+    sent = anyio.Event()
 
-        async def on_request(request):
-            if request.method == "PUT" and not sent.is_set():
-                sent.set()
-                for _ in range(300):  # the other row is looked up meanwhile
-                    await anyio.lowlevel.checkpoint()
+    async def on_request(request):
+        if request.method == "PUT" and not sent.is_set():
+            sent.set()
+            for _ in range(300):  # the other row is looked up meanwhile
+                await anyio.lowlevel.checkpoint()
 
-        async def write(writer, row):
-            assert (await writer.write(row)).outcome == "updated"
+    async def write(writer, row):
+        assert (await writer.write(row)).outcome == "updated"
 
-        sandbox.on_request = on_request
-        async with (
-            client.customers.bulk_writer(match="card_number") as writer,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(write, writer, {"card_number": "771", "last_name": "Newer"})
-            await sent.wait()
-            tasks.start_soon(write, writer, {"card_number": "772", "first_name": "Newest"})
-        found = await client.customers.list(email=row["email"]).first()
+    sandbox.on_request = on_request
+    async with (
+        client.customers.bulk_writer(match="card_number") as writer,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(write, writer, {"card_number": "771", "last_name": "Newer"})
+        await sent.wait()
+        tasks.start_soon(write, writer, {"card_number": "772", "first_name": "Newest"})
+    found = await client.customers.list(email=row["email"]).first()
     person = found.personal_information
     assert (person.first_name, person.last_name) == ("Newest", "Newer")
 
 
 @pytest.mark.parametrize("status", [404, 405, 409, 413, 422])
-async def test_a_card_that_the_server_refuses(sandbox, tmp_path, status):
+async def test_a_card_that_the_server_refuses(sandbox, client, results, status):
     """Any refusal of one card is its row's alone: the others are made, and the results have them all."""
     refusal = json.dumps({"error": {"type": "x", "exception": "CardRefused", "title": "t"}})
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        rows = [{**row, "card_number": f"77{one}", "card_type_id": CARD_TYPE} for one, row in enumerate(people(4))]
-        sandbox.faults.add("POST /cards", status=status, body=refusal, after=1)
-        report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
+    rows = [{**row, "card_number": f"77{one}", "card_type_id": CARD_TYPE} for one, row in enumerate(people(4))]
+    sandbox.faults.add("POST /cards", status=status, body=refusal, after=1)
+    report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
     assert counts(report) == {"created": 3, "refused": 1}
     reasons = [row["reasons"] for row in read(results) if row["outcome"] == "refused"]
     assert reasons[0][0] == f"card_number: the server refused it with {status} CardRefused"
 
 
-async def test_an_id_that_is_no_id(sandbox, tmp_path):
+async def test_an_id_that_is_no_id(client, results):
     """An id that cannot stand in a path refuses its row, and the others are written."""
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        known = await client.cards.list().first()
-        rows = [{"card_id": "..", "state": 1}, {"card_id": known.card_id, "state": 1}]
-        report = await client.cards.bulk_write(rows, match="card_id", results=results)
+    known = await client.cards.list().first()
+    rows = [{"card_id": "..", "state": 1}, {"card_id": known.card_id, "state": 1}]
+    report = await client.cards.bulk_write(rows, match="card_id", results=results)
     assert report.refused == 1
     assert read(results)[0]["reasons"][0].startswith("card_id: ")
 
 
-async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox):
+async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox, client):
     """Keys that only the list finds are looked up together, not one after another."""
-    async with connect(sandbox) as client:
-        rows = [{"external_id": f"b{one}", "name": f"Brand {one}"} for one in range(200)]
-        sandbox.faults.add("POST /product-brands/batch", status=504, worked=True)
-        report = await client.product_brands.bulk_write(rows, match="external_id")
-        brands = [one.external_id async for one in client.product_brands.list(count=500)]
+    rows = [{"external_id": f"b{one}", "name": f"Brand {one}"} for one in range(200)]
+    sandbox.faults.add("POST /product-brands/batch", status=504, worked=True)
+    report = await client.product_brands.bulk_write(rows, match="external_id")
+    brands = [one.external_id async for one in client.product_brands.list(count=500)]
     assert counts(report) == {"created": 200}
     assert sorted(one for one in brands if one and one[0] == "b" and one[1:].isdigit()) == sorted(
         row["external_id"] for row in rows
@@ -304,17 +294,16 @@ async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox):
     assert report.requests < 12
 
 
-async def test_records_by_an_id_that_only_their_list_shows(sandbox):
+async def test_records_by_an_id_that_only_their_list_shows(sandbox, client):
     """Records of a family that has no GET of one record are found by their ids in the list, which is read once."""
-    async with connect(sandbox) as client:
-        customer_id = (await client.customers.list().first()).customer_id
-        records = client.customers.property_records(customer_id)
-        for one in sandbox.records("customer-properties").ids()[:3]:
-            await records.bulk_write([{"property_id": one, "property_value": "old"}], match="property_id")
-        ids = [one.property_record_id async for one in records.list() if one.property_value == "old"]
-        rows = [{"property_record_id": one, "property_value": "new"} for one in ids]
-        report = await records.bulk_write(rows, match="property_record_id")
-        values = [one.property_value async for one in records.list()]
+    customer_id = (await client.customers.list().first()).customer_id
+    records = client.customers.property_records(customer_id)
+    for one in sandbox.records("customer-properties").ids()[:3]:
+        await records.bulk_write([{"property_id": one, "property_value": "old"}], match="property_id")
+    ids = [one.property_record_id async for one in records.list() if one.property_value == "old"]
+    rows = [{"property_record_id": one, "property_value": "new"} for one in ids]
+    report = await records.bulk_write(rows, match="property_record_id")
+    values = [one.property_value async for one in records.list()]
     assert counts(report) == {"updated": len(ids)}
     assert (len(ids), values.count("new"), report.requests) == (3, 3, 1 + 3)
 

@@ -96,9 +96,9 @@ async def test_a_key_that_only_a_slow_list_finds(clock, sandbox):
             assert counts(report) == {outcome: 1}
 
 
-async def test_one_row_on_which_the_server_fails_holds_up_no_other(server, clock, tmp_path):
+async def test_one_row_on_which_the_server_fails_holds_up_no_other(server, clock, results):
     """Other rows are done while a row's lost answers settle; the progress says what is waited for."""
-    results, seen = tmp_path / "r.jsonl", []
+    seen = []
 
     def fail(request):
         return httpx.Response(500) if request.method == "POST" and b'"No 7"' in request.content else None

@@ -57,11 +57,11 @@ async def write_held(held, rows, **more):
         return await client.customers.bulk_write(rows, **{"match": "email", "defaults": SOURCE, **more})
 
 
-async def test_a_lock_of_some_minutes_makes_nothing_twice_unseen(clock, tmp_path):
+async def test_a_lock_of_some_minutes_makes_nothing_twice_unseen(clock, results):
     """Writes are held for 210 s: what is there twice is `unknown`, with the ids; all else is there once."""
     held = Held(clock, seconds=210.0)
-    report = await write_held(held, people(60), results=tmp_path / "r.jsonl")
-    rows = {one["email"]: one for one in read(tmp_path / "r.jsonl")}
+    report = await write_held(held, people(60), results=results)
+    rows = {one["email"]: one for one in read(results)}
     doubles = held.doubles()
     assert {email for email, one in rows.items() if one["outcome"] == "unknown"} == doubles
     assert len(doubles) <= 1
@@ -69,12 +69,12 @@ async def test_a_lock_of_some_minutes_makes_nothing_twice_unseen(clock, tmp_path
     assert counts(report)["created"] == 60 - len(doubles)
 
 
-async def test_a_row_alone_that_is_made_twice_names_the_records(clock, tmp_path):
+async def test_a_row_alone_that_is_made_twice_names_the_records(clock, results):
     """A row that was sent again while a lock held the first request is `unknown`, and its reason has both ids."""
     held = Held(clock, seconds=210.0)
-    report = await write_held(held, people(1), results=tmp_path / "r.jsonl")
+    report = await write_held(held, people(1), results=results)
     assert report.reasons == {"it is there 2 times, and was not there before it was sent": 1}
-    (row,) = read(tmp_path / "r.jsonl")
+    (row,) = read(results)
     assert row["outcome"] == "unknown"
     (reason,) = row["reasons"]
     assert reason.startswith("it is there 2 times, and was not there before it was sent: records ")
@@ -165,9 +165,7 @@ async def test_rows_that_need_no_write_go_by_meanwhile(server, write):
         ("cut before", "nickname", "updated", ("Ours", "Ours")),
     ],
 )
-async def test_what_another_program_changed_after_a_lost_update_stays(
-    server, write, tmp_path, fault, theirs, outcome, names
-):
+async def test_what_others_changed_after_a_lost_update_stays(server, write, results, fault, theirs, outcome, names):
     """If it changed a field of the lost row, the row is a `conflict` that names it; other fields keep its values."""
     customer_id = server.add("a@example.com", last_name="Old", first_name="Old")
     server.faults = [fault]
@@ -178,8 +176,8 @@ async def test_what_another_program_changed_after_a_lost_update_stays(
 
     server.arrived = arrived
     row = {"customer_id": customer_id, "last_name": "Ours", "first_name": "Ours"}
-    await write([row], match="customer_id", results=tmp_path / "r.jsonl")
-    (result,) = read(tmp_path / "r.jsonl")
+    await write([row], match="customer_id", results=results)
+    (result,) = read(results)
     assert (result["outcome"], result["record_id"]) == (outcome, customer_id)
     reasons = [reason.partition(" has")[0] for reason in result["reasons"]]
     assert reasons == ["personal_information.last_name: another program"] * (outcome == "conflict")

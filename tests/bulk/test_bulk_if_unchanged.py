@@ -25,9 +25,8 @@ BEFORE = [
     ("last_change", "outcome"),
     [*((one, "updated") for one in SAME), *((one, "conflict") for one in BEFORE), ("soon", "refused"), ("", "refused")],
 )
-async def test_times_of_any_spelling(server, write, tmp_path, last_change, outcome):
+async def test_times_of_any_spelling(server, write, results, last_change, outcome):
     """A row's time is read as spreadsheets, JSON and Python write it; one that is no time refuses the row."""
-    results = tmp_path / "r.jsonl"
     row = {"customer_id": server.add("a@x.cz", last_name="Old"), "last_name": "New", "last_change": last_change}
     report = await write([row], match="customer_id", if_unchanged=True, results=results)
     assert counts(report) == {outcome: 1}

@@ -1,7 +1,7 @@
 """Lines: each outcome and message names the line of the file, and files of results can be given again."""
 
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, counts, people, read
 
 from carecloud_async import ConfigurationError
 
@@ -45,13 +45,12 @@ async def test_results_and_rejects_are_sources(client, tmp_path, suffix):
         ("E-mail;" + ";".join(f"q{'q' * one}" for one in range(11)), 10, ["'E-mail'", "'q'"], "; 2 more have no field"),
     ],
 )
-async def test_unknown_columns_of_a_file(sandbox, tmp_path, header, count, named, left):
+async def test_unknown_columns_of_a_file(client, tmp_path, header, count, named, left):
     """One error has ten of them at most, those with a near name first; what may be a row of data is not shown."""
     source = tmp_path / "c.csv"
     source.write_text(f"{header}\n{';' * header.count(';')}\n")
-    async with connect(sandbox) as client:
-        with pytest.raises(ConfigurationError) as caught:
-            await client.customers.bulk_write(source, match="email")
+    with pytest.raises(ConfigurationError) as caught:
+        await client.customers.bulk_write(source, match="email")
     text = str(caught.value)
     assert [text.index(one) for one in named] == sorted(text.index(one) for one in named)
     assert text.count("has no field") == count
@@ -83,9 +82,8 @@ async def test_rejects_have_the_text_of_rows_that_cannot_be_read(client, tmp_pat
     assert counts(await client.customers.bulk_write(corrected, **arguments)) == {"created": len(unreadable)}
 
 
-async def test_all_faults_of_a_row_at_once(client, tmp_path):
+async def test_all_faults_of_a_row_at_once(client, results):
     """A row without a key, and a new one that lacks a required field, name their other faults too."""
-    results = tmp_path / "r.jsonl"
     rows = [{"email": "", "birthdate": "never"}, {"email": "x@example.com", "birthdate": "never"}]
     await client.customers.bulk_write(rows, match="email", results=results)
     fault = "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"

@@ -33,9 +33,8 @@ def deep(levels):
         ({"personal_information": {"address": []}}, "personal_information.address: not an object"),
     ],
 )
-async def test_a_value_that_cannot_be_sent_refuses_its_row(client, tmp_path, row, reason):
+async def test_a_value_that_cannot_be_sent_refuses_its_row(client, results, row, reason):
     """The row is refused with the field and the reason; the rows before and after it are written."""
-    results = tmp_path / "results.jsonl"
     rows = [{**person, **more} for person, more in zip(people(3), ({}, row, {}), strict=True)]
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"created": 2, "refused": 1}
@@ -46,9 +45,8 @@ async def test_a_value_that_cannot_be_sent_refuses_its_row(client, tmp_path, row
     ("value", "reason"),
     [("x", "not a list"), (5, "not a list"), (["x"], "item 1: not an object"), ([["x"]], "item 1: not an object")],
 )
-async def test_a_wrong_value_in_a_list_of_objects_refuses_its_row(client, tmp_path, value, reason):
+async def test_a_wrong_value_in_a_list_of_objects_refuses_its_row(client, results, value, reason):
     """Texts or numbers where a list of objects is due refuse the row with the reason; the other rows are written."""
-    results = tmp_path / "results.jsonl"
     rows = [{"code": f"odd-{number}", "name": "Coffee", "plu_ids": []} for number in range(3)]
     rows[1]["plu_ids"] = value
     report = await client.products.bulk_write(rows, match="code", results=results)
@@ -71,9 +69,8 @@ async def test_results_of_a_lone_surrogate(client, tmp_path, suffix):
         assert read(rejects)[1]["first_name"] == "\ud800"
 
 
-async def test_times_beyond_the_calendar(client, tmp_path):
+async def test_times_beyond_the_calendar(client, results):
     """A time that the project's zone moves out of the calendar refuses its row; early years keep four digits."""
-    results = tmp_path / "results.jsonl"
     rows = [
         {"card_number": "1", "valid_to": LAST_MOMENT.isoformat()},
         {"card_number": "2", "valid_to": "0001-01-01T00:00:00+14:00"},

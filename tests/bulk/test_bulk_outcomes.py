@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, emails, outcomes, people, read
+from bulk_tools import CARD_TYPE, SOURCE, counts, emails, outcomes, people, read
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk import TooManyRefusedError
@@ -87,11 +87,10 @@ async def test_modes(client):
     assert counts(report) == {"conflict": 1, "created": 1}
 
 
-async def test_a_dry_run_decides_and_writes_nothing(client, sandbox, tmp_path):
+async def test_a_dry_run_decides_and_writes_nothing(client, sandbox, results):
     """A dry run says what would happen, field by field, and sends no write."""
     known = (await client.customers.list().first()).personal_information.email
     rows = [{"email": known, "last_name": "Other"}, *people(2)]
-    results = tmp_path / "results.jsonl"
     with client.record_calls() as calls:
         report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, dry_run=True, results=results)
     assert report.dry_run
@@ -113,11 +112,10 @@ async def test_blank_cells(client, tmp_path):
     assert not (await client.customers.get(one.customer_id)).personal_information.pre_nominals
 
 
-async def test_the_server_refuses_single_rows(client, tmp_path):
+async def test_the_server_refuses_single_rows(client, results):
     """A row that the server refuses has its reasons and stops no other."""
     rows = people(3)
     rows[1]["phone"] = "+not a phone"
-    results = tmp_path / "r.jsonl"
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     assert outcomes(results) == ["created", "refused", "created"]
     assert "phone" in read(results)[1]["reasons"][0]
@@ -214,11 +212,10 @@ async def test_an_unknown_column_is_an_error_before_anything_is_sent(client):
     assert counts(report) == {"created": 1}
 
 
-async def test_wrong_values_are_refused_with_column_and_reason(client, tmp_path):
+async def test_wrong_values_are_refused_with_column_and_reason(client, results):
     """A value of the wrong kind refuses its row with the field and the reason, without the value."""
     rows = people(2)
     rows[0] |= {"birthdate": "31.02.1990", "gender": "neither"}
-    results = tmp_path / "r.jsonl"
     await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     reasons = read(results)[0]["reasons"]
     assert sorted(reasons) == [
@@ -286,14 +283,13 @@ async def test_an_object_in_a_property_is_one_value(sandbox, client):
             assert value in [one.property_value async for one in records.list() if one.property_id == property_id]
 
 
-async def test_a_file_written_again_with_the_same_rows_creates_none_twice(sandbox, tmp_path):
+async def test_a_file_written_again_with_the_same_rows_creates_none_twice(sandbox, client, tmp_path):
     """With `resume=True` rows without a key are not made again because their file has another time; new ones are."""
     path, rows = tmp_path / "people.jsonl", [{"last_name": f"No {one}", "language_id": "en"} for one in range(3)]
-    async with connect(sandbox) as client:
-        for time, made in ((1e9, 3), (2e9, 3), (2e9, 6)):
-            lines = rows if made == 3 else [{**one, "first_name": "B"} for one in rows]
-            path.write_text("".join(json.dumps(one) + "\n" for one in lines))
-            os.utime(path, (time, time))
-            report = await client.customers.bulk_write(path, match=None, defaults=SOURCE, resume=True)
-            assert counts(report) == {"created": 3}
-            assert sandbox.count("POST /customers") == made
+    for time, made in ((1e9, 3), (2e9, 3), (2e9, 6)):
+        lines = rows if made == 3 else [{**one, "first_name": "B"} for one in rows]
+        path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+        os.utime(path, (time, time))
+        report = await client.customers.bulk_write(path, match=None, defaults=SOURCE, resume=True)
+        assert counts(report) == {"created": 3}
+        assert sandbox.count("POST /customers") == made

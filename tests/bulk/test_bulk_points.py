@@ -65,7 +65,7 @@ async def test_a_reference_that_is_part_of_another(server, clock):
     assert counts(await write(server, clock, "points", rows)) == {"created": 2}
 
 
-async def test_rows_of_amounts_that_cannot_be_written(server, clock, tmp_path):
+async def test_rows_of_amounts_that_cannot_be_written(server, clock, results):
     """No amount, no reference, odd references, a second reference in the note, and another amount are refused."""
     await write(server, clock, "points", [{"customer_id": ADA, "reference": "known", "amount": 5}])
     rows = [
@@ -76,9 +76,9 @@ async def test_rows_of_amounts_that_cannot_be_written(server, clock, tmp_path):
         {"customer_id": ADA, "reference": "known", "amount": -5},
         {"customer_id": ADA, "reference": "nothing"},
     ]
-    report = await write(server, clock, "points", rows, results=tmp_path / "results.jsonl")
+    report = await write(server, clock, "points", rows, results=results)
     assert counts(report) == {"refused": 6}
-    reasons = [one["reasons"][0] for one in read(tmp_path / "results.jsonl")]
+    reasons = [one["reasons"][0] for one in read(results)]
     expected = [
         "amount: it is zero",
         "reference: the row has no key",
@@ -113,12 +113,11 @@ async def test_a_history_of_two_decimals_and_without_signs(server, clock, kind, 
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "statuses"])
-async def test_a_customer_whose_id_is_written_in_another_case(server, clock, kind, tmp_path):
+async def test_a_customer_whose_id_is_written_in_another_case(server, clock, kind, results):
     """An id of a customer in capitals is the same customer: the second row repeats the first."""
     row = {"status_id": GOLD} if kind == "statuses" else {"reference": "B1", "amount": 5}
     rows = [{"customer_id": one, **row} for one in (ADA, ADA.upper())]
     match, values = ("customer_id", {}) if kind == "statuses" else ("reference", PARTNER)
-    results = tmp_path / "results.jsonl"
     report = await write(server, clock, kind, rows, match=match, values=values, results=results)
     assert counts(report) == {"created": 1, "refused": 1}
     assert f"{match}: repeats line 1" in read(results)[1]["reasons"][0]
@@ -126,14 +125,14 @@ async def test_a_customer_whose_id_is_written_in_another_case(server, clock, kin
 
 
 @pytest.mark.parametrize(("shown", "outcome"), [("50,00", "unchanged"), ("50 points", "refused")])
-async def test_an_amount_that_is_shown_as_a_text(server, clock, shown, outcome, tmp_path):
+async def test_an_amount_that_is_shown_as_a_text(server, clock, shown, outcome, results):
     """An amount may be a text with a decimal comma; one that cannot be read is another amount."""
     server.points += [{"customer_id": ADA, "point_amount": shown, "point_operation_note": "[ref: B1]"}]
     rows = [{"customer_id": ADA, "reference": "B1", "amount": 50}]
-    report = await write(server, clock, "points", rows, results=tmp_path / "results.jsonl")
+    report = await write(server, clock, "points", rows, results=results)
     assert counts(report) == {outcome: 1}
     reasons = {"refused": ["amount: the history has another amount with this reference"]}
-    assert read(tmp_path / "results.jsonl")[0]["reasons"] == reasons.get(outcome, [])
+    assert read(results)[0]["reasons"] == reasons.get(outcome, [])
 
 
 async def test_a_status_is_given_once(server, clock):
@@ -168,33 +167,32 @@ async def test_a_status_whose_state_is_a_text(server, clock):
 
 @pytest.mark.parametrize("empty", [None, []], ids=["null", "list"])
 @pytest.mark.parametrize("kind", ["points", "credits", "statuses"])
-async def test_a_list_with_an_entry_that_is_no_record(server, clock, kind, empty, tmp_path):
+async def test_a_list_with_an_entry_that_is_no_record(server, clock, kind, empty, results):
     """An entry that is no record may hold the reference: nothing is written, the row says why, the run goes on."""
     server.strange = [empty]
     row = {"customer_id": ADA, **({"status_id": GOLD} if kind == "statuses" else {"reference": "B1", "amount": 1})}
     match = "customer_id" if kind == "statuses" else "reference"
     values = PARTNER if kind == "credits" else {}
-    results = tmp_path / "results.jsonl"
     report = await write(server, clock, kind, [row], match=match, values=values, results=results)
     assert counts(report) == {"refused": 1}
     assert "an entry that is no record" in read(results)[0]["reasons"][0]
     assert not server.sent
 
 
-async def test_a_status_from_a_time_on(server, clock, tmp_path):
+async def test_a_status_from_a_time_on(server, clock, results):
     """A row that names the beginning is found by it, and one that names another end is refused."""
     row = {"customer_id": ADA, "status_id": GOLD, "valid_from": "2027-01-01", "valid_to": "2027-12-31 23:59:59"}
     assert counts(await write(server, clock, "statuses", [row], match="customer_id")) == {"created": 1}
     assert counts(await write(server, clock, "statuses", [row], match="customer_id")) == {"unchanged": 1}
     other = {**row, "valid_to": "2028-12-31 23:59:59"}
-    report = await write(server, clock, "statuses", [other], match="customer_id", results=tmp_path / "results.jsonl")
+    report = await write(server, clock, "statuses", [other], match="customer_id", results=results)
     assert counts(report) == {"refused": 1}
-    assert "the API has no way to change it" in read(tmp_path / "results.jsonl")[0]["reasons"][0]
+    assert "the API has no way to change it" in read(results)[0]["reasons"][0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_rows_without_a_reference(server, clock, kind, tmp_path):
+async def test_rows_without_a_reference(server, clock, kind, results):
     """Where no key is named, a row without a reference is refused with that reason, and the run goes on."""
-    rows, results = [{"customer_id": ADA, "amount": 1, **PARTNER}], tmp_path / "results.jsonl"
+    rows = [{"customer_id": ADA, "amount": 1, **PARTNER}]
     assert counts(await write(server, clock, kind, rows, match=None, results=results)) == {"refused": 1}
     assert read(results)[0]["reasons"] == ["reference: required"]

@@ -11,12 +11,11 @@ from carecloud_async import ResponseError
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_value_that_cannot_be_looked_up_refuses_its_row_alone(server, write, tmp_path):
+async def test_a_value_that_cannot_be_looked_up_refuses_its_row_alone(server, write, results):
     """Rows whose key makes the server refuse a look-up are refused with column and reason; the others are written."""
     rows = people(40)
     for number in (3, 29):
         rows[number]["email"] = f"!{number}@example.com"
-    results = tmp_path / "r.jsonl"
     report = await write(rows, results=results)
     assert counts(report) == {"created": 38, "refused": 2}
     assert read(results)[29]["reasons"] == ["personal_information.email: invalid_value_format"]
@@ -60,7 +59,7 @@ def _masked(record):
 
 
 @pytest.mark.parametrize("shown", [_without_email, _masked, lambda _record: None])
-async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(server, write, tmp_path, shown):
+async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(server, write, results, shown):
     """A record that is found by a row's e-mail and shows none, or another, refuses the row; the others are created."""
 
     def after(request, answer):
@@ -69,7 +68,6 @@ async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(serv
             return data({**page, "customers": [*map(shown, page["customers"])]})
         return None
 
-    results = tmp_path / "r.jsonl"
     server.add("new3@example.com")
     report = await write(people(8), results=results, transport=through(server, after=after))
     assert counts(report) == {"created": 7, "refused": 1}

@@ -16,7 +16,7 @@ NO_PREFIX = (
 )
 
 
-async def test_a_file_of_a_shop(sandbox, tmp_path):
+async def test_a_file_of_a_shop(client, tmp_path):
     """A file in cp1250 with phones and days as people write them is imported; the results are in its encoding."""
     rows = [
         {"email": "a@example.com", "last_name": "Řehořová", "phone": "+420 603 123 456", "birthdate": "1.2.1990"},
@@ -24,26 +24,24 @@ async def test_a_file_of_a_shop(sandbox, tmp_path):
     ]
     path, results = write_csv(tmp_path / "c.csv", rows, encoding="cp1250"), tmp_path / "r.csv"
     arguments = {"match": "email", "defaults": {**SOURCE, "language_id": "cs"}, "encoding": "cp1250"}
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(path, results=results, **arguments)
-        assert counts(report) == {"created": 2}
-        made = (await client.customers.list(email="a@example.com").first()).personal_information
-        assert (made.last_name, made.phone, str(made.birthdate)) == ("Řehořová", "420603123456", "1990-02-01")
-        again = await client.customers.bulk_write(results, **arguments)
-        assert counts(again) == {"unchanged": 2}
+    report = await client.customers.bulk_write(path, results=results, **arguments)
+    assert counts(report) == {"created": 2}
+    made = (await client.customers.list(email="a@example.com").first()).personal_information
+    assert (made.last_name, made.phone, str(made.birthdate)) == ("Řehořová", "420603123456", "1990-02-01")
+    again = await client.customers.bulk_write(results, **arguments)
+    assert counts(again) == {"unchanged": 2}
     assert "Řehořová" in results.read_text(encoding="cp1250")
 
 
-async def test_dates_in_the_format_of_a_shop(sandbox, tmp_path):
+async def test_dates_in_the_format_of_a_shop(client, tmp_path):
     """`date_format=` reads days of one format; without it the reason names the option, with a wrong one the format."""
     days = ("31/12/99", "1/2/45", "05/06/26", "1990-05-31", "31.12.1999")
     rows = [{**one, "birthdate": day} for one, day in zip(people(5), days, strict=True)]
     path = write_csv(tmp_path / "c.csv", rows)
-    async with connect(sandbox) as client:
-        without = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
-        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, date_format="dd/mm/yy")
-        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(4)]
-        compared = await client.customers.list().compare(path, match="email", date_format="dd/mm/yy")
+    without = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
+    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, date_format="dd/mm/yy")
+    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(4)]
+    compared = await client.customers.list().compare(path, match="email", date_format="dd/mm/yy")
     assert without.reasons == {
         "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= "
         "(--date-format), such as dd/mm/yyyy": 3
@@ -55,27 +53,26 @@ async def test_dates_in_the_format_of_a_shop(sandbox, tmp_path):
     assert compared.same == 4
 
 
-async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):
+async def test_phones_without_a_prefix(client, tmp_path, caplog):
     """Numbers without a prefix are sent unchanged with one warning that counts them; `phone_prefix=` completes them."""
     rows = [{**one, "phone": f"603 123 {number:03}"} for number, one in enumerate(people(40))]
     rows[0]["phone"] = "+421 905 123 456"
     path = write_csv(tmp_path / "c.csv", rows)
-    async with connect(sandbox) as client:
-        trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
-        assert (counts(trial), trial.unprefixed_phones) == ({"created": 40}, 39)
-        assert [one.message for one in caplog.records if one.name == "carecloud_async.bulk"] == [
-            "39 phone numbers have no international prefix: set phone_prefix= (--phone-prefix), such as +420, to "
-            "complete them; without it they are sent as they are"
-        ]
-        caplog.clear()
-        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
-        assert (counts(report), report.unprefixed_phones, caplog.records) == ({"created": 40}, 0, [])
-        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in (0, 39)]
-        assert [one.personal_information.phone for one in made] == ["421905123456", "420603123039"]
-        again = await client.customers.bulk_write(path, match="phone", phone_prefix="00420", mode="update")
-        assert counts(again) == {"unchanged": 40}
-        compared = await client.customers.list().compare(path, match="email", phone_prefix="420")
-        assert (compared.same, compared.rows) == (40, 40)
+    trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
+    assert (counts(trial), trial.unprefixed_phones) == ({"created": 40}, 39)
+    assert [one.message for one in caplog.records if one.name == "carecloud_async.bulk"] == [
+        "39 phone numbers have no international prefix: set phone_prefix= (--phone-prefix), such as +420, to "
+        "complete them; without it they are sent as they are"
+    ]
+    caplog.clear()
+    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
+    assert (counts(report), report.unprefixed_phones, caplog.records) == ({"created": 40}, 0, [])
+    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in (0, 39)]
+    assert [one.personal_information.phone for one in made] == ["421905123456", "420603123039"]
+    again = await client.customers.bulk_write(path, match="phone", phone_prefix="00420", mode="update")
+    assert counts(again) == {"unchanged": 40}
+    compared = await client.customers.list().compare(path, match="email", phone_prefix="420")
+    assert (compared.same, compared.rows) == (40, 40)
 
 
 RIGHT = {
@@ -104,21 +101,20 @@ WRONG = (
 )
 
 
-async def test_numbers_that_no_country_has_are_refused(sandbox, tmp_path, monkeypatch):
+async def test_numbers_that_no_country_has_are_refused(client, tmp_path, monkeypatch):
     """With the extra `phones` such numbers are refused, unless their column is named; without it they are taken."""
     pytest.importorskip("phonenumbers", reason="the phones extra is not installed")
     rows = [{**one, "phone": phone} for one, phone in zip(people(20), (*RIGHT, *WRONG), strict=True)]
     path = write_csv(tmp_path / "c.csv", rows)
     arguments = {"match": "email", "defaults": SOURCE, "phone_prefix": "+420"}
-    async with connect(sandbox) as client:
-        trial = await client.customers.bulk_write(path, dry_run=True, as_written=["phone"], **arguments)
-        assert counts(trial) == {"created": 20}
-        report = await client.customers.bulk_write(path, **arguments)
-        assert counts(report) == {"created": 10, "refused": 10}
-        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(10)]
-        monkeypatch.setattr("carecloud_async.bulk.spellings._library", lambda: None)
-        trial = await client.customers.bulk_write(path, dry_run=True, **arguments)
-        assert counts(trial) == {"created": 10, "updated": 1, "unchanged": 9}
+    trial = await client.customers.bulk_write(path, dry_run=True, as_written=["phone"], **arguments)
+    assert counts(trial) == {"created": 20}
+    report = await client.customers.bulk_write(path, **arguments)
+    assert counts(report) == {"created": 10, "refused": 10}
+    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(10)]
+    monkeypatch.setattr("carecloud_async.bulk.spellings._library", lambda: None)
+    trial = await client.customers.bulk_write(path, dry_run=True, **arguments)
+    assert counts(trial) == {"created": 10, "updated": 1, "unchanged": 9}
     assert [one.personal_information.phone for one in made] == [*RIGHT.values()]
     assert [*report.reasons] == [
         "personal_information.phone: not a phone number that its country has; if it is right, name the column in "
@@ -126,33 +122,31 @@ async def test_numbers_that_no_country_has_are_refused(sandbox, tmp_path, monkey
     ]
 
 
-async def test_a_dry_run_refuses_the_phones_that_the_server_would(sandbox, tmp_path):
+async def test_a_dry_run_refuses_the_phones_that_the_server_would(client, tmp_path):
     """A phone number that the API would not take is refused before anything is sent; the report counts the reasons."""
     rows = [{**one, "phone": "0603 123 456" if number else "603 123"} for number, one in enumerate(people(40))]
     path = write_csv(tmp_path / "c.csv", rows)
-    async with connect(sandbox) as client:
-        trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
-        assert counts(trial) == {"created": 1, "refused": 39}
-        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE)
-        assert counts(report) == counts(trial)
+    trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
+    assert counts(trial) == {"created": 1, "refused": 39}
+    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE)
+    assert counts(report) == counts(trial)
     assert trial.reasons == report.reasons == {NO_PREFIX: 39}
     assert report.reason_lines == {NO_PREFIX: [*range(3, 13)]}
 
 
-async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
+async def test_a_phone_without_its_prefix_is_no_change(client, tmp_path, results):
     """A run that forgets `phone_prefix=` leaves the numbers that have their prefix, and changes other numbers."""
     rows = [{**one, "phone": f"720 181 59{number}"} for number, one in enumerate(people(3))]
-    path, results = write_csv(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
-        assert counts(report) == {"created": 3}
-        for dry_run in (True, False):
-            report = await client.customers.bulk_write(path, match="email", dry_run=dry_run)
-            assert counts(report) == {"unchanged": 3}
-        write_csv(path, [{**rows[0], "phone": "720 181 599"}, {**rows[1], "last_name": "Changed"}])
-        report = await client.customers.bulk_write(path, match="email", results=results)
-        assert counts(report) == {"updated": 2}
-        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(2)]
+    path = write_csv(tmp_path / "c.csv", rows)
+    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
+    assert counts(report) == {"created": 3}
+    for dry_run in (True, False):
+        report = await client.customers.bulk_write(path, match="email", dry_run=dry_run)
+        assert counts(report) == {"unchanged": 3}
+    write_csv(path, [{**rows[0], "phone": "720 181 599"}, {**rows[1], "last_name": "Changed"}])
+    report = await client.customers.bulk_write(path, match="email", results=results)
+    assert counts(report) == {"updated": 2}
+    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(2)]
     assert [row["changed_fields"] for row in read(results)] == [
         ["personal_information.phone"],
         ["personal_information.last_name"],
@@ -170,51 +164,45 @@ async def test_an_untidy_export_is_imported_again(tmp_path):
         assert (suffix, counts(report), report.reasons) == (suffix, {"unchanged": 300}, {})
 
 
-async def test_an_export_with_decimal_commas_is_imported_again(sandbox, tmp_path):
+async def test_an_export_with_decimal_commas_is_imported_again(client, tmp_path):
     """A file that was exported with `decimal=","` is imported and compared with it: nothing differs."""
     path = tmp_path / "edit.csv"
-    async with connect(sandbox) as client:
-        stores = client.stores.list()
-        await stores.export(path, csv=CsvOptions.excel(decimal=","))
-        assert re.search(r";-?\d+,\d+;", path.read_text(encoding="utf-8-sig"))
-        report = await client.stores.bulk_write(path, match="store_id", decimal=",")
-        assert report.reasons == {}
-        assert report.unchanged == report.rows > 0
-        compared = await stores.compare(path, match="store_id", decimal=",")
-        assert compared.all_same
+    stores = client.stores.list()
+    await stores.export(path, csv=CsvOptions.excel(decimal=","))
+    assert re.search(r";-?\d+,\d+;", path.read_text(encoding="utf-8-sig"))
+    report = await client.stores.bulk_write(path, match="store_id", decimal=",")
+    assert report.reasons == {}
+    assert report.unchanged == report.rows > 0
+    compared = await stores.compare(path, match="store_id", decimal=",")
+    assert compared.all_same
 
 
-async def test_a_zero_date_is_no_date_of_a_new_record(sandbox):
+async def test_a_zero_date_is_no_date_of_a_new_record(client):
     """A new customer with a zero date is refused with what to do."""
-    async with connect(sandbox) as client:
-        rows = [{**people(1)[0], "birthdate": "0000-00-00"}]
-        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    rows = [{**people(1)[0], "birthdate": "0000-00-00"}]
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
     assert report.reasons == {"personal_information.birthdate: a zero date: leave the cell empty": 1}
 
 
-async def test_a_key_in_several_rows(sandbox, tmp_path, caplog):
+async def test_a_key_in_several_rows(client, tmp_path, caplog):
     """A dry run counts the rows that repeat a key, and says what happens to them; the real run does so."""
     rows = people(6)
     rows[3]["email"] = rows[5]["email"] = "NEW0@example.com"
     path = write_csv(tmp_path / "c.csv", rows)
-    async with connect(sandbox) as client:
-        for dry_run in (True, False):
-            caplog.clear()
-            report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=dry_run)
-            assert (counts(report), report.repeats) == ({"created": 4, "refused": 2}, 2)
-            assert (
-                "2 rows have the key or the card of an earlier row: these rows are refused, also where" in caplog.text
-            )
+    for dry_run in (True, False):
+        caplog.clear()
+        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=dry_run)
+        assert (counts(report), report.repeats) == ({"created": 4, "refused": 2}, 2)
+        assert "2 rows have the key or the card of an earlier row: these rows are refused, also where" in caplog.text
     assert report.reason_lines == {"email: repeats a line": [5, 7]}
 
 
-async def test_what_was_noticed_is_in_the_report_of_a_resumed_run(sandbox, tmp_path):
+async def test_what_was_noticed_is_in_the_report_of_a_resumed_run(client, tmp_path):
     """A run that continues, or was finished before, reports the phones and repeats that were noticed at first."""
     rows = [{"first_name": "A", "phone": "603123456", "language_id": "cs"}] * 2
     path, journal = write_csv(tmp_path / "c.csv", rows), tmp_path / "j.db"
-    async with connect(sandbox) as client:
-        arguments = {"match": None, "defaults": SOURCE, "journal": journal}
-        first = await client.customers.bulk_write(path, **arguments)
-        again = await client.customers.bulk_write(path, **arguments, resume=True)
+    arguments = {"match": None, "defaults": SOURCE, "journal": journal}
+    first = await client.customers.bulk_write(path, **arguments)
+    again = await client.customers.bulk_write(path, **arguments, resume=True)
     assert (first.unprefixed_phones, again.unprefixed_phones, again.resumed) == (2, 2, True)
     assert (again.reasons, again.reason_lines) == (first.reasons, first.reason_lines)

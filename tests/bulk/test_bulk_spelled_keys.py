@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, counts, people, read
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async.bulk.compare import is_same_value
@@ -17,43 +17,40 @@ async def known_emails(client):
     return [one.personal_information.email.upper() async for one in client.customers.list(count=60)][:4]
 
 
-async def test_a_key_in_another_spelling_is_no_change(sandbox):
+async def test_a_key_in_another_spelling_is_no_change(client):
     """A row whose key differs from the record's in spelling alone is unchanged, and sends nothing."""
-    async with connect(sandbox) as client:
-        rows = [{"email": one} for one in await known_emails(client)]
-        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
-        assert counts(report) == {"unchanged": 4}
+    rows = [{"email": one} for one in await known_emails(client)]
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"unchanged": 4}
 
 
-async def test_a_lost_answer_of_an_update_under_a_key_in_another_spelling(sandbox):
+async def test_a_lost_answer_of_an_update_under_a_key_in_another_spelling(sandbox, client):
     """An update whose answer was lost is updated, though the record keeps its own spelling of the key."""
-    async with connect(sandbox) as client:
-        rows = [{"email": one, "last_name": "Ours"} for one in await known_emails(client)]
-        sandbox.faults.add("PUT /customers/{customer_id}", status=504, worked=True, times=2)
-        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
-        assert counts(report) == {"updated": 4}
-        names = [one.personal_information.last_name async for one in client.customers.list(count=60)]
-        assert names.count("Ours") == 4
+    rows = [{"email": one, "last_name": "Ours"} for one in await known_emails(client)]
+    sandbox.faults.add("PUT /customers/{customer_id}", status=504, worked=True, times=2)
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"updated": 4}
+    names = [one.personal_information.last_name async for one in client.customers.list(count=60)]
+    assert names.count("Ours") == 4
 
 
-async def test_ids_of_records_in_another_case(server, write, tmp_path):
+async def test_ids_of_records_in_another_case(server, write, results):
     """An id that a row writes in capitals finds its record, and is the same key as in small letters."""
     customer_id = [server.add(f"a{one}@example.com") for one in range(11)][-1]
     rows = [{"customer_id": one, "last_name": "Ours"} for one in (customer_id.upper(), customer_id)]
-    report = await write(rows, match="customer_id", results=tmp_path / "results.jsonl")
+    report = await write(rows, match="customer_id", results=results)
     assert counts(report) == {"updated": 1, "refused": 1}
-    assert [one["reasons"] for one in read(tmp_path / "results.jsonl")] == [[], ["customer_id: repeats line 1"]]
+    assert [one["reasons"] for one in read(results)] == [[], ["customer_id: repeats line 1"]]
 
 
-async def test_a_key_that_the_server_refuses_to_look_up(sandbox):
+async def test_a_key_that_the_server_refuses_to_look_up(client):
     """A key that is too long for a URL refuses its row alone."""
-    async with connect(sandbox) as client:
-        rows = [
-            {"email": f"{'x' * 9000}@example.com", "language_id": "en"},
-            {"email": "a@example.com", "language_id": "en"},
-        ]
-        report = await client.customers.bulk_write(json.loads(json.dumps(rows)), match="email", defaults=SOURCE)
-        assert counts(report) == {"created": 1, "refused": 1}
+    rows = [
+        {"email": f"{'x' * 9000}@example.com", "language_id": "en"},
+        {"email": "a@example.com", "language_id": "en"},
+    ]
+    report = await client.customers.bulk_write(json.loads(json.dumps(rows)), match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 1, "refused": 1}
 
 
 @pytest.mark.parametrize("given", ["420777123456", "+420777123456", "00420 777-123-456", "+420/777.123.456"])

@@ -56,7 +56,7 @@ async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restar
     assert clock.monotonic() - before < 60
 
 
-async def test_a_run_that_is_stopped_while_it_takes_over_loses_no_claim(sandbox, tmp_path, monkeypatch):
+async def test_a_run_that_is_stopped_while_it_takes_over_loses_no_claim(sandbox, client, tmp_path, monkeypatch):
     """A row whose answer was lost is `created`, though a run ended right after it had taken over the row's claim."""
     arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
     adopt = Claims.adopt
@@ -65,70 +65,64 @@ async def test_a_run_that_is_stopped_while_it_takes_over_loses_no_claim(sandbox,
         adopt(claims, owner)
         raise StopError
 
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", status=504, worked=True)
-        with pytest.raises(StopError):
-            await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
-        with monkeypatch.context() as patched, pytest.raises(StopError):
-            patched.setattr(Claims, "adopt", adopt_and_stop)
-            await client.customers.bulk_write(people(1), **arguments)
-        assert counts(await client.customers.bulk_write(people(1), **arguments)) == {"created": 1}
+    sandbox.faults.add("POST /customers", status=504, worked=True)
+    with pytest.raises(StopError):
+        await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+    with monkeypatch.context() as patched, pytest.raises(StopError):
+        patched.setattr(Claims, "adopt", adopt_and_stop)
+        await client.customers.bulk_write(people(1), **arguments)
+    assert counts(await client.customers.bulk_write(people(1), **arguments)) == {"created": 1}
 
 
-async def test_an_error_stops_the_other_chunks(sandbox):
+async def test_an_error_stops_the_other_chunks(sandbox, client):
     """After an error that ends a run no further chunk begins."""
     rows = people(3000)
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", status=403, after=100)
-        with client.record_calls() as calls, pytest.raises(CareCloudError):
-            await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=4)
+    sandbox.faults.add("POST /customers", status=403, after=100)
+    with client.record_calls() as calls, pytest.raises(CareCloudError):
+        await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=4)
     assert len([call for call in calls if call.method == "POST"]) <= 3 * 450 + 2
 
 
-async def test_rows_of_a_writer_that_is_left_by_an_error_are_not_left_waiting(sandbox):
+async def test_rows_of_a_writer_that_is_left_by_an_error_are_not_left_waiting(sandbox, client):
     """Rows that other tasks gave to a writer raise when its block ends with an error."""
     failed = []
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", delay=3600.0, times=None)
+    sandbox.faults.add("POST /customers", delay=3600.0, times=None)
 
-        async def write(writer, row):
-            with pytest.raises(BulkWriteError, match="was stopped"):
-                await writer.write(row)
-            failed.append(row)
+    async def write(writer, row):
+        with pytest.raises(BulkWriteError, match="was stopped"):
+            await writer.write(row)
+        failed.append(row)
 
-        with anyio.fail_after(60):
-            async with anyio.create_task_group() as tasks:
-                with pytest.raises(ZeroDivisionError):
-                    async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
-                        for row in people(5):
-                            tasks.start_soon(write, writer, row)
-                        await anyio.sleep(0.3)
-                        raise ZeroDivisionError
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            with pytest.raises(ZeroDivisionError):
+                async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+                    for row in people(5):
+                        tasks.start_soon(write, writer, row)
+                    await anyio.sleep(0.3)
+                    raise ZeroDivisionError
     assert len(failed) == 5
 
 
-async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(sandbox, tmp_path):
+async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(client, tmp_path):
     """When the journal cannot grow the error says how to go on, and every row is made once in the end."""
     source = tmp_path / "c.jsonl"
     rows = people(400, first_name="N" * 60)
     source.write_text("".join(f'{{"email":"{row["email"]}","language_id":"en"}}\n' for row in rows))
     results = tmp_path / "r.csv"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    async with connect(sandbox) as client:
-        await client.login()
-        for size in (20_000, 60_000, 150_000):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-            try:
-                with pytest.raises(BulkWriteError, match="resume=True"):
-                    await client.customers.bulk_write(
-                        source, match="email", defaults=SOURCE, results=results, resume=True
-                    )
-            finally:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            assert not results.exists()
-        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
-        assert counts(report) == {"created": 400}
-        total = await client.customers.list().total()
+    await client.login()
+    for size in (20_000, 60_000, 150_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            with pytest.raises(BulkWriteError, match="resume=True"):
+                await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert not results.exists()
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+    assert counts(report) == {"created": 400}
+    total = await client.customers.list().total()
     assert total == 460
 
 
@@ -204,37 +198,36 @@ async def test_a_run_takes_no_credit_for_what_another_one_made(server, clock, tm
     assert (counts(other), counts(report)) == ({"created": 1}, {"updated": 1})
 
 
-async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):
+async def test_a_cancelled_run_sends_no_more_parts(sandbox, client, tmp_path):
     """A run that is cancelled while records are made writes no cards of them any more; the next run does."""
     source = tmp_path / "c.jsonl"
     source.write_text(
         "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(6))
     )
-    async with connect(sandbox) as client:
-        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 2}
-        scope = anyio.CancelScope()
-        made = 0
+    arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 2}
+    scope = anyio.CancelScope()
+    made = 0
 
-        async def cancel(request):
-            nonlocal made
-            made += request.template == "/customers" and request.method == "POST"
-            if made == 4:
-                scope.cancel()
-                await anyio.lowlevel.checkpoint()
+    async def cancel(request):
+        nonlocal made
+        made += request.template == "/customers" and request.method == "POST"
+        if made == 4:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
 
-        sandbox.on_request = cancel
-        with client.record_calls() as calls, scope:
-            await client.customers.bulk_write(source, **arguments)
-        assert scope.cancelled_caught
-        assert [call for call in calls if "/cards" in call.path and call.method != "GET"] == []
-        sandbox.on_request = None
-        report = await client.customers.bulk_write(source, resume=True, **arguments)
-        assert counts(report) == {"created": 6}
-        numbers = [one.card_number async for one in client.cards.list(count=500)]
+    sandbox.on_request = cancel
+    with client.record_calls() as calls, scope:
+        await client.customers.bulk_write(source, **arguments)
+    assert scope.cancelled_caught
+    assert [call for call in calls if "/cards" in call.path and call.method != "GET"] == []
+    sandbox.on_request = None
+    report = await client.customers.bulk_write(source, resume=True, **arguments)
+    assert counts(report) == {"created": 6}
+    numbers = [one.card_number async for one in client.cards.list(count=500)]
     assert sorted(one for one in numbers if one.startswith("6660")) == [f"6660{one}" for one in range(6)]
 
 
-async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatch):
+async def test_what_is_about_to_be_sent_is_durable(sandbox, client, tmp_path, monkeypatch):
     """From the first request on, journal and claims are on the disk when a commit returns, in a resumed run too."""
     source = tmp_path / "c.jsonl"
     source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(6)))
@@ -246,32 +239,30 @@ async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatc
             seen.append((file_of(database), *modes))
 
     watch_databases(monkeypatch, watch)
-    async with connect(sandbox) as client:
-        asked = 0
-        with denied(sandbox, "POST /customers", after=3):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
-        first, asked = len(seen), sandbox.count("GET /customers")
-        await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
+    asked = 0
+    with denied(sandbox, "POST /customers", after=3):
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
+    first, asked = len(seen), sandbox.count("GET /customers")
+    await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
     assert len({file for file, *_ in seen}) == 2
     assert {*seen[:first]} == {*seen[first:]} == {(file, "wal", 2) for file, *_ in seen}
 
 
-async def test_a_finished_run_of_rows_without_a_key_is_remembered(sandbox, tmp_path):
+async def test_a_finished_run_of_rows_without_a_key_is_remembered(client, tmp_path):
     """A keyless file that was written is not written again by `resume`: a kill may come before its end is known."""
     source = tmp_path / "c.jsonl"
     source.write_text('{"first_name":"N","language_id":"en"}\n' * 3 + "no row\n")
-    async with connect(sandbox) as client:
-        arguments = {"match": None, "defaults": SOURCE, "resume": True}
-        first = await client.customers.bulk_write(source, **arguments)
-        again = await client.customers.bulk_write(source, **arguments)
-        assert again.resumed
-        assert counts(again) == counts(first) == {"created": 3, "refused": 1}
-        assert await client.customers.list().total() == 63
-        # A changed file is another run, and without `resume` it is meant to be written again.
-        source.write_text('{"first_name":"Other","language_id":"en"}\n')
-        assert counts(await client.customers.bulk_write(source, **arguments)) == {"created": 1}
-        assert counts(await client.customers.bulk_write(source, **{**arguments, "resume": False})) == {"created": 1}
-        assert await client.customers.list().total() == 65
+    arguments = {"match": None, "defaults": SOURCE, "resume": True}
+    first = await client.customers.bulk_write(source, **arguments)
+    again = await client.customers.bulk_write(source, **arguments)
+    assert again.resumed
+    assert counts(again) == counts(first) == {"created": 3, "refused": 1}
+    assert await client.customers.list().total() == 63
+    # A changed file is another run, and without `resume` it is meant to be written again.
+    source.write_text('{"first_name":"Other","language_id":"en"}\n')
+    assert counts(await client.customers.bulk_write(source, **arguments)) == {"created": 1}
+    assert counts(await client.customers.bulk_write(source, **{**arguments, "resume": False})) == {"created": 1}
+    assert await client.customers.list().total() == 65
 
 
 async def test_rows_without_a_key_are_not_written_again_for_a_file_of_results(sandbox, client, tmp_path):

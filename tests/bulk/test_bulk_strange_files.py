@@ -76,7 +76,7 @@ async def test_a_journal_that_is_damaged_between_runs(sandbox, tmp_path):
         assert await client.customers.list().total() == 660
 
 
-async def test_results_that_do_not_fit_leave_no_part_of_them(sandbox, tmp_path, monkeypatch):
+async def test_results_that_do_not_fit_leave_no_part_of_them(client, tmp_path, monkeypatch):
     """When the disk is full while the results are written, no partial file stays; the next run writes them."""
     source, results = tmp_path / "c.jsonl", tmp_path / "r.csv"
     source.write_text('{"email":"a@example.com","language_id":"en"}\n')
@@ -84,19 +84,17 @@ async def test_results_that_do_not_fit_leave_no_part_of_them(sandbox, tmp_path, 
     def full(_descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    async with connect(sandbox) as client:
-        with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match=r"the disk is full.*resume=True"):
-            patch.setattr(os, "fsync", full)
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
-        assert not list(tmp_path.glob("*partial*")) + list(tmp_path.glob(".*partial*"))
-        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+    with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match=r"the disk is full.*resume=True"):
+        patch.setattr(os, "fsync", full)
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
+    assert not list(tmp_path.glob("*partial*")) + list(tmp_path.glob(".*partial*"))
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
     assert counts(report) == {"created": 1}
     assert [row["outcome"] for row in read(results)] == ["created"]
 
 
-async def test_a_body_that_is_too_large(sandbox):
+async def test_a_body_that_is_too_large(sandbox, client):
     """A batch that the server finds too large goes in parts."""
-    async with connect(sandbox) as client:
-        rows = [{"card_number": f"55{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(40)]
-        sandbox.faults.add("POST /cards/batch", status=413, times=2)
-        assert counts(await client.cards.bulk_write(rows, match="card_number")) == {"created": 40}
+    rows = [{"card_number": f"55{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(40)]
+    sandbox.faults.add("POST /cards/batch", status=413, times=2)
+    assert counts(await client.cards.bulk_write(rows, match="card_number")) == {"created": 40}
