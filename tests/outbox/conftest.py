@@ -32,3 +32,10 @@ async def client(server, clock):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "till.db"
+
+
+@pytest.fixture
+async def outbox(client, path):
+    """An open outbox of the client."""
+    async with client.outbox(path) as outbox:
+        yield outbox

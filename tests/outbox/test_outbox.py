@@ -22,32 +22,30 @@ from carecloud_async.workflows import canceled_bill
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_bill_and_its_points_go_out(client, server, path):
+async def test_a_bill_and_its_points_go_out(client, server, outbox):
     """A bill and points that were put are at the server when `flush` returns."""
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, note="Hi", reference="bill-1")
-        assert await outbox.flush()
-        assert (outbox.waiting, outbox.failed) == (0, 0)
+    await put_bill(client, outbox, 1)
+    await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, note="Hi", reference="bill-1")
+    assert await outbox.flush()
+    assert (outbox.waiting, outbox.failed) == (0, 0)
     assert server.bill_ids() == ["1"]
     assert server.notes() == ["[ref: bill-1] Hi"]
 
 
 @pytest.mark.parametrize("fault", ["after", "cut", "before", "no connection", 500, 20.0])
-async def test_a_lost_answer_makes_nothing_twice(client, server, path, fault):
+async def test_a_lost_answer_makes_nothing_twice(client, server, outbox, fault):
     """Bill and points are there once, whether the lost request did its work, did not, or does it later."""
     server.faults += [fault, fault]
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        await put_points(client, outbox, "c", "bill-1")
-        assert await outbox.flush()
+    await put_bill(client, outbox, 1)
+    await put_points(client, outbox, "c", "bill-1")
+    assert await outbox.flush()
     server.work_late()
     assert server.bill_ids() == ["1"]
     assert server.notes() == ["[ref: bill-1]"]
 
 
 @pytest.mark.parametrize("status", variants(502, 503, 504))
-async def test_an_entry_outlasts_two_hours_without_writes(client, server, clock, path, status):
+async def test_an_entry_outlasts_two_hours_without_writes(client, server, clock, outbox, status):
     """Reads are answered, and each write with a status of a proxy: the entry waits, and is sent when that is over."""
     until = clock.monotonic() + 7200
 
@@ -55,76 +53,70 @@ async def test_an_entry_outlasts_two_hours_without_writes(client, server, clock,
         server.faults = [status] if clock.monotonic() < until else []
 
     server.arrived = fail
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        assert await outbox.flush()
+    await put_bill(client, outbox, 1)
+    assert await outbox.flush()
     assert server.bill_ids() == ["1"]
 
 
-async def test_an_entry_outlasts_many_answers_that_the_server_is_not_there(client, server, path):
+async def test_an_entry_outlasts_many_answers_that_the_server_is_not_there(client, server, outbox):
     """After a 503 the request has ended: it counts as no lost answer, of which twenty are too many."""
     server.faults = [503] * 25
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        assert await outbox.flush()
+    await put_bill(client, outbox, 1)
+    assert await outbox.flush()
     assert server.bill_ids() == ["1"]
 
 
-async def test_an_entry_on_which_the_server_fails_is_failed(client, server, clock, path):
+async def test_an_entry_on_which_the_server_fails_is_failed(client, server, clock, outbox):
     """Three times a 500: the entry fails, and the next one of its customer is sent; retried, it begins anew."""
     server.faults += [500] * 3
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        await put_bill(client, outbox, 2)
-        await outbox.flush()
-        (failed,) = await outbox.failures()
-        assert failed.reasons == ("the server failed on it 3 times: 500",)
-        assert server.bill_ids() == ["2"]
-        began = clock.monotonic()
-        assert await outbox.retry() == 1
-        assert await outbox.flush()
+    await put_bill(client, outbox, 1)
+    await put_bill(client, outbox, 2)
+    await outbox.flush()
+    (failed,) = await outbox.failures()
+    assert failed.reasons == ("the server failed on it 3 times: 500",)
+    assert server.bill_ids() == ["2"]
+    began = clock.monotonic()
+    assert await outbox.retry() == 1
+    assert await outbox.flush()
     assert server.bill_ids() == ["2", "1"]
     assert clock.monotonic() - began < 200
 
 
-async def test_a_lost_answer_waits_without_a_problem(client, server, clock, path):
+async def test_a_lost_answer_waits_without_a_problem(client, server, clock, path, outbox):
     """A lost answer is looked up after 35 seconds; until then its entry waits, and there is no problem."""
     seen = []
     server.faults = ["before"]
-    async with client.outbox(path) as outbox:
 
-        async def note(request):
-            if "purchases" in request.url.path:
-                seen.append((request.method, clock.time(), outbox.waiting, outbox.problem))
+    async def note(request):
+        if "purchases" in request.url.path:
+            seen.append((request.method, clock.time(), outbox.waiting, outbox.problem))
 
-        server.arrived = note
-        await put_bill(client, outbox, 1)
-        assert await outbox.flush()
+    server.arrived = note
+    await put_bill(client, outbox, 1)
+    assert await outbox.flush()
     sent = [one[0] for one in seen].index("POST")
     (_, sent_at, *_), (method, looked_at, *state) = seen[sent : sent + 2]
     assert (method, state) == ("GET", [1, None])
     assert looked_at - sent_at >= 35
 
 
-async def test_the_order_of_each_customer_is_kept(client, server, path):
+async def test_the_order_of_each_customer_is_kept(client, server, outbox):
     """The bills of two customers go out in the order of each, although answers are lost."""
     server.faults += ["after", None, "before", 503, None, "cut", "no connection"]
-    async with client.outbox(path) as outbox:
-        for number in range(8):
-            await put_bill(client, outbox, number, customer_id="cd"[number % 2])
-        assert await outbox.flush()
+    for number in range(8):
+        await put_bill(client, outbox, number, customer_id="cd"[number % 2])
+    assert await outbox.flush()
     assert server.bill_ids("c") == ["0", "2", "4", "6"]
     assert server.bill_ids("d") == ["1", "3", "5", "7"]
 
 
-async def test_a_cancellation_follows_its_bill(client, server, path):
+async def test_a_cancellation_follows_its_bill(client, server, outbox):
     """A cancellation without a customer is sent after its bill, although the bill names a card."""
     server.faults += ["before"]
-    async with client.outbox(path) as outbox:
-        sold = bill(1)
-        await outbox.put(client.purchases.send_purchase, sold, card_number="1", **PLACE)
-        await outbox.put(client.purchases.send_purchase, canceled_bill(sold), **PLACE)
-        assert await outbox.flush()
+    sold = bill(1)
+    await outbox.put(client.purchases.send_purchase, sold, card_number="1", **PLACE)
+    await outbox.put(client.purchases.send_purchase, canceled_bill(sold), **PLACE)
+    assert await outbox.flush()
     assert server.bill_ids() == ["1", "C1"]
 
 
@@ -163,64 +155,60 @@ async def test_a_process_that_ends_while_it_sends_sends_nothing_twice(client, se
     assert server.bill_ids() == ["1"]
 
 
-async def test_a_refused_entry_stays_and_holds_up_nothing(client, server, path):
+async def test_a_refused_entry_stays_and_holds_up_nothing(client, server, outbox):
     """A refused bill fails, with reasons and no values; later bills of the customer go out; it can be retried."""
     server.refused.add("1")
-    async with client.outbox(path) as outbox:
-        number = await put_bill(client, outbox, 1)
-        await put_bill(client, outbox, 2)
-        assert not await outbox.flush()
-        assert (outbox.waiting, outbox.failed) == (0, 1)
-        (failed,) = await outbox.failures()
-        assert (failed.id, failed.label, failed.outcome) == (number, "purchases.send_purchase 1", "refused")
-        assert failed.reasons == ("bill.payment_recap: voucher_used",)
-        server.refused.clear()
-        assert await outbox.retry([number + 5]) == 0
-        assert await outbox.retry() == 1
-        assert await outbox.flush()
+    number = await put_bill(client, outbox, 1)
+    await put_bill(client, outbox, 2)
+    assert not await outbox.flush()
+    assert (outbox.waiting, outbox.failed) == (0, 1)
+    (failed,) = await outbox.failures()
+    assert (failed.id, failed.label, failed.outcome) == (number, "purchases.send_purchase 1", "refused")
+    assert failed.reasons == ("bill.payment_recap: voucher_used",)
+    server.refused.clear()
+    assert await outbox.retry([number + 5]) == 0
+    assert await outbox.retry() == 1
+    assert await outbox.flush()
     assert server.bill_ids() == ["2", "1"]
 
 
-async def test_a_refused_entry_can_be_dropped(client, server, path):
+async def test_a_refused_entry_can_be_dropped(client, server, outbox):
     """A dropped entry is gone, and may be put once more; one that waits cannot be dropped."""
     server.refused.add("1")
-    async with client.outbox(path) as outbox:
-        first = await put_bill(client, outbox, 1)
-        await outbox.flush()
-        assert await outbox.drop() == 1
-        assert await outbox.flush()
-        server.refused.clear()
-        assert await put_bill(client, outbox, 1) > first
-        assert await outbox.flush()
-        assert server.bill_ids() == ["1"]
-        server.away = True
-        await put_bill(client, outbox, 2)
-        assert await outbox.drop() == 0
-        assert outbox.waiting == 1
+    first = await put_bill(client, outbox, 1)
+    await outbox.flush()
+    assert await outbox.drop() == 1
+    assert await outbox.flush()
+    server.refused.clear()
+    assert await put_bill(client, outbox, 1) > first
+    assert await outbox.flush()
+    assert server.bill_ids() == ["1"]
+    server.away = True
+    await put_bill(client, outbox, 2)
+    assert await outbox.drop() == 0
+    assert outbox.waiting == 1
 
 
-async def test_the_same_bill_is_put_once(client, server, path):
+async def test_the_same_bill_is_put_once(client, server, outbox):
     """A bill that is put again is the same entry; another bill with its id is refused while it waits."""
     server.away = True
-    async with client.outbox(path) as outbox:
-        first = await put_bill(client, outbox, 1)
-        assert await put_bill(client, outbox, 1) == first
-        refused = f"with this key is in the outbox already, as entry {first}: give this call another key"
-        with pytest.raises(KeyInUseError, match=refused):
-            await outbox.put(client.purchases.send_purchase, bill(1, total=20.0), **PLACE)
-        assert outbox.waiting == 1
+    first = await put_bill(client, outbox, 1)
+    assert await put_bill(client, outbox, 1) == first
+    refused = f"with this key is in the outbox already, as entry {first}: give this call another key"
+    with pytest.raises(KeyInUseError, match=refused):
+        await outbox.put(client.purchases.send_purchase, bill(1, total=20.0), **PLACE)
+    assert outbox.waiting == 1
 
 
-async def test_a_number_in_another_form_is_the_same_call(client, server, path):
+async def test_a_number_in_another_form_is_the_same_call(client, server, outbox):
     """A call that is put again with `10`, `10.0` or `Decimal(10)` is not stored twice."""
     server.away = True
     totals = [Decimal("10.00"), 10, 10.0, Decimal(10), Decimal("1E+1")]
-    async with client.outbox(path) as outbox:
-        assert len({await put_bill(client, outbox, 1, total=one) for one in totals}) == 1
-        assert len({await put_points(client, outbox, amount=one) for one in (*totals, 10)}) == 1
-        with pytest.raises(KeyInUseError):
-            await put_points(client, outbox, amount=10.5)
-        assert outbox.waiting == 2
+    assert len({await put_bill(client, outbox, 1, total=one) for one in totals}) == 1
+    assert len({await put_points(client, outbox, amount=one) for one in (*totals, 10)}) == 1
+    with pytest.raises(KeyInUseError):
+        await put_points(client, outbox, amount=10.5)
+    assert outbox.waiting == 2
 
 
 async def test_closing_waits_for_what_is_on_its_way(client, server, path):
@@ -277,7 +265,7 @@ async def test_closing_waits_for_some_seconds_at_most(client, server, path, monk
     assert server.bill_ids() == ["1"]
 
 
-async def test_a_missing_right_holds_up_its_operation_alone(client, server, path):
+async def test_a_missing_right_holds_up_its_operation_alone(client, server, path, outbox):
     """Points that the user may not give wait, and say why; bills go out meanwhile, and the points when they may."""
     is_denied = True
 
@@ -286,18 +274,17 @@ async def test_a_missing_right_holds_up_its_operation_alone(client, server, path
             raise httpx.ConnectError("stands for a right that is missing", request=request)
 
     server.arrived = deny
-    async with client.outbox(path) as outbox:
-        for number in range(20):
-            await put_points(client, outbox, f"p{number}", "B1")
-            await put_bill(client, outbox, number, customer_id=f"c{number}")
-        while outbox.waiting > 20:
-            await outbox.flush(timeout=1)
-        assert len(set(server.bill_ids())) == 20
-        assert outbox.problem is not None
-        assert server.notes() == []
-        is_denied = False
-        assert await outbox.flush()
-        assert outbox.problem is None
+    for number in range(20):
+        await put_points(client, outbox, f"p{number}", "B1")
+        await put_bill(client, outbox, number, customer_id=f"c{number}")
+    while outbox.waiting > 20:
+        await outbox.flush(timeout=1)
+    assert len(set(server.bill_ids())) == 20
+    assert outbox.problem is not None
+    assert server.notes() == []
+    is_denied = False
+    assert await outbox.flush()
+    assert outbox.problem is None
     assert server.notes() == ["[ref: B1]"] * 20
 
 
@@ -399,12 +386,11 @@ async def test_a_file_that_was_moved_or_replaced_takes_nothing(client, server, p
     assert server.bill_ids() == ["1", "3"]
 
 
-async def test_another_event_loop_is_refused(client, path):
+async def test_another_event_loop_is_refused(client, outbox):
     """A thread with an event loop of its own can put nothing: the first loop would not learn of it."""
-    async with client.outbox(path) as outbox:
-        with pytest.raises(WrongEventLoopError):
-            await anyio.to_thread.run_sync(lambda: asyncio.run(put_bill(client, outbox, 1)))
-        assert outbox.waiting == 0
+    with pytest.raises(WrongEventLoopError):
+        await anyio.to_thread.run_sync(lambda: asyncio.run(put_bill(client, outbox, 1)))
+    assert outbox.waiting == 0
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,17 @@ from carecloud_async.workflows import canceled_bill
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_bill_that_is_there_is_not_sent_again(client, server, clock, path):
+async def test_a_bill_that_is_there_is_not_sent_again(client, server, clock, outbox):
     """A bill that the server has for days counts as sent; a bill with the same id and another total fails."""
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        await outbox.flush()
-        clock.advance(NEXT_DAY)
-        await put_bill(client, outbox, 1)
-        assert await outbox.flush()
-        clock.advance(NEXT_DAY)
-        await outbox.put(client.purchases.send_purchase, bill(1, total=77.0), **PLACE)
-        assert not await outbox.flush()
-        (failed,) = await outbox.failures()
+    await put_bill(client, outbox, 1)
+    await outbox.flush()
+    clock.advance(NEXT_DAY)
+    await put_bill(client, outbox, 1)
+    assert await outbox.flush()
+    clock.advance(NEXT_DAY)
+    await outbox.put(client.purchases.send_purchase, bill(1, total=77.0), **PLACE)
+    assert not await outbox.flush()
+    (failed,) = await outbox.failures()
     assert failed.reasons == ("external_purchase_id: it is taken by another record, which differs in total_price",)
     assert server.bill_ids() == ["1"]
 
@@ -39,17 +38,16 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-async def test_another_bill_with_a_used_id_fails(client, server, clock, path, what):
+async def test_another_bill_with_a_used_id_fails(client, server, clock, outbox, what):
     """A till that begins to count again each day loses no sale: another bill fails, with the fields that differ."""
     fields, named, differ = OTHERS[what]
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        assert await outbox.flush()
-        clock.advance(NEXT_DAY)
-        sale = {"customer_id": "c", **PLACE, **named}
-        await outbox.put(client.purchases.send_purchase, bill(1, **fields), **sale)
-        assert not await outbox.flush()
-        (failed,) = await outbox.failures()
+    await put_bill(client, outbox, 1)
+    assert await outbox.flush()
+    clock.advance(NEXT_DAY)
+    sale = {"customer_id": "c", **PLACE, **named}
+    await outbox.put(client.purchases.send_purchase, bill(1, **fields), **sale)
+    assert not await outbox.flush()
+    (failed,) = await outbox.failures()
     reason = f"external_purchase_id: it is taken by another record, which differs in {differ}"
     assert failed.reasons == (reason,)
     assert server.bill_ids() == ["1"]
@@ -66,22 +64,20 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("shown", SPELLINGS)
 @pytest.mark.parametrize("fault", ["cut", None])
-async def test_a_bill_is_found_as_the_server_spells_it(client, server, clock, path, shown, fault):
+async def test_a_bill_is_found_as_the_server_spells_it(client, server, clock, outbox, shown, fault):
     """After a lost answer, and put again a day later, a bill counts as sent though times and totals look otherwise."""
     server.shown, server.faults = shown, [fault]
-    async with client.outbox(path) as outbox:
-        for _ in range(2):
-            await put_bill(client, outbox, 1, total=10.125)
-            assert await outbox.flush()
-            clock.advance(NEXT_DAY)
+    for _ in range(2):
+        await put_bill(client, outbox, 1, total=10.125)
+        assert await outbox.flush()
+        clock.advance(NEXT_DAY)
     assert server.bill_ids() == ["1"]
 
 
 @pytest.mark.parametrize("total", [10.0, -10.0])
-async def test_a_cancellation_is_found_with_either_sign(client, server, path, total):
+async def test_a_cancellation_is_found_with_either_sign(client, server, outbox, total):
     """A cancellation that is there counts as sent, whether its total is shown below zero or not."""
     server.shown, server.faults = {"total_price": total}, ["cut"]
-    async with client.outbox(path) as outbox:
-        await outbox.put(client.purchases.send_purchase, canceled_bill(bill(1)), **PLACE)
-        assert await outbox.flush()
+    await outbox.put(client.purchases.send_purchase, canceled_bill(bill(1)), **PLACE)
+    assert await outbox.flush()
     assert server.bill_ids() == ["C1"]

@@ -13,7 +13,7 @@ from carecloud_async.models import CustomerSourceInput, EventInput, PersonalInfo
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("threads_at_once")]
 
 
-async def test_look_ups_pass_by_caches_in_front_of_the_api(client, server, path):
+async def test_look_ups_pass_by_caches_in_front_of_the_api(client, server, outbox):
     """The look-ups of an entry, before it is sent and after a lost answer, tell caches to ask the server."""
     headers = []
     server.faults = ["after"]
@@ -23,9 +23,8 @@ async def test_look_ups_pass_by_caches_in_front_of_the_api(client, server, path)
             headers.append(request.headers.get("Cache-Control"))
 
     server.arrived = note
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        assert await outbox.flush()
+    await put_bill(client, outbox, 1)
+    assert await outbox.flush()
     assert headers == ["no-cache", "no-cache"]
 
 
@@ -64,14 +63,13 @@ async def put_one_of_each(client, outbox):
 
 
 @pytest.mark.parametrize("away", [(), [(50, 60)], [(120, 140)]], ids=["reads are answered", "away", "away later"])
-async def test_what_a_lock_makes_twice_is_a_failed_entry(client, server, clock, path, away):
+async def test_what_a_lock_makes_twice_is_a_failed_entry(client, server, clock, outbox, away):
     """Writes are held for 210 s, also with no network now and then: what is there twice fails, and is named."""
     hold(server, clock, seconds=210.0, away=away)
-    async with client.outbox(path) as outbox:
-        await put_one_of_each(client, outbox)
-        assert not await outbox.flush()
-        failures = {one.label.split()[0]: one for one in await outbox.failures()}
-        assert outbox.waiting == 0
+    await put_one_of_each(client, outbox)
+    assert not await outbox.flush()
+    failures = {one.label.split()[0]: one for one in await outbox.failures()}
+    assert outbox.waiting == 0
     server.work_late()
     made = Counter(server.done)
     assert set(made.values()) == {2}
@@ -90,18 +88,17 @@ async def test_a_longer_settle_time_sends_each_once(client, server, clock, path)
     assert set(Counter(server.done).values()) == {1}
 
 
-async def test_while_writes_are_only_lost_one_entry_at_a_time_is_tried(client, server, clock, path):
+async def test_while_writes_are_only_lost_one_entry_at_a_time_is_tried(client, server, clock, outbox):
     """Writes are held for two minutes: of 16 entries few are tried, none twice, and then all go out."""
     hold(server, clock, seconds=120.0)
-    async with client.outbox(path) as outbox:
-        for number in range(16):
-            await put_points(client, outbox, f"c{number}", f"r{number}")
-        assert await outbox.flush()
+    for number in range(16):
+        await put_points(client, outbox, f"c{number}", f"r{number}")
+    assert await outbox.flush()
     assert Counter(server.notes()) == Counter({f"[ref: r{number}]": 1 for number in range(16)})
 
 
 @pytest.mark.parametrize("points", [100, *variants(500)])
-async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path, points):
+async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path, points, outbox):
     """Points that are only lost do not keep bills of other customers waiting."""
     began, sent_at = clock.monotonic(), []
 
@@ -113,17 +110,16 @@ async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path,
             server.faults = ["before"]
 
     server.arrived = arrived
-    async with client.outbox(path) as outbox:
-        for number in range(points):
-            await put_points(client, outbox, f"c{number}", f"r{number}")
-        await outbox.flush(timeout=10)
-        for number in range(20):
-            await put_bill(client, outbox, number, customer_id=f"d{number}")
-        await outbox.flush(timeout=60)
-        assert len(sent_at) == 20
+    for number in range(points):
+        await put_points(client, outbox, f"c{number}", f"r{number}")
+    await outbox.flush(timeout=10)
+    for number in range(20):
+        await put_bill(client, outbox, number, customer_id=f"d{number}")
+    await outbox.flush(timeout=60)
+    assert len(sent_at) == 20
 
 
-async def test_a_loss_that_could_not_be_noted_is_a_loss(client, server, clock, path, monkeypatch):
+async def test_a_loss_that_could_not_be_noted_is_a_loss(client, server, clock, path, monkeypatch, outbox):
     """An answer is lost while the disk is full, and its write acts after the next one: what is there twice is told."""
     full_until, server.faults = 0.0, [90.0]
 
@@ -138,9 +134,8 @@ async def test_a_loss_that_could_not_be_noted_is_a_loss(client, server, clock, p
 
     server.arrived = fill
     watch_databases(monkeypatch, refuse)
-    async with client.outbox(path) as outbox:
-        await put_bill(client, outbox, 1)
-        await outbox.flush()
-        (failed,) = await outbox.failures()
+    await put_bill(client, outbox, 1)
+    await outbox.flush()
+    (failed,) = await outbox.failures()
     assert "is there 2 times" in failed.reasons[0]
     assert server.bill_ids() == ["1", "1"]

@@ -66,13 +66,12 @@ KINDS = {
 
 @pytest.mark.parametrize("what", KINDS)
 @pytest.mark.parametrize("fault", ["cut", "before", 20.0])
-async def test_each_kind_is_done_once_after_a_lost_answer(client, server, path, what, fault):
+async def test_each_kind_is_done_once_after_a_lost_answer(client, server, outbox, what, fault):
     """Each kind is found by its key after a lost answer, and not done again if it is there."""
     method, args, named = KINDS[what](client)
     server.faults = [fault]
-    async with client.outbox(path) as outbox:
-        await outbox.put(method, *args, **named)
-        assert await outbox.flush()
+    await outbox.put(method, *args, **named)
+    assert await outbox.flush()
     server.work_late()
     assert len(server.done) == 1
 
@@ -86,50 +85,46 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("what", KINDS)
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_each_kind_is_found_as_the_server_spells_it(client, server, clock, path, what, spelling):
+async def test_each_kind_is_found_as_the_server_spells_it(client, server, clock, outbox, what, spelling):
     """A key that is shown as a number or with spaces is the key, and an amount may be a text with a comma."""
     method, args, named = KINDS[what](client)
     server.faults = ["cut"]
     server.spelled, server.amounts = SPELLINGS[spelling]
-    async with client.outbox(path) as outbox:
-        for _ in range(2):
-            await outbox.put(method, *args, **named)
-            assert await outbox.flush()
-            clock.advance(NEXT_DAY)
+    for _ in range(2):
+        await outbox.put(method, *args, **named)
+        assert await outbox.flush()
+        clock.advance(NEXT_DAY)
     assert len(server.done) == 1
 
 
-async def test_an_amount_that_cannot_be_read_fails_its_entry(client, server, path):
+async def test_an_amount_that_cannot_be_read_fails_its_entry(client, server, outbox):
     """Points whose amount the history shows in an unknown form fail with a reason, and hold up nothing."""
     server.faults, server.amounts = ["cut"], lambda amount: f"{amount} points"
     points = client.points.assign_points
-    async with client.outbox(path) as outbox:
-        await outbox.put(points, customer_id="c", amount=5, reference="B1")
-        await outbox.put(points, customer_id="c", amount=5, reference="B2")
-        assert not await outbox.flush()
-        (failed,) = await outbox.failures()
+    await outbox.put(points, customer_id="c", amount=5, reference="B1")
+    await outbox.put(points, customer_id="c", amount=5, reference="B2")
+    assert not await outbox.flush()
+    (failed,) = await outbox.failures()
     assert failed.reasons[0] == "reference: it is taken by another record, which differs in amount"
     assert server.notes() == ["[ref: B1]", "[ref: B2]"]
 
 
-async def test_a_part_of_a_reference_is_another_operation(client, server, clock, path):
+async def test_a_part_of_a_reference_is_another_operation(client, server, clock, outbox):
     """Points with the reference `B1` are given although `B10` is there."""
-    async with client.outbox(path) as outbox:
-        for reference in ("B10", "B1", "B10"):
-            await put_points(client, outbox, "c", reference)
-            assert await outbox.flush()
-            clock.advance(NEXT_DAY)
+    for reference in ("B10", "B1", "B10"):
+        await put_points(client, outbox, "c", reference)
+        assert await outbox.flush()
+        clock.advance(NEXT_DAY)
     assert server.notes() == ["[ref: B10]", "[ref: B1]"]
 
 
-async def test_an_entry_whose_look_up_fails_alone(client, server, path):
+async def test_an_entry_whose_look_up_fails_alone(client, server, outbox):
     """Points of a customer whose history the server cannot list fail with that reason, and all others are given."""
     server.failing = {"c2": 500}
-    async with client.outbox(path) as outbox:
-        for number in range(6):
-            await put_points(client, outbox, f"c{number}", f"B{number}")
-        assert not await outbox.flush()
-        (failed,) = await outbox.failures()
+    for number in range(6):
+        await put_points(client, outbox, f"c{number}", f"B{number}")
+    assert not await outbox.flush()
+    (failed,) = await outbox.failures()
     assert (failed.label, failed.reasons) == (
         "points.assign_points B2",
         ("the server failed 3 times on its look-up: 500",),
@@ -137,16 +132,15 @@ async def test_an_entry_whose_look_up_fails_alone(client, server, path):
     assert sorted(server.notes()) == [f"[ref: B{number}]" for number in (0, 1, 3, 4, 5)]
 
 
-async def test_points_that_are_taken_from_a_history_without_signs(client, server, path):
+async def test_points_that_are_taken_from_a_history_without_signs(client, server, outbox):
     """Taken points whose answer is lost are found in a history that shows amounts without signs, and taken once."""
     server.faults, server.amounts = ["cut"], abs
-    async with client.outbox(path) as outbox:
-        await outbox.put(client.points.reduce_points, customer_id="c", amount=5, reference="B1")
-        assert await outbox.flush()
+    await outbox.put(client.points.reduce_points, customer_id="c", amount=5, reference="B1")
+    assert await outbox.flush()
     assert server.notes() == ["[ref: B1]-"]
 
 
-async def test_an_outbox_and_a_bulk_write_beside_it_give_points_once(client, server, path):
+async def test_an_outbox_and_a_bulk_write_beside_it_give_points_once(client, server, path, outbox):
     """While an outbox sends points, a bulk write of them waits, whatever the case of the customer's id."""
     arrived, waits = anyio.Event(), anyio.Event()
 
@@ -158,55 +152,51 @@ async def test_an_outbox_and_a_bulk_write_beside_it_give_points_once(client, ser
             await waits.wait()
 
     server.arrived = hold
-    async with client.outbox(path) as outbox:
-        await put_points(client, outbox, "8ea", "B1")
-        await arrived.wait()
-        rows = [{"customer_id": "8EA", "reference": "B1", "amount": 5}]
-        report = await client.points.bulk_write(
-            rows, match="reference", on_progress=lambda progress: progress.waits_for and waits.set()
-        )
+    await put_points(client, outbox, "8ea", "B1")
+    await arrived.wait()
+    rows = [{"customer_id": "8EA", "reference": "B1", "amount": 5}]
+    report = await client.points.bulk_write(
+        rows, match="reference", on_progress=lambda progress: progress.waits_for and waits.set()
+    )
     assert report.unchanged == 1
     assert server.notes() == ["[ref: B1]"]
 
 
-async def test_a_reference_of_another_amount_fails(client, server, clock, path):
+async def test_a_reference_of_another_amount_fails(client, server, clock, outbox):
     """Points whose reference stands with another amount, or was taken and not given, are not taken as done."""
-    async with client.outbox(path) as outbox:
-        await outbox.put(client.points.reduce_points, customer_id="c", amount=5.0, reference="B1")
-        assert await outbox.flush()
-        clock.advance(NEXT_DAY)
-        for method, amount in ((client.points.assign_points, 5.0), (client.points.reduce_points, 6.0)):
-            await outbox.put(method, customer_id="c", amount=amount, reference="B1")
-            assert not await outbox.flush()
-            (failed,) = await outbox.failures()
-            assert failed.reasons == ("reference: it is taken by another record, which differs in amount",)
-            await outbox.drop([failed.id])
+    await outbox.put(client.points.reduce_points, customer_id="c", amount=5.0, reference="B1")
+    assert await outbox.flush()
+    clock.advance(NEXT_DAY)
+    for method, amount in ((client.points.assign_points, 5.0), (client.points.reduce_points, 6.0)):
+        await outbox.put(method, customer_id="c", amount=amount, reference="B1")
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+        assert failed.reasons == ("reference: it is taken by another record, which differs in amount",)
+        await outbox.drop([failed.id])
 
 
-async def test_changes_of_a_customer_are_made_in_their_order(client, server, path):
+async def test_changes_of_a_customer_are_made_in_their_order(client, server, outbox):
     """Updates of one customer are sent one after the other, however its id is spelled; other fields stay."""
     server.customers["c1"] = {"customer_id": "c1", "personal_information": {"first_name": "A", "city": "Brno"}}
     server.faults = ["before", None, 503]
-    async with client.outbox(path) as outbox:
-        for customer_id, name in (("c1", "Ann"), ("C1", "Eva"), ("c1", "Ida")):
-            await outbox.put(client.customers.update, customer_id, {"personal_information": {"first_name": name}})
-        await outbox.put(client.customers.update, "nobody", {"personal_information": {"first_name": "x"}})
-        assert not await outbox.flush()
-        assert (await outbox.failures())[0].label == "customers.update nobody"
+    for customer_id, name in (("c1", "Ann"), ("C1", "Eva"), ("c1", "Ida")):
+        await outbox.put(client.customers.update, customer_id, {"personal_information": {"first_name": name}})
+    await outbox.put(client.customers.update, "nobody", {"personal_information": {"first_name": "x"}})
+    assert not await outbox.flush()
+    assert (await outbox.failures())[0].label == "customers.update nobody"
     assert server.customers["c1"]["personal_information"] == {"first_name": "Ida", "city": "Brno"}
 
 
-async def test_a_customer_that_is_there_with_other_values_fails(client, server, path):
+async def test_a_customer_that_is_there_with_other_values_fails(client, server, outbox):
     """A new customer whose e-mail another one has is not made, and the reason shows no value."""
     server.customers["c1"] = {
         "customer_id": "c1",
         "personal_information": {"email": "ann@example.com", "first_name": "Eva", "language_id": "en"},
     }
-    async with client.outbox(path) as outbox:
-        customer = CustomerInput(personal_information=PERSON)
-        await outbox.put(client.customers.create, customer, customer_source=SOURCE)
-        assert not await outbox.flush()
-        (failed,) = await outbox.failures()
+    customer = CustomerInput(personal_information=PERSON)
+    await outbox.put(client.customers.create, customer, customer_source=SOURCE)
+    assert not await outbox.flush()
+    (failed,) = await outbox.failures()
     assert failed.label == "customers.create"
     assert failed.reasons == ("email: it is taken by another record, which differs in personal_information.first_name",)
 
@@ -253,13 +243,12 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED)
-async def test_a_mistake_is_the_callers_error(client, path, call, message):
+async def test_a_mistake_is_the_callers_error(client, outbox, call, message):
     """`put` refuses a call that no outbox can send or no server would take, and stores nothing."""
     method, args, named = call(client)
-    async with client.outbox(path) as outbox:
-        with pytest.raises((ConfigurationError, TypeError), match=message):
-            await outbox.put(method, *args, **named)
-        assert outbox.waiting == 0
+    with pytest.raises((ConfigurationError, TypeError), match=message):
+        await outbox.put(method, *args, **named)
+    assert outbox.waiting == 0
 
 
 async def test_a_method_of_another_client_is_refused(client, server, clock, path):
@@ -280,12 +269,11 @@ async def test_an_operation_that_the_interface_lacks_is_refused(client, server, 
             await outbox.put(view.points.assign_points, customer_id="c", amount=1.0, reference="B1")
 
 
-async def test_aware_times_are_sent_in_the_projects_zone(client, server, path):
+async def test_aware_times_are_sent_in_the_projects_zone(client, server, outbox):
     """A time with a zone is stored and sent in the project's local time."""
     sold = bill(1, payment_time=datetime(2026, 3, 2, 10, tzinfo=UTC))
-    async with client.outbox(path) as outbox:
-        await outbox.put(client.purchases.send_purchase, sold, **PLACE)
-        assert await outbox.flush()
+    await outbox.put(client.purchases.send_purchase, sold, **PLACE)
+    assert await outbox.flush()
     assert server.bills[0]["bill"]["payment_time"] == "2026-03-02 11:00:00"
 
 

@@ -54,61 +54,57 @@ async def test_what_was_sent_is_put_again_within_a_day(client, server, clock, pa
     assert [one for one in server.requests[requests:] if "purchase" in one].count("GET /purchases") == 1
 
 
-async def test_another_call_with_a_key_that_was_sent(client, server, path):
+async def test_another_call_with_a_key_that_was_sent(client, server, outbox):
     """For a day, a bill with the id of one that was sent, and with another content, is the caller's error."""
-    async with client.outbox(path) as outbox:
-        first = await put_bill(client, outbox)
-        assert await outbox.flush()
-        with pytest.raises(KeyInUseError, match=f"with this key was sent within the last day, as entry {first}: give"):
-            await put_bill(client, outbox, total=20.0)
+    first = await put_bill(client, outbox)
+    assert await outbox.flush()
+    with pytest.raises(KeyInUseError, match=f"with this key was sent within the last day, as entry {first}: give"):
+        await put_bill(client, outbox, total=20.0)
     assert server.bill_ids() == ["1"]
 
 
-async def test_keys_of_what_was_sent_are_forgotten_after_a_day(client, server, clock, path):
+async def test_keys_of_what_was_sent_are_forgotten_after_a_day(client, server, clock, outbox):
     """A day later the same call is a new entry, which the server is asked about, and the file does not grow."""
-    async with client.outbox(path) as outbox:
-        first = await put_bill(client, outbox)
-        assert await outbox.flush()
-        clock.advance(_DAY + 60)
-        assert await put_bill(client, outbox) > first
-        assert await outbox.flush()
-        assert await put_bill(client, outbox) > first
+    first = await put_bill(client, outbox)
+    assert await outbox.flush()
+    clock.advance(_DAY + 60)
+    assert await put_bill(client, outbox) > first
+    assert await outbox.flush()
+    assert await put_bill(client, outbox) > first
     assert server.bill_ids() == ["1", "1"]  # its lists are later than a day
 
 
 @pytest.mark.parametrize("is_dropped", [False, True])
-async def test_a_loss_outlasts_a_retry(client, server, path, is_dropped):
+async def test_a_loss_outlasts_a_retry(client, server, outbox, is_dropped):
     """Points that may have been booked stay `unknown` when they are retried, or dropped and put again, and refused."""
     server.faults, server.limit = ["cut"], 1
-    async with client.outbox(path) as outbox:
-        await put_points(client, outbox)
-        await outbox.flush()
-        for _ in range(2):
-            (failed,) = await outbox.failures()
-            assert failed.outcome == "unknown"
-            assert "amount: limit_exceeded" in failed.reasons
-            if is_dropped:
-                assert await outbox.drop() == 1
-                await put_points(client, outbox)
-            else:
-                assert await outbox.retry() == 1
-            assert outbox.waiting == 1
-            await outbox.flush()
+    await put_points(client, outbox)
+    await outbox.flush()
+    for _ in range(2):
         (failed,) = await outbox.failures()
         assert failed.outcome == "unknown"
+        assert "amount: limit_exceeded" in failed.reasons
+        if is_dropped:
+            assert await outbox.drop() == 1
+            await put_points(client, outbox)
+        else:
+            assert await outbox.retry() == 1
+        assert outbox.waiting == 1
+        await outbox.flush()
+    (failed,) = await outbox.failures()
+    assert failed.outcome == "unknown"
     assert server.notes() == ["[ref: B1]"]
 
 
-async def test_a_refusal_is_forgotten_by_a_retry(client, server, path):
+async def test_a_refusal_is_forgotten_by_a_retry(client, server, outbox):
     """What was refused, and whose answers all came, is refused again."""
     server.limit = 0
-    async with client.outbox(path) as outbox:
-        await put_points(client, outbox)
-        for _ in range(2):
-            await outbox.flush()
-            (failed,) = await outbox.failures()
-            assert failed.outcome == "refused"
-            assert await outbox.retry() == 1
+    await put_points(client, outbox)
+    for _ in range(2):
+        await outbox.flush()
+        (failed,) = await outbox.failures()
+        assert failed.outcome == "refused"
+        assert await outbox.retry() == 1
 
 
 async def test_a_file_names_no_more_programs_than_the_last_one(client, path):
