@@ -28,7 +28,6 @@ class Segments(Resource, call="segments"):
     """The segments that customers are in."""
 
     segment_records: SubResource[SegmentRecords] = SubResource(SegmentRecords)
-    """The segment records of one segment."""
 
     @lists("getSegments", "/segments", id_field="segment_id")
     def list(self, *, segment_group_ids: Sequence[str] | None = None, **paging: Unpack[Paging]) -> Listing[Segment]:
@@ -157,7 +156,7 @@ class StamperCampaigns(Resource, call="stamper_campaigns"):
             valid_from: start of the validity to look for.
             valid_to: end of the validity to look for.
             partner_id: id of the partner.
-            is_valid: only valid ones, or only those that are not.
+            is_valid: `True` for valid ones only, `False` for those that are not.
             **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
@@ -185,7 +184,7 @@ class StamperCards(Resource, call="stamper_cards"):
             customer_id: id of the customer.
             stamper_campaign_id: the stamper campaign, or several.
             state: see `BlockableState`.
-            filled_up: whether cards are full: those that are, those that are not, or all.
+            filled_up: `true` for cards with all their stamps, `false` for cards with room; all cards if left out.
             **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
