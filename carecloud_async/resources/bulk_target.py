@@ -82,9 +82,8 @@ class DeclaredFamily(Family):
     async def get(self, record_id: str) -> bytes | None:
         """See `Family.get`."""
         assert self._get is not None  # noqa: S101  (`can_get` says whether there is one)
-        (place,) = self._get.signature.in_path.values()
-        ids = {**self._resource._bound, place: record_id}
-        request = CallRequest(self._get.operation, decode=_strict_data, path_params=ids)
+        path = self._get.path_to(self._resource, record_id)
+        request = CallRequest(self._get.operation, decode=_strict_data, path_params=path)
         try:
             return await self.caller.fresh.call(request)
         except NotFoundError:
@@ -98,14 +97,14 @@ class DeclaredFamily(Family):
             # What the input takes is compared, though the read model calls it read-only.
             shown = without_read_only(base, model.reads, keep=api_names(model).values())
         changed = tuple(changed_fields(known_elements(shown, model), changes, model))
-        if not changed or self._rules is None:
+        if not changed or self._rules is None or self._replace is None:
             return Merged(body=None, changed=changed)
         require_shown(RawJson(record), self._rules)
         merged = merge(
             RawJson(record),
             only_fields(changes, changed),
             rules=self._rules,
-            ids=self._path_ids(self.facts.id_of(base) or ""),
+            ids=self._replace.path_to(self._resource, self.facts.id_of(base) or ""),
             zone=self.caller.context.project.timezone,
         )
         return Merged(body=merged.body, changed=changed)
@@ -131,7 +130,7 @@ class DeclaredFamily(Family):
         once = attrs.evolve(self.caller.options, retry=_ONCE)
         # After a lost answer the record is looked at before anything is sent again.
         operation = attrs.evolve(self._replace.operation, safe_to_repeat=False)
-        path = self._path_ids(record_id)
+        path = self._replace.path_to(self._resource, record_id)
         request = CallRequest(operation, decode=no_content, path_params=path, json=body, within=within)
         await self.caller.with_options(once).call(request)
 
@@ -145,12 +144,6 @@ class DeclaredFamily(Family):
             batch.operation, decode=batch.decode, path_params=self._resource._bound, json=body, within=within
         )
         await self._resource._call(request)
-
-    def _path_ids(self, record_id: str) -> dict[str, str]:
-        """Return the ids in the path of the PUT: those of the parents, and the record's own."""
-        assert self._replace is not None  # noqa: S101  (as above)
-        (name,) = self._replace.signature.in_path.values()
-        return {**self._resource._bound, name: record_id}
 
 
 def scope_of(caller: Caller, family: str) -> dict[str, str]:

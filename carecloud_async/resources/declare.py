@@ -260,6 +260,11 @@ class Declared:
             return path_params, rest | values, None
         return path_params, values, self._body(path_params, rest)
 
+    def path_to(self, resource: Resource, record_id: str) -> dict[str, str]:
+        """Return the ids in the path to one record: those of its parents, and its own."""
+        (name,) = self.signature.in_path.values()
+        return {**resource._bound, name: record_id}
+
     def _body(self, path_params: Mapping[str, Any], rest: dict[str, Any]) -> dict[str, Any] | None:
         if not self.signature.outside_path and not self.path_params_in_body:
             return None

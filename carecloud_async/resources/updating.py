@@ -197,8 +197,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         changes = conceal(changes)
         if if_unchanged is not None and not isinstance(if_unchanged, Model):
             raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
-        write, rules = declared(type(self).replace).operation, self._merge_rules()  # type: ignore[attr-defined]
-        ids = self._path_ids(record_id)
+        replace, rules = _method(self, "replace"), self._merge_rules()
+        write, ids = replace.operation, replace.path_to(self, record_id)
         self._caller.require(write)
 
         def merge_into(record: RawJson) -> MergedRecord:
@@ -232,11 +232,6 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         how.pop("id_field", None)
         model = how.pop("model", None)
         return MergeRules(part=part, model=signature.model(model) if model else signature.hint(part), **how)
-
-    def _path_ids(self, record_id: str) -> dict[str, str]:
-        """Return the ids in the path of the PUT: those of the parents, and the record's own."""
-        (name,) = declared(type(self).replace).signature.in_path.values()  # type: ignore[attr-defined]
-        return {**self._bound, name: record_id}
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
         """Read the current record, not the cached one: it is sent back."""
