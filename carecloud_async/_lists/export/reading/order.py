@@ -17,7 +17,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import define
+from attrs import evolve, frozen
 
 from carecloud_async._lists.export.reading.pages import Identity
 from carecloud_async._lists.export.reasons import InexactReason
@@ -62,7 +62,7 @@ _KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {"text": _text, "numbe
 ORDERS = (*_KEYS, *(f"-{name}" for name in _KEYS))
 
 
-@define(kw_only=True)
+@frozen(kw_only=True)
 class Evidence:
     """What the answers of a sweep say of its list; kept with a checkpoint, so that a sweep can be continued.
 
@@ -123,24 +123,27 @@ class Evidence:
         """Why the pages are no proof that each record was shown, whatever their number; `None` if they are one."""
         return self.problem or (InexactReason.NULL_ENTRIES if self.nulls else None)
 
-    def count(self, total: int | None) -> None:
-        """Take the total of an answer into account."""
+    def with_total(self, total: int | None) -> Evidence:
+        """Return the evidence with the total of one more answer."""
         if total is None:
-            return
-        self.has_changed |= self.last not in (None, total)
-        self.length = total if self.length is None else self.length
-        self.largest = max(self.largest or 0, total)
-        self.recent = [*self.recent[1 - CONFIRMED :], total]
-        if self.first is None:
-            self.first = self._confirmed
+            return self
+        recent = [*self.recent[1 - CONFIRMED :], total]
+        return evolve(
+            self,
+            has_changed=self.has_changed or self.last not in (None, total),
+            length=total if self.length is None else self.length,
+            largest=max(self.largest or 0, total),
+            recent=recent,
+            first=max(recent) if self.first is None and len(recent) == CONFIRMED else self.first,
+        )
 
-    def observe(self, ids: Sequence[Identity]) -> None:
-        """Take the order of a page into account."""
-        self.orders = [name for name in self.orders or () if _is_sorted(name, ids)]
-        self.bits += _sorted_bits(len(ids))
+    def with_order(self, ids: Sequence[Identity]) -> Evidence:
+        """Return the evidence with the order of one more page."""
+        orders = [name for name in self.orders or () if _is_sorted(name, ids)]
+        return evolve(self, orders=orders, bits=self.bits + _sorted_bits(len(ids)))
 
-    def compare(self, before: Sequence[Identity], ids: Sequence[Identity], *, end: int | None) -> None:
-        """Take a page that overlaps the one before it into account.
+    def with_overlap(self, before: Sequence[Identity], ids: Sequence[Identity], *, end: int | None) -> Evidence:
+        """Return the evidence with a page that overlaps the one before it.
 
         Args:
             before: the ids of that page.
@@ -148,10 +151,17 @@ class Evidence:
             end: the length that the list has at least; `None` if records moved between the two answers.
         """
         shown = {*ids}
-        self.is_broken |= [key for key in before if key in shown] != ids
-        if end is None and len(ids) <= 1:  # one record that moved is no sign of an order
-            self.agreed = 0.0
-        self.agreed += _sorted_bits(len(ids)) + math.log2(end or 1)
+        is_broken = self.is_broken or [key for key in before if key in shown] != ids
+        agreed = self.agreed if end is not None or len(ids) > 1 else 0.0  # one record that moved is no sign of an order
+        return evolve(self, is_broken=is_broken, agreed=agreed + _sorted_bits(len(ids)) + math.log2(end or 1))
+
+    def with_change(self) -> Evidence:
+        """Return the evidence with a change of the list."""
+        return evolve(self, has_changed=True)
+
+    def with_problem(self, problem: InexactReason) -> Evidence:
+        """Return the evidence with a problem, unless there is another one."""
+        return evolve(self, problem=self.problem or problem)
 
 
 def _sorted_bits(records: float) -> float:

@@ -87,13 +87,13 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     bounds: dict[Identity, int] = {}
     if params is not None and partitions > 1:
         first = await fetcher.fetch(0, source.fixed_count, params)
-        evidence.observe(first.ids)
+        evidence = evidence.with_order(first.ids)
         for number in range(1, partitions) if first.total_items else ():
             page = await fetcher.fetch((first.total_items or 0) * number // partitions, 2, params)
-            evidence.observe(page.ids)
+            evidence = evidence.with_order(page.ids)
             for key in page.ids[:1]:
                 bounds.setdefault(key, page.offset)
-        evidence.observe([*first.ids[:1], *(key for key in bounds if key != first.ids[0])])
+        evidence = evidence.with_order([*first.ids[:1], *(key for key in bounds if key != first.ids[0])])
     ids = [key for key in bounds if isinstance(key, str)] if evidence.orders else []
     orders = tuple(evidence.orders or ()) if ids else ()
     offsets = [bounds[key] for key in ids]

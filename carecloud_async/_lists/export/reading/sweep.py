@@ -80,9 +80,9 @@ class Sweep:
         self._back = 0  # by how many records to step back; 0 while pages connect
         self._sent = self._ends = self._hollow = self._idle = 0
         self._is_stopped, self._widened = False, 1
-        self.evidence: Evidence = evolve(state.evidence)  # the state is kept elsewhere
+        self.evidence: Evidence = state.evidence
         if self.evidence.orders is None:
-            self.evidence.orders = ORDERS if by_id else ()
+            self.evidence = evolve(self.evidence, orders=ORDERS if by_id else ())
 
     @property
     def state(self) -> SweepState:
@@ -95,7 +95,7 @@ class Sweep:
             last=self._last,
             tail=tail,
             size=self._size,
-            evidence=evolve(self.evidence),
+            evidence=self.evidence,
         )
 
     @property
@@ -178,7 +178,7 @@ class Sweep:
             return await self._fetcher.fetch_measured(offset, max(count, _FEWEST), self._params, fail_fast=fail_fast)
 
         _, page = await plan.request(max(wanted, _FEWEST), send)
-        self.evidence.count(page.total_items)
+        self.evidence = self.evidence.with_total(page.total_items)
         self._largest_page = max(self._largest_page, page.received)
         if page.received >= _FEWEST and not page.ends_list:
             self._size = page.received  # a server may cap its pages
@@ -198,7 +198,8 @@ class Sweep:
 
     async def _take(self, page: RawPage) -> bool:
         """Take a page; return whether the list ends."""
-        self.evidence.nulls += page.received - len(page.ids)
+        if page.has_nulls:
+            self.evidence = evolve(self.evidence, nulls=self.evidence.nulls + page.received - len(page.ids))
         longest = self.evidence.length or self._last + 1
         advance = max(min(self._count, self._size or self._count) - self._overlap, 1)
         if self._sent > 64 + 4 * math.ceil(longest / advance):
@@ -206,7 +207,7 @@ class Sweep:
         if not page.ids:
             return self._is_over_at_empty(page)
         if self._by_id:
-            self.evidence.observe(page.ids)
+            self.evidence = self.evidence.with_order(page.ids)
         is_connected = not page.offset or self._follows(page) or any(key in self._known for key in page.ids)
         if not is_connected and self._largest_page > 1:
             if not self.evidence.orders:  # a part of a list in no order may never be shown again
@@ -214,7 +215,7 @@ class Sweep:
             self._step_back()
             return False
         if not is_connected:  # the server sends one record at a time
-            self.evidence.problem = self.evidence.problem or InexactReason.NO_STABLE_ORDER
+            self.evidence = self.evidence.with_problem(InexactReason.NO_STABLE_ORDER)
         self._follow(page)
         await self._record(page)
         return await self._is_over(page)
@@ -254,10 +255,12 @@ class Sweep:
     def _compare(self, page: RawPage) -> None:
         """Compare a page with the one before it: the order of what both show, and whether it moved."""
         moved_by = 0 if self._follows(page) else self._moved_by(page)
-        self.evidence.has_changed |= moved_by != 0
+        if moved_by != 0:
+            self.evidence = self.evidence.with_change()
         if not (self.evidence.orders and self.evidence.shows_order):
             both = [key for key in page.ids if key in self._known]
-            self.evidence.compare([*self._known], both, end=page.end if moved_by == 0 else None)
+            end = page.end if moved_by == 0 else None
+            self.evidence = self.evidence.with_overlap([*self._known], both, end=end)
 
     def _moved_by(self, page: RawPage) -> int | None:
         """Return by how many places the last known record of a page has moved to the end; `None` if it shows none."""
@@ -309,12 +312,12 @@ class Sweep:
         return (is_old or self.evidence.is_doubtful) and self._ends <= _ENDS
 
     def _step_back(self) -> None:
-        self.evidence.has_changed = True
+        self.evidence = self.evidence.with_change()
         self._widened *= 1 if self._back else 3  # records are being deleted
         self._back = 2 * self._back or self._count
 
     def _give_up(self, reason: InexactReason) -> bool:
-        self.evidence.problem = self.evidence.problem or reason
+        self.evidence = self.evidence.with_problem(reason)
         return True
 
 
