@@ -82,8 +82,7 @@ def changes(
         anyio.run(work)
         done = written[0].report
         say(_summary(resource, done, source.output))
-        if source.report is not None:
-            write_report(source.report, report_text(resource, done, target=source.output))
+        write_report(source.report, report_text(resource, done, target=source.output))
 
 
 def _summary(resource: str, report: ChangesReport, output: str) -> str:

@@ -101,8 +101,7 @@ def export(
             raise
         done = written[0].report
         say(summary(resource, done, state=state))
-        if source.report is not None:
-            write_report(source.report, report_text(resource, done))
+        write_report(source.report, report_text(resource, done))
     return 0 if done.exact else FAILED
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -41,17 +41,37 @@ def read_filters(operation: Operation, filters: Iterable[str], *, allow_unknown:
         UsageError: a pair is not readable, its name is unknown, or its value is of the wrong kind.
     """
     known = filter_names(operation)
+
+    def refuse(name: str) -> None:
+        if not allow_unknown:
+            hint = f": {nearest(name, known)}" if known else ", and no other either"
+            raise UsageError(f"{_short(operation)} has no filter {name!r}{hint}")
+
+    kinds = {name: operation.kinds[name] for name in known}
+    return read_values(filters, kinds, refuse, option="--filter", example="last_name=Smith")
+
+
+def read_values(
+    pairs: Iterable[str], kinds: Mapping[str, Kind], refuse: Callable[[str], None], *, option: str, example: str
+) -> dict[str, Any]:
+    """Read `name=value` pairs into values of their kinds; texts of a name without a kind are left as they are.
+
+    Args:
+        pairs: the pairs.
+        kinds: what each known name takes.
+        refuse: raises for a name that is not taken.
+        option, example: for messages.
+
+    Raises:
+        UsageError: a pair is not readable, or a value is of the wrong kind.
+    """
     values: dict[str, Any] = {}
-    for name, texts in read_pairs(filters, option="--filter", example="last_name=Smith").items():
-        if name not in known and allow_unknown:
+    for name, texts in read_pairs(pairs, option=option, example=example).items():
+        if name in kinds:
+            values[name] = read_value(f"{option} {name}", texts, kinds[name])
+        else:
+            refuse(name)
             values[name] = texts if len(texts) > 1 else texts[0]
-            continue
-        if name not in known:
-            call = operation.call.removesuffix(".list")
-            if not known:
-                raise UsageError(f"{call} has no filter {name!r}, and no other either")
-            raise UsageError(f"{call} has no filter {name!r}: {nearest(name, known)}")
-        values[name] = read_value(f"--filter {name}", texts, operation.kinds[name])
     return values
 
 

@@ -85,45 +85,29 @@ def outbox(
 
 def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None, settle: float | None) -> int:
     """Send what waits, and say how far that came, also when it is interrupted."""
-    opened: list[_Sending] = []
+    opened: list[Outbox] = []
+    before, problem = 0, None
 
     async def work() -> bool:
+        nonlocal before, problem
         async with connection.open(rate=rate) as client, client.outbox(path, settle=settle) as outbox:
-            opened.append(_Sending(outbox))
+            opened.append(outbox)
+            before = outbox.waiting + outbox.failed
             try:
                 return await outbox.flush(timeout=seconds)
             finally:
-                opened[0].problem = outbox.problem
+                problem = outbox.problem
 
-    def interrupted() -> str:
-        done = opened[0].describe() if opened else "nothing was sent"
-        return f"interrupted: {done}; nothing is lost: carecloud outbox {path} send goes on"
+    def how_far() -> str:
+        if not opened:
+            return "nothing was sent"
+        waiting, failed = opened[0].waiting, opened[0].failed
+        why = "" if problem is None or not waiting else f"; it waits: {explain(problem)[0]}"
+        return f"{before - waiting - failed:,} sent, {waiting:,} waiting, {failed:,} failed{why}"
 
-    is_sent = run(work, interrupted)
-    say(opened[0].describe())
+    is_sent = run(work, lambda: f"interrupted: {how_far()}; nothing is lost: carecloud outbox {path} send goes on")
+    say(how_far())
     return 0 if is_sent else FAILED
-
-
-class _Sending:
-    """How far the sending of an outbox has come.
-
-    Args:
-        outbox: the outbox; nothing in it has been sent yet.
-
-    Attributes:
-        problem: why entries wait, if there is a reason.
-    """
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._before = outbox.waiting + outbox.failed
-        self.problem: Exception | None = None
-
-    def describe(self) -> str:
-        """Return how many entries were sent, wait and failed, and why they wait."""
-        waiting, failed = self._outbox.waiting, self._outbox.failed
-        why = "" if self.problem is None or not waiting else f"; it waits: {explain(self.problem)[0]}"
-        return f"{self._before - waiting - failed:,} sent, {waiting:,} waiting, {failed:,} failed{why}"
 
 
 def _is_failed(queue: OutboxQueue, number: int) -> bool:

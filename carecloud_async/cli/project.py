@@ -13,7 +13,7 @@ from carecloud_async.cli.connect import Connection, kept_records, token_store
 from carecloud_async.cli.console import put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options, option
-from carecloud_async.cli.reports import prepare_report, write_last_report
+from carecloud_async.cli.reports import prepare_report, write_report
 
 
 @expands_options
@@ -38,8 +38,8 @@ def check(
     prepare_report(report)
     checked = anyio.run(work)
     if report != "-":
-        write_last_report("-", f"{checked}\n")
-    write_last_report(report, checked.to_json())
+        write_report("-", f"{checked}\n")
+    write_report(report, checked.to_json())
     return 0 if checked.ok else FAILED
 
 

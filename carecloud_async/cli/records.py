@@ -25,8 +25,7 @@ from carecloud_async.cli.lists import (
     complete_record,
     find_record,
     list_names,
-    read_pairs,
-    read_value,
+    read_values,
     record_path_values,
     split_fields,
 )
@@ -203,17 +202,13 @@ def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: 
     Raises:
         UsageError: a known operation does not have a parameter; the API would ignore it.
     """
-    query: dict[str, Any] = {}
-    for name, texts in read_pairs(params, option="--param", example="count=5").items():
-        kind = operation.kinds.get(name)
-        if kind is not None:
-            query[name] = read_value(f"--param {name}", texts, kind)
-            continue
+
+    def refuse(name: str) -> None:
         if operation.operation_id and not allow_unknown:
             known = nearest(name, operation.parameters) if operation.parameters else "it has none"
             raise UsageError(f"{operation.title} has no parameter {name!r}: {known}; --allow-unknown sends it")
-        query[name] = texts if len(texts) > 1 else texts[0]
-    return query
+
+    return read_values(params, operation.kinds, refuse, option="--param", example="count=5")
 
 
 def _read_body(name: str) -> Any:

@@ -86,23 +86,6 @@ def report_text(resource: str, report: Any, **more: str) -> str:
     return f"{json.dumps(values, ensure_ascii=False, indent=2)}\n"
 
 
-def write_last_report(name: str | None, text: str) -> None:
-    """Write the report of work that is done, and whose outcome decides the exit code: a reader may be gone.
-
-    Args:
-        name: as for `write_report`; `None` for no report.
-        text: as for `write_report`.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if name is not None:
-        try:
-            write_report(name, text)
-        except ReaderGoneError:
-            discard_output()
-
-
 def finish(resource: str, report: Any, line: str, *, file: str | None, ok: bool) -> int:
     """Say the outcome of work that is done, write its report, and return the exit code.
 
@@ -114,25 +97,31 @@ def finish(resource: str, report: Any, line: str, *, file: str | None, ok: bool)
         ok: whether the command succeeded.
     """
     say(line)
-    write_last_report(file, report_text(resource, report))
+    write_report(file, report_text(resource, report))
     return 0 if ok else FAILED
 
 
-def write_report(name: str, text: str) -> None:
-    """Write a report. A file is written completely or not at all; a pipe, a device or a descriptor is written to.
+def write_report(name: str | None, text: str) -> None:
+    """Write the report of work that is done, and whose outcome decides the exit code: a reader of stdout may be gone.
+
+    A file is written completely or not at all; a pipe, a device or a descriptor is written to.
 
     Args:
-        name: the value of `--report`; `-` is stdout.
+        name: the value of `--report`; `-` is stdout, `None` is no report.
         text: the report, JSON.
 
     Raises:
-        ReaderGoneError: the reader of stdout has closed it.
         OSError: it cannot be written.
     """
+    if name is None:
+        return
     # A name of a file that is not UTF-8 has lone surrogates, which become escapes of JSON.
     data, path = text.encode(errors="backslashreplace"), Path(name)
     if name == "-":
-        put(data)
+        try:
+            put(data)
+        except ReaderGoneError:
+            discard_output()
     elif _is_open(path):
         with path.open("ab") as file:  # it may be a log
             file.write(data)
