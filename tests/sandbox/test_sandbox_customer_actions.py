@@ -40,33 +40,21 @@ async def test_social_networks_are_verified(api):
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "free"),
+    ("action", "kind", "value", "answer"),
     [
-        ("email", FIRST_CUSTOMER_EMAIL.upper(), False),
-        ("email", "new@example.com", True),
-        ("phone", "420523828931", False),
-        ("phone", "420999999999", True),
+        ("check-registration-ability", "email", FIRST_CUSTOMER_EMAIL.upper(), {"registration_ability": False}),
+        ("check-registration-ability", "email", "new@example.com", {"registration_ability": True}),
+        ("check-registration-ability", "phone", "420523828931", {"registration_ability": False}),
+        ("check-registration-ability", "phone", "420999999999", {"registration_ability": True}),
+        ("validate-customer-data", "password", CUSTOMER_PASSWORD, {"is_valid": True}),
+        ("validate-customer-data", "password", "weak", {"is_valid": False}),
+        ("validate-customer-data", "referral_code", "FRIEND2024", {"is_valid": True}),
+        ("validate-customer-data", "referral_code", "NOBODY", {"is_valid": False}),
     ],
 )
-async def test_taken_identifiers_cannot_register(api, kind, value, free):
-    """An e-mail or phone of a customer cannot be registered again."""
-    answer = await act(api, "check-registration-ability", type=kind, value=value)
-    assert answer.json()["data"] == {"registration_ability": free}
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "valid"),
-    [
-        ("password", CUSTOMER_PASSWORD, True),
-        ("password", "weak", False),
-        ("referral_code", "FRIEND2024", True),
-        ("referral_code", "NOBODY", False),
-    ],
-)
-async def test_passwords_and_referral_codes_are_validated(enterprise, kind, value, valid):
-    """Weak passwords and unknown referral codes are not valid; no token is needed to ask."""
-    answer = await act(enterprise, "validate-customer-data", type=kind, value=value)
-    assert answer.json()["data"] == {"is_valid": valid}
+async def test_what_a_sign_up_asks_before(api, action, kind, value, answer):
+    """An e-mail or phone of a customer is taken; weak passwords and unknown referral codes are not valid."""
+    assert (await act(api, action, type=kind, value=value)).json()["data"] == answer
 
 
 async def test_the_search_combines_its_parameters(sandbox, api):
