@@ -65,7 +65,9 @@ def read(path: Path) -> Facts:
 def facts_of(description: Mapping[str, Any]) -> Facts:
     """Return the facts of a description that has been read."""
     reader = _Reader(description)
-    operations = sorted(reader.operations(), key=lambda record: (record.path, _VERBS.index(record.verb.lower())))
+    operations = sorted(
+        reader.operations(), key=lambda operation: (operation.path, _VERBS.index(operation.verb.lower()))
+    )
     names = sorted(description.get("components", {}).get("schemas", {}))
     return Facts(
         operations={operation.operation_id: operation for operation in operations},
@@ -234,7 +236,7 @@ def _inner(schema: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]
 
 def _paging_first(values: Iterable[Value]) -> tuple[Value, ...]:
     """Put the parameters of paging in front, in the usual order."""
-    return tuple(sorted(values, key=lambda record: PAGING.index(record.name) if record.name in PAGING else len(PAGING)))
+    return tuple(sorted(values, key=lambda value: PAGING.index(value.name) if value.name in PAGING else len(PAGING)))
 
 
 def _name(reference: str) -> str:
