@@ -122,18 +122,13 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
         for failure in failures:
             why = "; ".join(failure.reasons)
             yield f"{failure.id}\t{_moment(failure.put_at)}\t{failure.label}\t{failure.outcome}\t{why}"
-    settle = queue.settle_seconds
     for entry in queue.waiting_entries(limit=_MOST_LISTED, boot=boot_id()):
-        why = "; ".join(reasons_to_wait(entry, settle))
+        why = "; ".join(_reasons_to_wait(entry))
         yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 
 
-def reasons_to_wait(entry: WaitingEntry, settle: float | None) -> Iterator[str]:
-    """Yield why an entry waits, and when it is tried next where that is known.
-
-    Args:
-        settle: seconds after which what was lost is sent again; `None` if the outbox does not know them yet.
-    """
+def _reasons_to_wait(entry: WaitingEntry) -> Iterator[str]:
+    """Yield why an entry waits, and when it is tried next where that is known."""
     if entry.after is not None:
         yield f"after {entry.after}"
         return
@@ -141,8 +136,6 @@ def reasons_to_wait(entry: WaitingEntry, settle: float | None) -> Iterator[str]:
         yield f"the server answered {entry.fault}: its outcome is not known" if entry.fault else "its answer was lost"
         if entry.due_in:
             yield f"sent again from {_moment(time.time() + entry.due_in, 'seconds')} on unless it is there"
-        elif entry.due_in is None and settle is not None:
-            yield f"sent again {settle:.0f} s after a program opens the outbox unless it is there"
         else:
             yield "looked up when a program opens the outbox"
     if entry.problem is not None:
