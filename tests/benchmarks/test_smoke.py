@@ -11,10 +11,10 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import cold
 from benchmarks.ceiling import page_paths
-from benchmarks.neighbour import beside, percentile_ms
+from benchmarks.neighbour import beside
 from benchmarks.numbers import Spread, compared, verdict
 from benchmarks.records import UNTIDY_EVERY, customer_id, record
-from benchmarks.report import table, text
+from benchmarks.report import table
 from benchmarks.runner import Result, Runner
 from benchmarks.task import Failed, Measured, Task
 from benchmarks.work import Comparison, Measure, Work
@@ -86,20 +86,14 @@ def _took(seconds):
 
 
 def test_comparison_is_the_median_of_pairs():
-    """Each round's pair gives one ratio; a contestant that failed gives none."""
-    comparison = Comparison(who="a", against="b", target=2.0)
+    """Each round's pair gives one ratio, and a contestant that failed none; extra milliseconds are met from below."""
+    comparison, spread = Comparison(who="a", against="b", target=2.0), Spread(middle=2.0, low=1.0, high=4.0)
     result = _result([_took(1.0), _took(1.0), _took(2.0)], [_took(2.0), _took(4.0), _took(2.0)])
-    assert compared(result, comparison) == Spread(middle=2.0, low=1.0, high=4.0)
-    assert verdict(comparison, Spread(middle=2.0, low=1.0, high=4.0)) == "yes"
+    assert (compared(result, comparison), verdict(comparison, spread)) == (spread, "yes")
     assert compared(_result([Failed("why")], [_took(1.0)]), comparison) is None
-
-
-def test_where_less_is_better_the_target_is_a_maximum():
-    """Extra milliseconds meet their target from below."""
     comparison = Comparison(who="a", against="b", measure=Measure.EXTRA_MS, target=50.0)
     spread = compared(_result([_took(2.0)], [_took(1.0)]), comparison)
-    assert spread == Spread(middle=100.0, low=100.0, high=100.0)
-    assert verdict(comparison, spread) == "no"
+    assert (spread, verdict(comparison, spread)) == (Spread(middle=100.0, low=100.0, high=100.0), "no")
 
 
 @pytest.mark.asyncio
@@ -119,15 +113,6 @@ async def test_neighbour_runs_beside_the_work():
     assert asyncio.all_tasks() == before
 
 
-def test_percentiles_of_delays():
-    """The 90th percentile is the delay that 90 % do not exceed, in ms; without any delay there is none."""
-    delays = [number / 1000 for number in range(100, 0, -1)]
-    assert percentile_ms(delays, 50) == pytest.approx(51)
-    assert percentile_ms(delays, 99) == pytest.approx(100)
-    with pytest.raises(ValueError, match="never woke up"):
-        percentile_ms([], 50)
-
-
 def test_delays_are_shown_as_they_are():
     """The neighbour's line shows its 99th percentile, the median beside the speed, and meets its target from below."""
     comparison = Comparison(who="a", against="b", measure=Measure.DELAY_P99_MS, target=10)
@@ -142,19 +127,6 @@ def test_delays_are_shown_as_they_are():
     assert "| ≤ 10 p99 ms | yes |" in line
     with pytest.raises(ValueError, match="neighbour=True"):
         compared(_result([_took(1.0)], [idle]), comparison)
-
-
-def test_the_server_by_itself_is_counted_in_what_the_workers_do():
-    """If one contestant only idles, the bare socket's pages are compared with the records that the others read."""
-    work = next(work for work in all_works(quick=True) if work.name == "neighbour-1000")
-    idle, *others = work.contestants
-    records = work.contestants[others[0]].done
-    took = Measured(seconds=2.0, cpu=2.0, done=records, peak_mb=1.0, delay_ms=0.1, delay_p99_ms=0.2)
-    outcomes = {idle: [Measured(seconds=2.0, cpu=2.0, done=0, peak_mb=1.0, delay_ms=0.1, delay_p99_ms=0.2)]}
-    outcomes |= {label: [took] for label in others}
-    pages_a_second = len(work.paths) * 1.0
-    line = text([Result(work=work, outcomes=outcomes, ceiling=pages_a_second)]).splitlines()[-1]
-    assert f"neighbour-1000 {records:,} customers/s (2.0\N{MULTIPLICATION SIGN} the fastest)" in line
 
 
 def test_contestants_start_from_compiled_files(monkeypatch):

@@ -7,6 +7,7 @@ from functools import partial
 import httpx
 import kit
 import pytest
+from every import every
 
 from carecloud_async.errors import ConfigurationError, ExportError, NotFoundError, ResponseError
 from carecloud_async.sandbox import Sandbox
@@ -140,23 +141,25 @@ def having(points, *, gone=(), filters=True, deleted=()):
     return kit.served(answer)
 
 
-async def test_amounts_have_all_their_digits(tmp_path):
-    """Points are added and shown by their digits: neither rounded to six of them nor with those of a float."""
-    file = tmp_path / "x.csv"
-    async with having({"c1": [1_234_567, 0.25], "c2": [0.1, 0.2]}) as client:
-        await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
-    assert [row["has"] for row in read(file)] == ["points: 1234567.25", "points: 0.3"]
+#: The points of two customers, those that are deleted, who is gone, and what stands beside them.
+POINTS = [
+    (
+        {"c1": [1_234_567, 0.25], "c2": [0.1, 0.2]},
+        {},
+        [("points: 1234567.25", "keep"), ("points: 0.3", "move points to c1")],
+    ),
+    ({"c1": [5, 1000], "c2": [7]}, {"deleted": [1000]}, [("points: 5", "move points to c2"), ("points: 7", "keep")]),
+    ({"c1": [], "c2": [-5]}, {"gone": ["c1"]}, [("", "none: deleted meanwhile"), ("points: -5", "keep")]),
+]
 
 
-async def test_deleted_points_are_not_there(tmp_path):
-    """A server may show deleted records of points: they are neither counted nor a reason to keep a customer."""
-    file = tmp_path / "x.csv"
-    async with having({"c1": [5, 1000], "c2": [7]}, deleted=[1000]) as client:
+@every("points, more, expected", POINTS)
+async def test_points_are_counted_by_their_digits(tmp_path_factory, points, more, expected):
+    """They are not rounded, deleted ones do not count, and a customer who is there is kept whatever the points."""
+    file = tmp_path_factory.mktemp("points") / "x.csv"
+    async with having(points, **more) as client:
         await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
-    assert [(row["has"], row["plan"]) for row in read(file)] == [
-        ("points: 5", "move points to c2"),
-        ("points: 7", "keep: it has the most"),
-    ]
+    assert [(row["has"], row["plan"].replace(": it has the most", "")) for row in read(file)] == expected
 
 
 async def test_a_server_that_ignores_the_filter_of_points(tmp_path):
@@ -166,14 +169,6 @@ async def test_a_server_that_ignores_the_filter_of_points(tmp_path):
         with pytest.raises(ResponseError, match=r"GET /points: the server ignores the filter customer_id.*plan=False"):
             await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
     assert not file.exists()
-
-
-async def test_one_who_is_there_is_kept_whatever_the_points(tmp_path):
-    """Points below zero are more than those of a customer who was deleted."""
-    file = tmp_path / "x.csv"
-    async with having({"c1": [], "c2": [-5]}, gone=["c1"]) as client:
-        await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
-    assert [row["plan"] for row in read(file)] == ["none: deleted meanwhile", "keep: it has the most"]
 
 
 async def test_a_value_of_too_many_records_joins_nothing(sandbox, tmp_path):
