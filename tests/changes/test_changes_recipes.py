@@ -116,7 +116,7 @@ def test_the_service_follows_a_list_until_sigterm(tmp_path):
             service = subprocess.Popen(
                 [sys.executable, program], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
             )
-            watchdog = threading.Timer(60, service.kill)
+            watchdog = threading.Timer(300, service.kill)
             watchdog.daemon = True
             watchdog.start()
             watchdogs.append(watchdog)

@@ -230,7 +230,7 @@ async def test_a_pipe_that_is_not_read_does_not_hold_up_a_cancelled_export(tmp_p
 
     thread = threading.Thread(target=reader)
     thread.start()
-    watchdog = threading.Timer(20, read.set)
+    watchdog = threading.Timer(300, read.set)
     watchdog.start()
     async with connect(Sandbox(customers=2000, seed=1)) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(client.customers.list(count=500).export, pipe)

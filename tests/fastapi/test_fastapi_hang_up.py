@@ -81,7 +81,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
         httpx.get(base + target).raise_for_status()
         before = httpx.get(base + "/tasks").json()
         # A call that is served before its end is noticed would leave a connection that is at rest, which is no leak.
-        sandbox.settings.latency = 15
+        sandbox.settings.latency = 600
         for _ in range(WAVES):
             hang_up_in_the_middle(address, sandbox, BROWSERS)
             until(lambda: httpx.get(base + "/tasks").json() <= before + 1)

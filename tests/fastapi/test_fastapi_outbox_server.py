@@ -51,7 +51,7 @@ async def test_the_same_request_is_stored_once(till):
         ended = await http.get(f"/outbox/{first.json()['entry']}", params={"wait": 30})
         assert ended.json()["state"] == "sent"
         assert (await http.get("/outbox/2")).status_code == 422  # no entry has had this number
-        assert await http.outbox.flush(timeout=30)
+        assert await http.outbox.flush(timeout=300)
         customer = await http.client.customers.list().first()
         notes = [
             record.point_operation_note
@@ -93,7 +93,7 @@ async def test_a_bill_is_json(till):
         assert refused.status_code == 422
         assert "total" in refused.json()["detail"]
         assert (await http.post("/outbox/purchases.send_purchase", json=sale)).status_code == 202
-        assert await http.outbox.flush(timeout=30)
+        assert await http.outbox.flush(timeout=300)
         assert await client.purchases.list(store_id=store.store_id, external_purchase_id="2231").total() == 1
 
 
@@ -103,7 +103,7 @@ async def test_a_record_is_changed(till):
         customer = await http.client.customers.list().first()
         body = {"id": customer.customer_id, "changes": {"personal_information": {"first_name": "Ada"}}}
         assert (await http.post("/outbox/customers.update", json=body)).status_code == 202
-        assert await http.outbox.flush(timeout=30)
+        assert await http.outbox.flush(timeout=300)
         assert (await http.get("/outbox/1")).json()["state"] == "sent"
         changed = await http.client.customers.get(customer.customer_id)
         assert changed.personal_information.first_name == "Ada"

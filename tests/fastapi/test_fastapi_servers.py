@@ -64,12 +64,12 @@ def ask(base, method, path):
 def test_a_hang_up_before_the_answer_ends_the_call(base, sandbox, method, path):
     """A browser that hangs up before anything was sent ends the call upstream, and the next one is served."""
     httpx.get(f"{base}/first").raise_for_status()
-    sandbox.settings.latency = 30
+    sandbox.settings.latency = 600
     sandbox.forget_requests()
     sock = ask(base, method, path)
     wait_until(lambda: sandbox.count("GET /customers") == 1, seconds=60)
     sock.close()
-    wait_until(lambda: sandbox.connections.now == 0, seconds=20)
+    wait_until(lambda: sandbox.connections.now == 0, seconds=60)
     sandbox.settings.latency = 0
     httpx.get(f"{base}/first").raise_for_status()
 
