@@ -165,13 +165,18 @@ def gave_up(world: World, actor: str, *, is_of: Callable[[Json], bool]) -> bool:
 def _was_made_by(run: Finished, record_id: str, world: World) -> bool:
     """Return whether a run made a record, or cannot know better.
 
-    If it was stopped between its intent and its answer, another run of the same file may have made an equal record.
+    If it was stopped between its intent and its answer, another run of the same file may have made an equal record. If
+    a lock held requests of two runs to the endpoint that makes or changes a record, each finds what it sent.
     """
     versions = world.history[run.kind.family].get(record_id)
     if not versions:
         return False
     first = versions[0]
-    return first.actor == run.actor or (run.was_stopped and first.actor is not None and first.at > run.began)
+    was_held = any(
+        entry.actor == run.actor and entry.trouble == "held" and record_id in entry.ids for entry in world.ledger
+    )
+    knows_no_better = run.was_stopped or was_held
+    return first.actor == run.actor or (knows_no_better and first.actor is not None and first.at > run.began)
 
 
 def _with_key(run: Finished, row: Row, world: World) -> list[str]:
