@@ -219,7 +219,7 @@ def test_a_page_of_the_reference_begins_with_its_methods(built):
     text = (built / "reference/customers.md").read_text(encoding="utf-8")
     row = "| [`get`](#customers.get) | Return one customer. |"
     assert 0 < text.index(row) < text.index("#### `get` {#customers.get}") < text.index("### `Customer` {#Customer}")
-    meaning = "Whether the customer is active: 0 deleted, 1 active, 2 not active"
+    meaning = "State: 0 deleted, 1 active, 2 not active"
     field = f"| `state` | `int` or `None` | {meaning} ([`CustomerState`](models.md#CustomerState)). Read-only. |"
     assert text.index("### `Customer` {#Customer}") < text.index(field)
     assert "| [`bulk_write`](" in text
