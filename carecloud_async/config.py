@@ -157,7 +157,9 @@ _CREDENTIALS = ("external_application_id", "login", "password")
 _OPTIONAL = ("timezone", "language")
 
 
-def from_environment(given: Mapping[str, Any], *, environment: Environment | None = None) -> dict[str, Any]:
+def from_environment(
+    given: Mapping[str, Any], *, environment: Environment | None = None, place: str = "the environment"
+) -> dict[str, Any]:
     """Return a client's arguments from the `CARECLOUD_*` variables and the profile that they name; what is given wins.
 
     A password in a file is read at each login, so that a rotated one needs no restart.
@@ -165,6 +167,7 @@ def from_environment(given: Mapping[str, Any], *, environment: Environment | Non
     Args:
         given: the arguments that the program gives.
         environment: where the others come from; `None` reads the process's own.
+        place: where missing variables are to be set.
 
     Raises:
         ConfigurationError: settings are missing; the message names all their variables.
@@ -177,7 +180,7 @@ def from_environment(given: Mapping[str, Any], *, environment: Environment | Non
     needed = {"project_url": settings.get("project_url"), **credentials} if "project_url" in settings else credentials
     missing = [variable_of(name) for name, value in needed.items() if value is None]
     if missing:
-        raise ConfigurationError(f"set {', '.join(missing)} in the environment")
+        raise ConfigurationError(f"set {', '.join(missing)} in {place}")
     if "auth" not in given:
         settings["auth"] = EnterpriseCredentials(**credentials)
     settings["read_only"] = environment.flag("read_only")

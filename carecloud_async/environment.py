@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from carecloud_async._base.runtime.durable_files import config_folder, is_private
 from carecloud_async._base.runtime.suggestions import did_you_mean
@@ -108,6 +108,15 @@ class Environment:
         own = variables.get("CARECLOUD_CONFIG", "").strip()
         path = Path(own) if own else config_folder(variables) / "config.toml"
         return cls(variables, _read_profile(path, name), name)
+
+    def with_settings(self, settings: Mapping[str, str]) -> Environment:
+        """Return the same sources, where these settings win."""
+        variables = {**self.variables, **{variable_of(name): value for name, value in settings.items()}}
+        others = {*settings, *(f"{name}_file" for name in settings)}
+        for name in settings:
+            variables.pop(f"{variable_of(name)}_FILE", None)
+        profile = {name: value for name, value in self.profile.items() if name not in others}
+        return evolve(self, variables=variables, profile=profile)
 
     def text(self, setting: str) -> str | None:
         """Return a setting's value: the profile's, else the variable's, from a file where one is named.

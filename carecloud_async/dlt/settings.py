@@ -16,12 +16,11 @@ from __future__ import annotations
 from typing import Final
 
 import dlt
-from attrs import evolve
 
 from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async.client import CareCloud
 from carecloud_async.config import from_environment
-from carecloud_async.environment import Environment, variable_of
+from carecloud_async.environment import Environment
 
 __all__ = ["client_of_settings"]
 
@@ -38,16 +37,10 @@ def client_of_settings(section: str, *, token_store: TokenStore) -> CareCloud:
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
     """
-    environment = Environment.read()
-    variables, profile = dict(environment.variables), dict(environment.profile)
-    for name in _SETTINGS:
-        value = _find(f"{section}.credentials.{name}") or _find(f"{section}.{name}")
-        if value is not None:
-            variables[variable_of(name)] = value
-            variables.pop(f"{variable_of(name)}_FILE", None)
-            profile = {key: kept for key, kept in profile.items() if key not in {name, f"{name}_file"}}
-    settled = evolve(environment, variables=variables, profile=profile)
-    return CareCloud(**from_environment({"token_store": token_store}, environment=settled))
+    found = {name: _find(f"{section}.credentials.{name}") or _find(f"{section}.{name}") for name in _SETTINGS}
+    settings = {name: value for name, value in found.items() if value is not None}
+    environment = Environment.read().with_settings(settings)
+    return CareCloud(**from_environment({"token_store": token_store}, environment=environment))
 
 
 def _find(key: str) -> str | None:

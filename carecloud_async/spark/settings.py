@@ -13,20 +13,20 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
-from carecloud_async._calls.auth.secret import Secret
 from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import PAGING, Operation
 from carecloud_async._calls.rate_limits.rate_limit import RateLimit
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
-from carecloud_async.environment import Environment, variable_of
+from carecloud_async.config import from_environment
+from carecloud_async.environment import Environment
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.lookup.by_name import find_list, open_list
 
 __all__ = ["ReadSettings", "connect", "problem_of_workers", "read_options"]
 
 _FILTER = "filter."
-_CLIENT = ("project_url", "external_application_id", "login", "timezone", "language", "requests_per_second")
+_CLIENT = ("project_url", "external_application_id", "login", "timezone", "language")
 _READING = ("resource", "partitions", "count", "concurrency", "changed_since", "allow_inexact")
 _SECRETS = ("password", "token", "redis", "redis_url")
 
@@ -118,21 +118,14 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
     Raises:
         ConfigurationError: a setting is missing or cannot work.
     """
+    given = {name: options[name] for name in _CLIENT if options.get(name)}
+    environment = Environment.read().with_settings(given)
     settings: dict[str, Any] = {}
-    for name in ("project_url", "timezone", "language"):
-        if options.get(name):
-            settings[name] = options[name]
-    if options.get("external_application_id") or options.get("login"):
-        settings["auth"] = EnterpriseCredentials(
-            external_application_id=_setting(options, "external_application_id"),
-            login=_setting(options, "login"),
-            password=_password(),
-        )
     configured = _rate(options["requests_per_second"]) if options.get("requests_per_second") else None
     if configured is not None:
         settings["rate_limit"] = RateLimit(requests_per_second=configured)
     async with AsyncExitStack() as stack:
-        url = Environment.read().text("redis_url")
+        url = environment.text("redis_url")
         if url is not None:
             from carecloud_async._calls.auth.redis_store import RedisTokenStore  # an extra
             from carecloud_async._calls.rate_limits.shared_pace import RedisRateLimit
@@ -141,29 +134,13 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
             store = RedisTokenStore(url)
             stack.push_async_callback(store.aclose)
             settings["token_store"] = store
-        yield await stack.enter_async_context(CareCloud.from_env(**settings))
-
-
-def _setting(options: Mapping[str, str], name: str) -> str:
-    value = options.get(name) or Environment.read().text(name)
-    if value is None:
-        raise _missing(name)
-    return value
-
-
-def _password() -> Secret:
-    password = Environment.read().secret("password")
-    if password is None:
-        raise _missing("password")
-    return password
-
-
-def _missing(name: str) -> ConfigurationError:
-    return ConfigurationError(f"set {variable_of(name)} in the environment of the driver and of the executors")
+        place = "the environment of the driver and of the executors"
+        client = CareCloud(**from_environment(settings, environment=environment, place=place))
+        yield await stack.enter_async_context(client)
 
 
 def _check_names(options: Mapping[str, str]) -> None:
-    known = (*_CLIENT, *_READING)
+    known = (*_CLIENT, "requests_per_second", *_READING)
     for name in map(str.lower, options):
         if name in _SECRETS:
             variable = "CARECLOUD_PASSWORD" if name == "password" else "CARECLOUD_REDIS_URL"

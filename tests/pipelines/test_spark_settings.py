@@ -128,7 +128,7 @@ async def test_a_setting_that_is_nowhere_is_named(monkeypatch):
     with pytest.raises(ConfigurationError, match="set CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID"):
         async with connect({}):
             pass
-    with pytest.raises(ConfigurationError, match="set CARECLOUD_PASSWORD in the environment of the driver"):
+    with pytest.raises(ConfigurationError, match="set CARECLOUD_PROJECT_URL, CARECLOUD_PASSWORD in the environment of"):
         async with connect({"login": "a", "external_application_id": "b"}):
             pass
     with pytest.raises(ConfigurationError, match="requests_per_second must be a number"):
