@@ -10,35 +10,21 @@ from attrs import frozen
 
 _SETTING = re.compile(r"\{(\w+)\}")
 
-#: The names of settings in Python, where they differ from the plain ones. Reasons of rows stand in files that users of
-#: the command read too, and so name its options as well.
+_SWITCHES = "allow_empty allow_http allow_shrink allow_unknown allow_unreadable overwrite resume"
+_ARGUMENTS = "auth columns defaults encoding ignore_columns journal match proxy results verify"
+#: Reasons of rows stand in files that users of the command read too, and so name its options as well.
+_OF_ROWS = "as_written date_format decimal phone_prefix"
+
+#: The names of settings in Python, where they differ from the plain ones.
 _PYTHON: Final = {
+    **{name: f"{name}=True" for name in _SWITCHES.split()},
+    **{name: f"{name}=" for name in _ARGUMENTS.split()},
+    **{name: f"{name}= (--{name.replace('_', '-')})" for name in _OF_ROWS.split()},
     "all_fields": "with all fields",
-    "allow_empty": "allow_empty=True",
-    "allow_http": "allow_http=True",
-    "allow_shrink": "allow_shrink=True",
-    "allow_unknown": "allow_unknown=True",
-    "allow_unreadable": "allow_unreadable=True",
-    "as_written": "as_written= (--as-written)",
-    "auth": "auth=",
     "column": "columns=",
-    "columns": "columns=",
     "credentials": "the credentials",
-    "date_format": "date_format= (--date-format)",
-    "decimal": "decimal= (--decimal)",
-    "encoding": "encoding=",
     "default": "defaults= with ",
-    "defaults": "defaults=",
-    "ignore_columns": "ignore_columns=",
-    "journal": "journal=",
-    "match": "match=",
     "no_resume": "with resume=False",
-    "overwrite": "overwrite=True",
-    "phone_prefix": "phone_prefix= (--phone-prefix)",
-    "proxy": "proxy=",
-    "results": "results=",
-    "resume": "resume=True",
-    "verify": "verify=",
 }
 
 
