@@ -146,19 +146,21 @@ def of_closed_pool(call: Call[Any]) -> Failure:
 
 def of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse) -> Failure:
     """Return the failure of a successful response that cannot be decoded."""
-    # A 204 has no body, so none was lost: a retry would get the same answer.
-    kind = FailureKind.PERMANENT
-    if response.status != HTTPStatus.NO_CONTENT:
-        if isinstance(error, BrokenJson):
-            kind = FailureKind.INVALID_RESPONSE
-        else:
-            is_read = call.operation.method == "GET" and not call.request.login
-            if is_read and call.context.answered and not has_data(response.body):
-                kind = FailureKind.FOREIGN
+    kind = _kind_of_unreadable(call, error, response)
     problem = f"{error} (status {response.status}{call.page}, id {call.correlation_id})"
     failed = invalid_response(call.operation, problem, status=response.status)
     failed.is_retryable = kind is not FailureKind.PERMANENT and call.operation.safe_to_repeat
     return Failure(kind=kind, error=failed, may_have_happened=True)
+
+
+def _kind_of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse) -> FailureKind:
+    if response.status == HTTPStatus.NO_CONTENT:
+        return FailureKind.PERMANENT  # it has no body, so none was lost: a retry would get the same answer
+    if isinstance(error, BrokenJson):
+        return FailureKind.INVALID_RESPONSE
+    is_read = call.operation.method == "GET" and not call.request.login
+    is_foreign = is_read and call.context.answered and not has_data(response.body)
+    return FailureKind.FOREIGN if is_foreign else FailureKind.PERMANENT
 
 
 def timed_out(call: Call[Any]) -> CareCloudError:
@@ -300,7 +302,7 @@ def _now(call: Call[Any]) -> datetime:
 def _of_library(call: Call[Any], error: Exception, http_library: ModuleType) -> Failure | None:
     """Return the failure that an exception stands for; `None` if it is not the HTTP library's, but a user's own."""
     sent = call.sent
-    if isinstance(error, CareCloudError) or not is_library_error(error, http_library=http_library, sent=sent):
+    if isinstance(error, CareCloudError) or not _is_library_error(error, http_library=http_library, sent=sent):
         return None
     chain = list(_chain(error))
     names = {cls.__name__ for cls in type(error).__mro__}
@@ -326,7 +328,7 @@ def _of_library(call: Call[Any], error: Exception, http_library: ModuleType) -> 
     return _no_response(call, _text(origin or error, chain), sent=sent, timeout=timeout, malformed=malformed)
 
 
-def is_library_error(error: Exception, *, http_library: ModuleType, sent: bool) -> bool:
+def _is_library_error(error: Exception, *, http_library: ModuleType, sent: bool) -> bool:
     """Return whether an exception comes from an HTTP library, and not from a user's own code."""
     if isinstance(error, (http_library.HTTPError, http_library.StreamError, http_library.InvalidURL)):
         return True
