@@ -65,13 +65,6 @@ def test_a_run_is_private_and_leaves_one_file(path):
     assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in path.parent.iterdir()] == [("run.db", 0o600)]
 
 
-def test_a_run_continues_where_it_was(path):
-    """A run that continues finds the rows that the run before it committed."""
-    begun(path, "one", "two").close()
-    with open_run(path) as run:
-        assert (run.earlier, run.continues, rows(run)) == (Earlier.UNFINISHED, True, ["one", "two"])
-
-
 def test_a_run_without_resume_tells_what_was_there_and_keeps_it(path):
     """The caller decides; until it begins, nothing is lost."""
     begun(path, "one").close()
@@ -399,13 +392,23 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
         open_run(folder / "run.db")
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
-def test_a_place_that_cannot_be_written_names_the_way_out(path, number):
-    """The system's error and SQLite's both end with what to do."""
-    read_only = sqlite3.OperationalError("attempt to write a readonly database")
-    read_only.sqlite_errorcode = sqlite3.SQLITE_READONLY
-    for told in (KIND.of_sqlite(path, read_only), KIND.of_system(path, OSError(number, os.strerror(number)))):
-        assert str(told).endswith(": choose another place, or make this one writable")
+PLACE, ROOM = ": choose another place, or make this one writable", ": free some space and go on with resume=True"
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "fix"),
+    [
+        (sqlite3.SQLITE_READONLY, errno.EACCES, PLACE),
+        (sqlite3.SQLITE_CANTOPEN, errno.EROFS, PLACE),
+        (sqlite3.SQLITE_FULL, errno.ENOSPC, ROOM),
+    ],
+)
+def test_a_refusal_of_the_disk_names_the_way_out(path, code, number, fix):
+    """The system's error and SQLite's, whose own sentence says less, both end with what to do."""
+    refused = sqlite3.OperationalError("as SQLite says it")
+    refused.sqlite_errorcode = code
+    for told in (KIND.of_sqlite(path, refused), KIND.of_system(path, OSError(number, os.strerror(number)))):
+        assert str(told).endswith(fix)
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
@@ -438,29 +441,6 @@ def test_a_journal_of_another_user_is_not_taken(path, tmp_path, suffix):
     assert victim.read_bytes() == b"precious"
 
 
-@posix
-def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(path):
-    """After a full disk the committed rows are there, and the transaction that did not fit has done nothing."""
-    import resource  # not on Windows
-    import signal
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    with begun(path, "one") as run:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-        try:
-            with pytest.raises(ExportError), run.transaction() as db:
-                db.execute_many("INSERT INTO rows (text) VALUES (?)", [("text" * 1000,)] * 1000)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            signal.signal(signal.SIGXFSZ, before)
-        assert rows(run) == ["one"]
-        with run.transaction() as db:
-            db.execute("INSERT INTO rows (text) VALUES ('two')")
-    with open_run(path) as run:
-        assert rows(run) == ["one", "two"]
-
-
 def test_an_empty_file_on_a_full_disk_is_begun_when_there_is_room(path, monkeypatch):
     """The empty file of a run that was killed at once stays one of ours on a full disk."""
     is_full = True
@@ -477,12 +457,3 @@ def test_an_empty_file_on_a_full_disk_is_begun_when_there_is_room(path, monkeypa
     begun(path, "one").close()
     with open_run(path) as run:
         assert rows(run) == ["one"]
-
-
-def test_a_full_disk_names_the_way_out(path):
-    """SQLite's own sentence says less."""
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert str(KIND.of_sqlite(path, full)).endswith("the disk is full: free some space and go on with resume=True")
-    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert str(KIND.of_system(path, error)).endswith("the disk is full: free some space and go on with resume=True")
