@@ -47,7 +47,7 @@ class MemoryServer(httpx.AsyncBaseTransport):
     @property
     def sent(self):
         """The verbs of the writes that arrived."""
-        verbs = [one.partition(" ")[0] for one in self.requests if "/users/" not in one]
+        verbs = [request.partition(" ")[0] for request in self.requests if "/users/" not in request]
         return [verb for verb in verbs if verb != "GET"]
 
     async def handle_async_request(self, request):
@@ -222,7 +222,7 @@ class LoyaltyServer(MemoryServer):
             records = [record for record in records if {email_of(record), record["customer_id"]} & wanted]
         for field in ("customer_id", "external_purchase_id", "store_id", "purchase_id", "external_id"):
             if field in query:
-                records = [one for one in records if str(one.get(field)).lower() == query[field].lower()]
+                records = [value for value in records if str(value.get(field)).lower() == query[field].lower()]
         for field in ("point_operation_note", "credit_operation_note"):
             if field in query:
                 records = [record for record in records if query[field] in record[field]]
@@ -232,7 +232,9 @@ class LoyaltyServer(MemoryServer):
 
     def _list(self, first, rest):
         if rest.endswith("/status-records"):
-            return "status_records", [one for one in self.statuses if one["customer_id"] == rest.partition("/")[0]]
+            return "status_records", [
+                status for status in self.statuses if status["customer_id"] == rest.partition("/")[0]
+            ]
         name = first.replace("-", "_")
         lists = {
             "purchases": [{**record, **self.shown} for record in self.purchases],

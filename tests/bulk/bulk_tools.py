@@ -23,8 +23,14 @@ def connect(sandbox, **settings):
 def people(number, **more):
     """Rows of new customers."""
     return [
-        {"email": f"new{one}@example.com", "first_name": "New", "last_name": f"No {one}", "language_id": "en", **more}
-        for one in range(number)
+        {
+            "email": f"new{value}@example.com",
+            "first_name": "New",
+            "last_name": f"No {value}",
+            "language_id": "en",
+            **more,
+        }
+        for value in range(number)
     ]
 
 
@@ -79,7 +85,9 @@ def counts(report):
 
 async def emails(client):
     """How often each e-mail stands in the project, in lower case."""
-    return Counter([(one.personal_information.email or "").lower() async for one in client.customers.list(count=500)])
+    return Counter(
+        [(customer.personal_information.email or "").lower() async for customer in client.customers.list(count=500)]
+    )
 
 
 @contextmanager
@@ -178,6 +186,6 @@ def bill(number, *, items=1, **more):
         "external_purchase_id": f"B{number}",
         "payment_time": "2026-03-08 10:00:00",
         "total_price": 50 * items,
-        "bill_items": [{**ITEM, "bill_item_id": f"{one}"} for one in range(items)],
+        "bill_items": [{**ITEM, "bill_item_id": f"{value}"} for value in range(items)],
         **more,
     }

@@ -44,11 +44,11 @@ async def write(server, clock, source, **options):
 
 async def test_unknown_bills_are_sent_with_their_items(server, clock):
     """Each unknown bill is sent once, with all items; the same rows again change nothing."""
-    rows = [bill(one, items=3) for one in range(40)]
+    rows = [bill(number, items=3) for number in range(40)]
     report = await write(server, clock, rows)
     assert counts(report) == {"created": 40}
-    assert [len(one["bill"]["bill_items"]) for one in server.bills] == [3] * 40
-    assert {one["bill"]["bill_id"] for one in server.bills} == {f"B{one}" for one in range(40)}
+    assert [len(value["bill"]["bill_items"]) for value in server.bills] == [3] * 40
+    assert {value["bill"]["bill_id"] for value in server.bills} == {f"B{number}" for number in range(40)}
     sent = server.bills[0]
     assert (sent["store_id"], sent["cashdesk_number"]) == (STORE, 1)
     assert sent["bill"].keys().isdisjoint({"store_id", "cashdesk_number", KEY})
@@ -61,9 +61,9 @@ async def test_unknown_bills_are_sent_with_their_items(server, clock):
 async def test_a_lost_answer_makes_no_second_bill(server, clock, fault):
     """A bill whose answer is lost is looked up by its id, and is there once."""
     server.faults = [fault] * 5
-    report = await write(server, clock, [bill(one) for one in range(20)])
+    report = await write(server, clock, [bill(number) for number in range(20)])
     assert counts(report) == {"created": 20}
-    assert sorted(one[KEY] for one in server.purchases) == sorted(f"B{one}" for one in range(20))
+    assert sorted(purchase[KEY] for purchase in server.purchases) == sorted(f"B{number}" for number in range(20))
 
 
 async def test_a_bill_in_the_form_of_the_request(server, clock):
@@ -94,8 +94,8 @@ async def test_lines_of_items_in_csv(server, clock, tmp_path):
     source.write_text(lines(LINES))
     report = await write(server, clock, source, results=tmp_path / "results.csv")
     assert counts(report) == {"created": 2}
-    first, second = (one["bill"] for one in sorted(server.bills, key=lambda one: one["bill"]["bill_id"]))
-    assert [one["plu_name"] for one in first["bill_items"]] == ["Teapot", "Cup"]
+    first, second = (item["bill"] for item in sorted(server.bills, key=lambda sent: sent["bill"]["bill_id"]))
+    assert [item["plu_name"] for item in first["bill_items"]] == ["Teapot", "Cup"]
     assert first["bill_items"][1]["plu_ids"] == [{"list_code": "GLOBAL", "code": "e346"}]
     assert (first["bill_items"][0]["price"], first["bill_items"][0]["loyalty_off"]) == (50, False)
     assert second["payment_time"] == "2026-03-08 10:05:00"
@@ -112,7 +112,7 @@ async def test_lines_of_a_bill_that_do_not_stand_together(server, clock, tmp_pat
     source.write_text(lines("\n".join([head, one, three, two, one])))
     report = await write(server, clock, source, rejects=rejects)
     assert counts(report) == {"created": 1, "refused": 2}
-    assert [one["bill"]["bill_id"] for one in server.bills] == ["B2"]
+    assert [bill["bill"]["bill_id"] for bill in server.bills] == ["B2"]
     text = rejects.read_text()
     assert "more of its lines begin in line 4" in text
     assert text.count("external_purchase_id: repeats line 2") == 2
@@ -126,7 +126,7 @@ async def test_a_line_that_belongs_to_no_bill(server, clock, tmp_path, stray):
     source.write_text("\n".join([*rows[:3], stray, *rows[3:]]) + "\n")
     report = await write(server, clock, source, rejects=tmp_path / "rejects.csv")
     assert counts(report) == {"created": 1, "refused": 3}
-    assert [one["bill"]["bill_id"] for one in server.bills] == ["B3"]
+    assert [bill["bill"]["bill_id"] for bill in server.bills] == ["B3"]
     assert (
         "line 4: it cannot be read or has no key, and may be one of these items"
         in (tmp_path / "rejects.csv").read_text()
@@ -196,7 +196,7 @@ async def test_missing_values_of_items_are_named(server, clock, results):
     del first["bill_items"][1]["price"]
     second["bill_items"][0]["quantity"] = "many"
     assert counts(await write(server, clock, [first, second], results=results)) == {"refused": 2}
-    reasons = [one["reasons"][0] for one in read(results)]
+    reasons = [row["reasons"][0] for row in read(results)]
     assert reasons[0] == "bill_items: item 2: price: required"
     assert reasons[1].startswith("bill_items: item 1: quantity: not a number")
 
@@ -225,7 +225,7 @@ async def test_the_same_id_in_another_store_is_another_bill(server, clock):
     assert counts(await write(server, clock, [bill(1)])) == {"created": 1}
     assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"created": 1}
     assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"unchanged": 1}
-    assert [one["store_id"] for one in server.purchases] == [STORE, OTHER_STORE]
+    assert [purchase["store_id"] for purchase in server.purchases] == [STORE, OTHER_STORE]
 
 
 async def test_the_same_file_is_compared_with_the_list(server, clock, tmp_path):

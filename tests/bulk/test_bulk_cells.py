@@ -24,10 +24,13 @@ def gets(clock, tmp_path):
         async with client_of(server, clock) as client:
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, **options)
         if reasons is not None:
-            reasons += [one["reasons"] for one in read(results) if one["outcome"] == "refused"]
-        made = {one["personal_information"]["email"]: one["personal_information"] for one in server.customers.values()}
+            reasons += [value["reasons"] for value in read(results) if value["outcome"] == "refused"]
+        made = {
+            customer["personal_information"]["email"]: customer["personal_information"]
+            for customer in server.customers.values()
+        }
         found = [{**(one := made.get(row["email"], {})), **one.get("agreement", {})} for row in rows]
-        return [one.get(column) for one in found]
+        return [item.get(column) for item in found]
 
     return write
 
@@ -91,7 +94,7 @@ async def test_numbers_that_lack_only_their_prefix(server, clock):
         rows.append({"email": f"a{number}@example.com", "phone": phone})
     async with client_of(server, clock) as client:
         await client.customers.bulk_write(rows, match="email", as_written=["phone"])
-    shown = [one["personal_information"]["phone"] for one in server.customers.values()]
+    shown = [customer["personal_information"]["phone"] for customer in server.customers.values()]
     assert [phone == whole for phone, (_, whole) in zip(shown, ALIKE, strict=True)] == [*ALIKE.values()]
 
 
@@ -129,7 +132,7 @@ async def test_a_text_that_was_a_float(gets):
     reasons = []
     values = [420777123456.0, 9912345678901235.0]
     assert await gets("first_name", values, as_file=False, reasons=reasons) == ["420777123456", None]
-    assert ["lost digits" in one[0] for one in reasons] == [True]
+    assert ["lost digits" in reason[0] for reason in reasons] == [True]
 
 
 NUMBERS = {
@@ -171,10 +174,10 @@ async def test_numbers(clock, tmp_path, results, decimal):
     async with client_of(server, clock) as client:
         options = {"decimal": decimal} if is_file else {}
         report = await client.points.bulk_write(source, match="reference", results=results, **options)
-    made = [one["point_amount"] for one in server.points]
-    assert sorted(made) == sorted(one for one in cells.values() if one is not None)
-    assert [one["outcome"] == "created" for one in read(results)] == [one is not None for one in cells.values()]
-    assert all(one.startswith("amount: ") for one in report.reasons)
+    made = [entry["point_amount"] for entry in server.points]
+    assert sorted(made) == sorted(value for value in cells.values() if value is not None)
+    assert [row["outcome"] == "created" for row in read(results)] == [value is not None for value in cells.values()]
+    assert all(reason.startswith("amount: ") for reason in report.reasons)
     if decimal is None:
         assert "amount: not a number; for decimal commas set decimal= (--decimal)" in report.reasons
 
@@ -188,7 +191,9 @@ async def test_truth_values_and_members_in_words(gets):
 
 async def test_a_number_that_the_record_has_as_a_text(server, clock, tmp_path):
     """A number of a row is the text of the record if that spells it, as PHP writes the decimals of MySQL."""
-    customers = [server.add(f"a{one}@example.com", first_name=text) for one, text in enumerate(("1.5", "2", "1.51"))]
-    rows = [{"customer_id": one, "first_name": number} for one, number in zip(customers, (1.5, 2, 1.5), strict=True)]
+    customers = [
+        server.add(f"a{value}@example.com", first_name=text) for value, text in enumerate(("1.5", "2", "1.51"))
+    ]
+    rows = [{"customer_id": item, "first_name": number} for item, number in zip(customers, (1.5, 2, 1.5), strict=True)]
     async with client_of(server, clock) as client:
         assert counts(await client.customers.bulk_write(rows, match="customer_id")) == {"unchanged": 2, "updated": 1}

@@ -44,7 +44,7 @@ class LaterClock(SystemClock):
 @pytest.mark.anyio
 async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_written():
     """A row is looked up again if an earlier row of the run wrote its record after the look-up."""
-    first, second = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2))
+    first, second = (Write(id=value, row=value, body=CheckedRow()) for value in (1, 2))
     plan = Plan(kind="update", body={}, record_id="7", is_new=False)
     unchanged = (second, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
     held = HeldKeys(None, keys_of=lambda _: [], claim_of=lambda _, record: record, taken={}, shows_lost_creates=True)

@@ -44,10 +44,10 @@ async def test_a_file_says_where_columns_lead(client, tmp_path, suffix):
     defaults = {**SOURCE, "language_id": "en"}
     report = await client.customers.bulk_write(path, match="email", columns=given, encoding="cp1250", defaults=defaults)
     assert counts(report) == {"created": 3, "refused": 1}
-    made = [await client.customers.list(email=f"shop{one}@example.com").first() for one in range(3)]
-    found = [(one.personal_information.gender, one.personal_information.language_id) for one in made]
+    made = [await client.customers.list(email=f"shop{value}@example.com").first() for value in range(3)]
+    found = [(item.personal_information.gender, item.personal_information.language_id) for item in made]
     assert found == [(2, "cs"), (1, "cs"), (2, "en")]
-    assert [one.personal_information.agreement.agreement_gtc for one in made] == [1, 0, 0]
+    assert [item.personal_information.agreement.agreement_gtc for item in made] == [1, 0, 0]
     agreement, gender = sorted(report.reasons)
     assert agreement.endswith("agreement_gtc: neither a whole number nor one of NO, YES, NOT_SET")
     assert gender.startswith("personal_information.gender: neither a whole number nor one of MALE")

@@ -22,8 +22,8 @@ def properties(sandbox):
     """Three properties of texts of customers, two with one name."""
     table = sandbox.records("customer-properties")
     ids = properties_of_texts(sandbox)[:3]
-    for one, name in zip(ids, ("Shoe size", "Twice", "twice"), strict=True):
-        table.update(one, {"name": name})
+    for item, name in zip(ids, ("Shoe size", "Twice", "twice"), strict=True):
+        table.update(item, {"name": name})
     return ids
 
 
@@ -31,7 +31,7 @@ async def values_of(client, email, property_id):
     """The values of a property of the customer with an e-mail."""
     found = await client.customers.list(email=email).first()
     values = client.customers.property_records(found.customer_id).list()
-    return [one.property_value async for one in values if one.property_id == property_id]
+    return [value.property_value async for value in values if value.property_id == property_id]
 
 
 async def test_a_property_by_its_name(client, properties, tmp_path):
@@ -49,7 +49,7 @@ async def test_a_property_by_its_name(client, properties, tmp_path):
     defaults = {**SOURCE, "property.Shoe size": "45"}
     async with client.customers.bulk_writer(match="email", defaults=defaults) as writer:
         await writer.write(people(3)[2])
-    sizes = [await values_of(client, f"{one}@example.com", properties[0]) for one in ("a", "new0", "new1", "new2")]
+    sizes = [await values_of(client, f"{value}@example.com", properties[0]) for value in ("a", "new0", "new1", "new2")]
     assert sizes == [["42"], ["43"], ["44"], ["45"]]
 
 
@@ -75,7 +75,7 @@ async def test_properties_that_may_not_be_read(sandbox, client, properties):
 
 async def test_enumerations_by_name(client, results):
     """A number of an enumeration may stand as the name of its member, whatever the field is called."""
-    rows = [{"card_number": f"3330{one}", "card_type_id": CARD_TYPE, "state": one} for one in ("active", "sold")]
+    rows = [{"card_number": f"3330{value}", "card_type_id": CARD_TYPE, "state": value} for value in ("active", "sold")]
     report = await client.cards.bulk_write(rows, match="card_number", results=results)
     assert counts(report) == {"created": 1, "refused": 1}
     assert read(results)[1]["reasons"][0].startswith("state: neither a whole number nor one of ")
@@ -92,14 +92,14 @@ async def test_enumerations_by_name(client, results):
 def test_every_enumeration_is_known():
     """The table of enumerations holds each field that an input takes and whose docstring names one."""
     kinds = [kind for name in models.__all__ if attrs.has(kind := getattr(models, name))]
-    found = {(kind.__name__, name): one for kind in kinds for name, one in named_in(kind).items()}
+    found = {(kind.__name__, name): item for kind in kinds for name, item in named_in(kind).items()}
     wanted = {}
     for kind in kinds:
-        for one in attrs.fields(kind) if issubclass(kind, Input) else ():
+        for item in attrs.fields(kind) if issubclass(kind, Input) else ():
             names = [getattr(getattr(kind, "reads", None), "__name__", ""), kind.__name__]
-            enumeration = next((found[name, one.name] for name in names if (name, one.name) in found), None)
+            enumeration = next((found[name, item.name] for name in names if (name, item.name) in found), None)
             if enumeration is not None and issubclass(getattr(models, enumeration), Enum):
-                wanted[kind.__name__, one.name] = enumeration
+                wanted[kind.__name__, item.name] = enumeration
     assert wanted == dict(ENUMERATIONS)
 
 
@@ -107,11 +107,11 @@ def named_in(kind):
     """The enumerations that the docstrings of a class's fields name."""
     body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0].body
     found = {}
-    for one, doc in pairwise(body):
+    for item, doc in pairwise(body):
         text = doc.value.value if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) else ""
         name = re.search(r"(?:, a |\(|; see |^[Ss]ee )`(\w+)`\)?\.$", str(text))
-        if isinstance(one, ast.AnnAssign) and name:
-            found[one.target.id] = name[1]
+        if isinstance(item, ast.AnnAssign) and name:
+            found[item.target.id] = name[1]
     return found
 
 
@@ -130,8 +130,8 @@ async def test_two_columns_that_lead_to_one_field(client, tmp_path, header, outc
 async def test_a_row_that_names_a_field_twice(client, results):
     """A mapping that gives one field two values is refused; the same value twice is one."""
     rows = [
-        {**row, "personal_information": {"email": f"{one}@example.com"}}
-        for one, row in zip("ab", people(2), strict=True)
+        {**row, "personal_information": {"email": f"{item}@example.com"}}
+        for item, row in zip("ab", people(2), strict=True)
     ]
     rows[1]["personal_information"]["email"] = rows[1]["email"]
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)

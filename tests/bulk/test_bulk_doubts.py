@@ -42,25 +42,25 @@ async def test_a_lost_answer_makes_no_double(sandbox, client, fault):
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
 async def test_a_lost_answer_of_an_update(sandbox, client, fault):
     """Rows whose update lost its answer end as updated, and the record holds the change."""
-    known = [one.customer_id async for one in client.customers.list()][:4]
+    known = [customer.customer_id async for customer in client.customers.list()][:4]
     sandbox.faults.add("PUT /customers/{customer_id}", **fault, times=2, after=1)
-    rows = [{"customer_id": one, "last_name": f"Changed {one[:3]}"} for one in known]
+    rows = [{"customer_id": known_id, "last_name": f"Changed {known_id[:3]}"} for known_id in known]
     report = await client.customers.bulk_write(rows, match="customer_id", concurrency=1)
     assert counts(report) == {"updated": 4}
-    for one in known:
-        record = await client.customers.get(one)
-        assert record.personal_information.last_name == f"Changed {one[:3]}"
+    for known_id in known:
+        record = await client.customers.get(known_id)
+        assert record.personal_information.last_name == f"Changed {known_id[:3]}"
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
 async def test_a_lost_answer_of_a_batch(sandbox, client, fault):
     """A batch that lost its answer is looked up, and sent again only if it did not happen."""
-    rows = [{"card_number": f"88{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(50)]
+    rows = [{"card_number": f"88{number:06}", "card_type_id": CARD_TYPE, "state": 1} for number in range(50)]
     sandbox.faults.add("POST /cards/batch", **fault)
     report = await client.cards.bulk_write(rows, match="card_number")
     assert counts(report) == {"created": 50}
-    numbers = [one.card_number async for one in client.cards.list(count=500)]
-    assert sorted(one for one in numbers if one.startswith("88")) == [row["card_number"] for row in rows]
+    numbers = [card.card_number async for card in client.cards.list(count=500)]
+    assert sorted(number for number in numbers if number.startswith("88")) == [row["card_number"] for row in rows]
 
 
 async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox, client):
@@ -125,7 +125,7 @@ async def test_a_resumed_run_keeps_the_cards_of_the_customers_that_it_has_made(s
 async def test_wrong_credentials_end_the_run_and_what_was_done_is_kept(sandbox, client, tmp_path, results):
     """A missing right ends the run with its own error; the next run goes on, and rows created before stay created."""
     source = tmp_path / "c.jsonl"
-    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(20)))
+    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(20)))
     with denied(sandbox, "POST /customers", after=7):
         await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, concurrency=1)
     assert not results.exists()
@@ -177,7 +177,7 @@ async def test_two_runs_of_one_file(client, tmp_path):
     """A run of a file that another run is writing is refused."""
     refused = []
     source = tmp_path / "c.jsonl"
-    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(30)))
+    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(30)))
 
     async def run_again(progress):
         if progress.stage == "finding" and not refused:
@@ -204,7 +204,7 @@ async def test_a_writer_gives_each_row_its_outcome(sandbox, client):
             async with anyio.create_task_group() as tasks:
                 for number in range(20):
                     tasks.start_soon(write, number)
-    assert sorted(one.outcome for one in results.values()) == ["created"] * 10 + ["updated"] * 10
+    assert sorted(value.outcome for value in results.values()) == ["created"] * 10 + ["updated"] * 10
     found = await emails(client)
-    assert [found[f"q{one}@example.com"] for one in range(10)] == [1] * 10
+    assert [found[f"q{value}@example.com"] for value in range(10)] == [1] * 10
     assert len([call for call in calls if call.method == "GET"]) < 30

@@ -16,7 +16,7 @@ BY_EMAIL = {"match": "email", "defaults": SOURCE}
 
 def amounts(count):
     """Rows of points, one for each customer."""
-    return [{"customer_id": f"c{one}", "reference": f"B{one}", "amount": one + 1} for one in range(count)]
+    return [{"customer_id": f"c{number}", "reference": f"B{number}", "amount": number + 1} for number in range(count)]
 
 
 class FailingServer(CustomerServer):
@@ -62,8 +62,8 @@ async def test_a_key_that_breaks_the_look_up_of_many(write, clock, results, stat
     server = FailingServer(clock, rows[7]["email"], rows[45]["email"], status=status)
     report = await write(rows, results=results, transport=server)
     assert counts(report) == {"created": 58, "refused": 2}
-    assert [number for number, one in enumerate(read(results)) if one["outcome"] == "refused"] == [7, 45]
-    assert all("on its look-up" in one["reasons"][0] for one in read(results) if one["outcome"] == "refused")
+    assert [number for number, item in enumerate(read(results)) if item["outcome"] == "refused"] == [7, 45]
+    assert all("on its look-up" in row["reasons"][0] for row in read(results) if row["outcome"] == "refused")
 
 
 async def test_a_look_up_that_succeeds_later(clock):
@@ -120,7 +120,7 @@ async def test_a_server_that_goes_away_meanwhile_refuses_no_row(clock, tmp_path,
 async def test_no_look_up_of_any_customer_is_answered(clock):
     """A server that answers what it need not search for, and fails on every key, is not there: no row is refused."""
     server = LoyaltyServer(clock)
-    server.failing |= {f"c{one}": 504 for one in range(20)}
+    server.failing |= {f"c{number}": 504 for number in range(20)}
     async with client_of(server, clock) as client:
         with pytest.raises(ServerError):
             await client.points.bulk_write(amounts(20), match="reference")
@@ -140,7 +140,7 @@ async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, results):
     async with client_of(through(server, after=fail), clock) as client:
         report = await client.points.bulk_write(rows, match="reference", concurrency=1, results=results)
     assert counts(report) == {"created": 1, "unknown": 1}
-    assert "failed 3 times on its look-up: 500" in str([one["reasons"] for one in read(results)])
+    assert "failed 3 times on its look-up: 500" in str([row["reasons"] for row in read(results)])
 
 
 async def test_a_part_whose_look_up_fails(sandbox, results):

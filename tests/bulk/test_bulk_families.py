@@ -36,7 +36,7 @@ NOT_IN_BULK = {
 def test_every_family_that_is_written_can_be_written_in_bulk():
     """Every family with a create, a batch or an update takes bulk writes; the rest is named with its reason."""
     writes = [getattr(cls, name, None) for cls in families() if cls not in WRITING for name in ("create", "batch")]
-    left_out = {one.declared.operation.call.rpartition(".")[0] for one in writes if hasattr(one, "declared")}
+    left_out = {item.declared.operation.call.rpartition(".")[0] for item in writes if hasattr(item, "declared")}
     assert left_out == set(NOT_IN_BULK)
 
 

@@ -125,7 +125,7 @@ async def test_an_external_id_of_a_customer_that_another_program_made(sandbox, c
         assert counts(report) == {"created": 1}
         customer = await client.customers.list(email="new0@example.com").first()
         records = client.customers.customer_source_records(customer.customer_id).list()
-        assert [one.external_id async for one in records] == ["E1"]
+        assert [record.external_id async for record in records] == ["E1"]
 
 
 async def test_a_record_without_a_key_whose_card_was_refused_is_not_made_again(sandbox, client, tmp_path):
@@ -148,8 +148,8 @@ async def test_rejects_hold_no_row_without_a_key_whose_record_was_made(sandbox, 
     sandbox.faults.add("POST /cards", status=400, times=None)
     report = await client.customers.bulk_write(rows, **options, **files)
     assert counts(report) == {"refused": 2}
-    assert [one["last_name"] for one in read(files["rejects"])] == ["B"]
-    assert [bool(one["record_id"]) for one in read(files["results"])] == [True, False]
+    assert [row["last_name"] for row in read(files["rejects"])] == ["B"]
+    assert [bool(row["record_id"]) for row in read(files["results"])] == [True, False]
 
 
 async def test_a_blocked_card_is_not_free(client, results):

@@ -40,7 +40,7 @@ async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, client, tmp_pa
     arguments = {"journal": tmp_path / "j.db", "resume": True, "limit": 5, **BY_EMAIL}
 
     def endless():
-        return ({**people(1)[0], "email": f"e{one}@example.com"} for one in itertools.count())
+        return ({**people(1)[0], "email": f"e{item}@example.com"} for item in itertools.count())
 
     with denied(sandbox, "POST /customers", after=2):
         await client.customers.bulk_write(endless(), concurrency=1, **arguments)

@@ -72,7 +72,7 @@ async def test_a_row_that_was_intended_and_whose_key_another_program_made(server
         server.add("new0@example.com", last_name="Theirs")
         report = await client.customers.bulk_write(people(1), **arguments)
     assert counts(report) == {"updated": 1}
-    assert [one["personal_information"]["last_name"] for one in server.customers.values()] == ["No 0"]
+    assert [customer["personal_information"]["last_name"] for customer in server.customers.values()] == ["No 0"]
 
 
 @pytest.mark.parametrize("what", ["card", "property"])
@@ -83,7 +83,8 @@ async def test_parts_of_known_customers_in_two_runs_at_once(client, what):
     property_id = (await client.customer_properties.list().first()).property_id
     more = {"card_type_id": CARD_TYPE} if what == "card" else {f"property.{property_id}": "5"}
     rows = [
-        {**row, **more, **({"card_number": f"77{one}"} if what == "card" else {})} for one, row in enumerate(people(12))
+        {**row, **more, **({"card_number": f"77{number}"} if what == "card" else {})}
+        for number, row in enumerate(people(12))
     ]
 
     async def run():
@@ -95,8 +96,10 @@ async def test_parts_of_known_customers_in_two_runs_at_once(client, what):
     assert sum(report.updated for report in reports) == 12
     assert sum(report.unchanged for report in reports) == 24
     if what == "card":
-        numbers = [one.card_number async for one in client.cards.list(count=500)]
-        assert sorted(one for one in numbers if one.startswith("77")) == sorted(f"77{one}" for one in range(12))
+        numbers = [card.card_number async for card in client.cards.list(count=500)]
+        assert sorted(number for number in numbers if number.startswith("77")) == sorted(
+            f"77{number}" for number in range(12)
+        )
 
 
 async def test_a_row_on_which_the_server_fails_alone(sandbox, results):
@@ -121,10 +124,10 @@ async def test_a_row_on_which_the_server_fails_alone(sandbox, results):
 
 async def test_a_product_that_is_known_by_its_code(client):
     """A batch has the code of each product, so that the endpoint finds it: the product is updated and none is made."""
-    rows = [{"code": f"c{one}", "name": f"Old {one}", "plu_ids": []} for one in range(3)]
+    rows = [{"code": f"c{number}", "name": f"Old {number}", "plu_ids": []} for number in range(3)]
     assert counts(await client.products.bulk_write(rows, match="code")) == {"created": 3}
     total = await client.products.list().total()
-    rows = [{"code": f"c{one}", "name": f"New {one}", "plu_ids": []} for one in range(3)]
+    rows = [{"code": f"c{number}", "name": f"New {number}", "plu_ids": []} for number in range(3)]
     assert counts(await client.products.bulk_write(rows, match="code")) == {"updated": 3}
     assert counts(await client.products.bulk_write(rows, match="code")) == {"unchanged": 3}
     assert await client.products.list().total() == total
@@ -264,7 +267,7 @@ async def test_rows_of_a_writer_that_lead_to_one_record(sandbox, client):
 async def test_a_card_that_the_server_refuses(sandbox, client, results, status):
     """Any refusal of one card is its row's alone: the others are made, and the results have them all."""
     refusal = json.dumps({"error": {"type": "x", "exception": "CardRefused", "title": "t"}})
-    rows = [{**row, "card_number": f"77{one}", "card_type_id": CARD_TYPE} for one, row in enumerate(people(4))]
+    rows = [{**row, "card_number": f"77{number}", "card_type_id": CARD_TYPE} for number, row in enumerate(people(4))]
     sandbox.faults.add("POST /cards", status=status, body=refusal, after=1)
     report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
     assert counts(report) == {"created": 3, "refused": 1}
@@ -283,12 +286,12 @@ async def test_an_id_that_is_no_id(client, results):
 
 async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox, client):
     """Keys that only the list finds are looked up together, not one after another."""
-    rows = [{"external_id": f"b{one}", "name": f"Brand {one}"} for one in range(200)]
+    rows = [{"external_id": f"b{number}", "name": f"Brand {number}"} for number in range(200)]
     sandbox.faults.add("POST /product-brands/batch", status=504, worked=True)
     report = await client.product_brands.bulk_write(rows, match="external_id")
-    brands = [one.external_id async for one in client.product_brands.list(count=500)]
+    brands = [brand.external_id async for brand in client.product_brands.list(count=500)]
     assert counts(report) == {"created": 200}
-    assert sorted(one for one in brands if one and one[0] == "b" and one[1:].isdigit()) == sorted(
+    assert sorted(brand for brand in brands if brand and brand[0] == "b" and brand[1:].isdigit()) == sorted(
         row["external_id"] for row in rows
     )
     assert report.requests < 12
@@ -298,12 +301,12 @@ async def test_records_by_an_id_that_only_their_list_shows(sandbox, client):
     """Records of a family that has no GET of one record are found by their ids in the list, which is read once."""
     customer_id = (await client.customers.list().first()).customer_id
     records = client.customers.property_records(customer_id)
-    for one in sandbox.records("customer-properties").ids()[:3]:
-        await records.bulk_write([{"property_id": one, "property_value": "old"}], match="property_id")
-    ids = [one.property_record_id async for one in records.list() if one.property_value == "old"]
-    rows = [{"property_record_id": one, "property_value": "new"} for one in ids]
+    for property_id in sandbox.records("customer-properties").ids()[:3]:
+        await records.bulk_write([{"property_id": property_id, "property_value": "old"}], match="property_id")
+    ids = [record.property_record_id async for record in records.list() if record.property_value == "old"]
+    rows = [{"property_record_id": value, "property_value": "new"} for value in ids]
     report = await records.bulk_write(rows, match="property_record_id")
-    values = [one.property_value async for one in records.list()]
+    values = [record.property_value async for record in records.list()]
     assert counts(report) == {"updated": len(ids)}
     assert (len(ids), values.count("new"), report.requests) == (3, 3, 1 + 3)
 

@@ -17,17 +17,17 @@ BY_EMAIL = {"match": "email", "defaults": SOURCE}
 async def test_a_record_is_read_ten_seconds_before_its_put_at_most(server, clock, threads_at_once):
     """At five calls a second records are read again in time, few of them twice; what never left is not counted."""
     read_at, ages = {}, []
-    known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(200)]
+    known = [server.add(f"k{number}@example.com", last_name="Old") for number in range(200)]
 
     async def arrived(request):
         if request.method == "PUT":
             ages.append(clock.monotonic() - read_at[request.url.path.rpartition("/")[2]])
-        for one in known:
-            if request.method == "GET" and one in str(request.url):
-                read_at[one] = clock.monotonic()
+        for known_id in known:
+            if request.method == "GET" and known_id in str(request.url):
+                read_at[known_id] = clock.monotonic()
 
     server.arrived = arrived
-    rows = [{"customer_id": one, "last_name": "New"} for one in known]
+    rows = [{"customer_id": known_id, "last_name": "New"} for known_id in known]
     async with client_of(server, clock, rate_limit=RateLimit(requests_per_second=5)) as client:
         report = await client.customers.bulk_write(rows, match="customer_id")
     assert counts(report) == {"updated": 200}
@@ -66,14 +66,14 @@ async def test_a_base_is_too_old_after_a_slow_answer_or_a_slow_login(server, clo
 
 async def test_records_that_cannot_be_replaced_in_time(server, clock):
     """If each record is read too long before its PUT could leave, the run ends with the reason and can go on."""
-    known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(3)]
+    known = [server.add(f"k{number}@example.com", last_name="Old") for number in range(3)]
 
     async def arrived(request):
         if request.method == "GET":
             clock.advance(11.0)
 
     server.arrived = arrived
-    rows = [{"customer_id": one, "last_name": "New"} for one in known]
+    rows = [{"customer_id": known_id, "last_name": "New"} for known_id in known]
     async with client_of(server, clock) as client:
         with pytest.raises(BulkWriteError, match="within ten seconds of its look-up"):
             await client.customers.bulk_write(rows, match="customer_id")

@@ -61,9 +61,9 @@ async def test_a_lock_of_some_minutes_makes_nothing_twice_unseen(clock, results)
     """Writes are held for 210 s: what is there twice is `unknown`, with the ids; all else is there once."""
     held = Held(clock, seconds=210.0)
     report = await write_held(held, people(60), results=results)
-    rows = {one["email"]: one for one in read(results)}
+    rows = {row["email"]: row for row in read(results)}
     doubles = held.doubles()
-    assert {email for email, one in rows.items() if one["outcome"] == "unknown"} == doubles
+    assert {email for email, item in rows.items() if item["outcome"] == "unknown"} == doubles
     assert len(doubles) <= 1
     assert len(held.server.emails()) == 60
     assert counts(report)["created"] == 60 - len(doubles)
@@ -78,7 +78,7 @@ async def test_a_row_alone_that_is_made_twice_names_the_records(clock, results):
     assert row["outcome"] == "unknown"
     (reason,) = row["reasons"]
     assert reason.startswith("it is there 2 times, and was not there before it was sent: records ")
-    assert all(one in reason for one in held.server.customers)
+    assert all(customer in reason for customer in held.server.customers)
     assert len(held.sent) == 2
 
 

@@ -23,7 +23,12 @@ BEFORE = [
 
 @pytest.mark.parametrize(
     ("last_change", "outcome"),
-    [*((one, "updated") for one in SAME), *((one, "conflict") for one in BEFORE), ("soon", "refused"), ("", "refused")],
+    [
+        *((item, "updated") for item in SAME),
+        *((item, "conflict") for item in BEFORE),
+        ("soon", "refused"),
+        ("", "refused"),
+    ],
 )
 async def test_times_of_any_spelling(server, write, results, last_change, outcome):
     """A row's time is read as spreadsheets, JSON and Python write it; one that is no time refuses the row."""

@@ -20,8 +20,8 @@ def run_with_kills(tmp_path, *, kills, seed, match):
     for after in range(10, 3000, 40):
         sandbox.faults.add("POST /customers", after=after + draw.randrange(30), **draw.choice(FAULTS))
     source, results = tmp_path / "c.csv", tmp_path / "r.csv"
-    rows = [f"n{one}@example.com,N{one},en,{'no phone' if one % 50 == 7 else ''}" for one in range(300)]
-    rows = [row if one % 50 != 9 else f",N{one},en," for one, row in enumerate(rows)]
+    rows = [f"n{number}@example.com,N{number},en,{'no phone' if number % 50 == 7 else ''}" for number in range(300)]
+    rows = [row if number % 50 != 9 else f",N{number},en," for number, row in enumerate(rows)]
     source.write_text("\n".join(["email,last_name,language_id,phone", *rows, ""]))
     due, seen, limit = threading.Event(), [0], [0]
 
@@ -105,7 +105,7 @@ def run_several(tmp_path, *, runs, kills, seed):
     draw, sandbox, numbers = random.Random(seed), Sandbox(customers=20, seed=1), range(120)
     for after in range(10, 2000, 40):
         sandbox.faults.add("POST /customers", after=after + draw.randrange(30), **draw.choice(FAULTS))
-    text = "".join(f"E{one},N{one},en\n" for one in numbers)
+    text = "".join(f"E{number},N{number},en\n" for number in numbers)
     files = [(tmp_path / f"c{run}.csv", tmp_path / f"r{run}.csv") for run in range(runs)]
     for source, _ in files:
         source.write_text(f"external_id,last_name,language_id\n{text}")
@@ -144,7 +144,7 @@ def test_several_processes_that_are_killed(tmp_path, runs, kills, seed):
         (record.get("personal_information") or {}).get("last_name")
         for record in map(sandbox.customers.get, sandbox.customers.ids())
     )
-    assert {there[f"N{one}"] for one in range(120)} == {1}
+    assert {there[f"N{number}"] for number in range(120)} == {1}
     told = [outcomes(path) for path in results]
     assert {outcome for run in told for outcome in run} <= {"created", "updated", "unchanged"}
     for row in zip(*told, strict=True):

@@ -105,7 +105,7 @@ async def test_the_parts_of_a_refused_batch_leave_soon_after_their_look_ups(sand
 
     async with connect(sandbox, clock=clock) as client:
         sandbox.on_request = on_request
-        rows = [{"code": f"c{one}", "name": f"No {one}", "plu_ids": []} for one in range(4)]
+        rows = [{"code": f"c{number}", "name": f"No {number}", "plu_ids": []} for number in range(4)]
         sandbox.faults.add("POST /products/batch", status=400)
         report = await client.products.bulk_write(rows, match="code")
     assert counts(report) == {"created": 4}
@@ -210,7 +210,7 @@ async def test_a_record_that_was_just_made_is_not_made_again(server, clock, runs
         else:
             reports = [counts(await client.customers.bulk_write([row], **options)) for row in rows]
             assert reports == [{"created": 1}, {"updated": 1}]
-    assert [one["personal_information"]["last_name"] for one in server.customers.values()] == ["b"]
+    assert [customer["personal_information"]["last_name"] for customer in server.customers.values()] == ["b"]
 
 
 async def test_a_record_that_was_made_and_deleted_is_made_again(server, clock):

@@ -42,7 +42,12 @@ async def test_results_and_rejects_are_sources(client, tmp_path, suffix):
     [
         ("Jmeno;E-mail;Ulice 1;frst_name", 4, ["'E-mail'", "'frst_name'", "'Jmeno'", "'Ulice 1'"], ""),
         ("Emil;603123456;emil@example.com", 1, ["'Emil'"], "; 2 more have no field"),
-        ("E-mail;" + ";".join(f"q{'q' * one}" for one in range(11)), 10, ["'E-mail'", "'q'"], "; 2 more have no field"),
+        (
+            "E-mail;" + ";".join(f"q{'q' * number}" for number in range(11)),
+            10,
+            ["'E-mail'", "'q'"],
+            "; 2 more have no field",
+        ),
     ],
 )
 async def test_unknown_columns_of_a_file(client, tmp_path, header, count, named, left):
@@ -52,7 +57,7 @@ async def test_unknown_columns_of_a_file(client, tmp_path, header, count, named,
     with pytest.raises(ConfigurationError) as caught:
         await client.customers.bulk_write(source, match="email")
     text = str(caught.value)
-    assert [text.index(one) for one in named] == sorted(text.index(one) for one in named)
+    assert [text.index(item) for item in named] == sorted(text.index(item) for item in named)
     assert text.count("has no field") == count
     assert f"{left}: name its field in columns=" in text
     assert "603" not in text
@@ -78,7 +83,7 @@ async def test_rejects_have_the_text_of_rows_that_cannot_be_read(client, tmp_pat
     assert counts(report) == {"created": 1, "refused": len(unreadable)}
     rows = read(rejects)
     assert [row["unreadable"] for row in rows] == unreadable
-    corrected = [{**row, "email": f"new{one}@example.com", "language_id": "en"} for one, row in enumerate(rows)]
+    corrected = [{**row, "email": f"new{number}@example.com", "language_id": "en"} for number, row in enumerate(rows)]
     assert counts(await client.customers.bulk_write(corrected, **arguments)) == {"created": len(unreadable)}
 
 

@@ -81,7 +81,7 @@ async def test_times_beyond_the_calendar(client, results):
     reason = "valid_to: not a time of the calendar in the project's time zone"
     assert [row["reasons"] for row in read(results)] == [[reason], [reason], []]
     assert counts(report) == {"created": 1, "refused": 2}
-    made = [one async for one in client.cards.list(card_number="3").raw()]
+    made = [card async for card in client.cards.list(card_number="3").raw()]
     assert b'"0985-02-12 00:00:00"' in made[0]
 
 
@@ -135,7 +135,7 @@ async def test_a_property_of_a_cell(sandbox, client, tmp_path):
     for cell, made in PROPERTIES.items():
         path = write_csv(tmp_path / "c.csv", [{"property_id": property_id, "property_value": cell}])
         await records.bulk_write(path, match="property_id")
-        assert [one.property_value async for one in records.list() if one.property_id == property_id] == [made]
+        assert [record.property_value async for record in records.list() if record.property_id == property_id] == [made]
 
 
 async def test_values_that_are_no_json(sandbox, client):
@@ -144,7 +144,10 @@ async def test_values_that_are_no_json(sandbox, client):
     records = client.customers.property_records(found.customer_id)
     properties = properties_of_texts(sandbox)
     values = [b"x", {"a": b"x"}, [object()], {1, 2}]
-    rows = [{"property_id": one, "property_value": value} for one, value in zip(properties, values, strict=False)]
+    rows = [
+        {"property_id": property_id, "property_value": value}
+        for property_id, value in zip(properties, values, strict=False)
+    ]
     report = await records.bulk_write(rows, match="property_id")
     assert report.reasons == {"property_value: not a value of JSON": len(rows)}
 
@@ -154,7 +157,8 @@ async def test_a_field_that_takes_a_text_or_an_object(client):
     customers = [{"customer_source_id": "s", "external_id": "1"}, "a@example.com", {"x": 1}]
     event = {"event_type_id": "t", "customer_identifier_type": "EXTERNAL_ID", "data": {}}
     rows = [
-        {**event, "external_id": f"e{one}", "customer_identifier_value": value} for one, value in enumerate(customers)
+        {**event, "external_id": f"e{number}", "customer_identifier_value": value}
+        for number, value in enumerate(customers)
     ]
     report = await client.events.bulk_write(rows, match="external_id", dry_run=True)
     assert report.reasons == {"customer_identifier_value: an object with the unknown field x": 1}

@@ -42,7 +42,7 @@ async def test_only_what_a_row_names_is_changed(client):
 
 async def test_results_hold_the_row_the_outcome_and_the_changed_fields(client, sandbox, tmp_path):
     """Results hold the source's columns and the outcome of each row, in the order of the rows."""
-    known = [one async for one in client.customers.list(count=3)][:2]
+    known = [customer async for customer in client.customers.list(count=3)][:2]
     source = tmp_path / "customers.csv"
     source.write_text(
         "email,last_name,language_id\n"
@@ -102,7 +102,9 @@ async def test_a_dry_run_decides_and_writes_nothing(client, sandbox, results):
 async def test_blank_cells(client, tmp_path):
     """An empty cell keeps the field; with `blank="clear"` it sends null."""
     one = next(
-        one for one in [c async for c in client.customers.list(count=60)] if one.personal_information.pre_nominals
+        customer
+        for customer in [c async for c in client.customers.list(count=60)]
+        if customer.personal_information.pre_nominals
     )
     source = tmp_path / "c.csv"
     source.write_text(f"customer_id,pre_nominals\n{one.customer_id},\n", encoding="utf-8")
@@ -228,8 +230,8 @@ async def test_wrong_values_are_refused_with_column_and_reason(client, results):
 async def test_external_ids_find_customers(client):
     """Customers are found by their id in another system; a second run finds those that the first created."""
     rows = [
-        {"external_id": f"erp-{one}", "first_name": "E", "language_id": "en", "email": f"erp{one}@example.com"}
-        for one in range(4)
+        {"external_id": f"erp-{number}", "first_name": "E", "language_id": "en", "email": f"erp{number}@example.com"}
+        for number in range(4)
     ]
     report = await client.customers.bulk_write(rows, match="external_id", defaults=SOURCE)
     assert counts(report) == {"created": 4}
@@ -240,7 +242,7 @@ async def test_external_ids_find_customers(client):
 
 async def test_cards_go_by_the_batch_endpoint(client):
     """Families with a batch endpoint are created by it, up to 1,000 a request; refused rows are found by halving."""
-    rows = [{"card_number": f"99000{one:05}", "card_type_id": CARD_TYPE, "state": 1} for one in range(1200)]
+    rows = [{"card_number": f"99000{number:05}", "card_type_id": CARD_TYPE, "state": 1} for number in range(1200)]
     with client.record_calls() as calls:
         report = await client.cards.bulk_write(rows, match="card_number")
     assert counts(report) == {"created": 1200}
@@ -280,15 +282,17 @@ async def test_an_object_in_a_property_is_one_value(sandbox, client):
         for outcome in ("updated", "unchanged"):
             report = await records.bulk_write(rows, match="property_id")
             assert getattr(report, outcome) or report.created
-            assert value in [one.property_value async for one in records.list() if one.property_id == property_id]
+            assert value in [
+                record.property_value async for record in records.list() if record.property_id == property_id
+            ]
 
 
 async def test_a_file_written_again_with_the_same_rows_creates_none_twice(sandbox, client, tmp_path):
     """With `resume=True` rows without a key are not made again because their file has another time; new ones are."""
-    path, rows = tmp_path / "people.jsonl", [{"last_name": f"No {one}", "language_id": "en"} for one in range(3)]
+    path, rows = tmp_path / "people.jsonl", [{"last_name": f"No {number}", "language_id": "en"} for number in range(3)]
     for time, made in ((1e9, 3), (2e9, 3), (2e9, 6)):
-        lines = rows if made == 3 else [{**one, "first_name": "B"} for one in rows]
-        path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+        lines = rows if made == 3 else [{**row, "first_name": "B"} for row in rows]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         os.utime(path, (time, time))
         report = await client.customers.bulk_write(path, match=None, defaults=SOURCE, resume=True)
         assert counts(report) == {"created": 3}

@@ -33,8 +33,8 @@ async def test_a_row_brings_a_card_and_properties(sandbox, client, results):
     """A new customer gets the row's card and values; the same rows are unchanged, an edited value is an update."""
     properties = properties_of_texts(sandbox)
     rows = [
-        {**row, "card_number": f"5550{one}", f"property.{properties[0]}": f"value {one}"}
-        for one, row in enumerate(people(4))
+        {**row, "card_number": f"5550{number}", f"property.{properties[0]}": f"value {number}"}
+        for number, row in enumerate(people(4))
     ]
     arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
     assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 4}
@@ -44,10 +44,10 @@ async def test_a_row_brings_a_card_and_properties(sandbox, client, results):
     assert counts(report) == {"unchanged": 3, "updated": 1}
     changed = read(results)[2]
     assert changed["changed_fields"] == [f"property.{properties[0]}"]
-    cards = [one async for one in client.cards.list(customer_id=changed["record_id"])]
-    assert [one.card_number for one in cards] == ["55502"]
+    cards = [card async for card in client.cards.list(customer_id=changed["record_id"])]
+    assert [card.card_number for card in cards] == ["55502"]
     values = client.customers.property_records(changed["record_id"]).list()
-    assert [one.property_value async for one in values if one.property_id == properties[0]] == ["another"]
+    assert [value.property_value async for value in values if value.property_id == properties[0]] == ["another"]
 
 
 @pytest.mark.parametrize(("match", "part"), [("email", "card_number"), (None, "card_number"), ("email", "external_id")])
@@ -81,7 +81,7 @@ async def test_two_rows_of_a_writer_with_one_card(client):
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_cards_are_looked_up_before_customers_are_created(client, results, dry_run):
     """A taken card is a conflict and a new one without a type is refused, in a dry run too: no customer is created."""
-    taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
+    taken = next(card.card_number for card in [card async for card in client.cards.list()] if card.customer_id)
     first, second, third = people(3)
     rows = [
         {**first, "card_number": taken, "card_type_id": CARD_TYPE},
@@ -139,10 +139,12 @@ async def test_parts_are_written_in_their_order(sandbox, client):
 async def test_requests_for_cards_are_counted(sandbox, client):
     """The report counts the requests for cards; many cards share a look-up, and rows that have theirs need no other."""
     defaults = {**SOURCE, "card_type_id": CARD_TYPE}
-    rows = [{**row, "card_number": f"5550{one}"} for one, row in enumerate(people(10))]
+    rows = [{**row, "card_number": f"5550{number}"} for number, row in enumerate(people(10))]
     sandbox.forget_requests()
     report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
-    assert report.requests == len([one for one in sandbox.requests if "/login" not in str(one)]) == 3 + 2 * 10
+    assert (
+        report.requests == len([request for request in sandbox.requests if "/login" not in str(request)]) == 3 + 2 * 10
+    )
     sandbox.forget_requests()
     report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
     assert counts(report) == {"unchanged": 10}
@@ -206,20 +208,23 @@ async def test_a_customer_who_is_deleted_between_two_requests_of_a_look_up(sandb
 async def test_a_lost_answer_of_a_part_makes_no_double(sandbox, client, fault):
     """A card whose answer was lost is looked up before it is sent again."""
     sandbox.faults.add("POST /cards", **fault, times=2)
-    rows = [{**row, "card_number": f"6660{one}"} for one, row in enumerate(people(3))]
+    rows = [{**row, "card_number": f"6660{number}"} for number, row in enumerate(people(3))]
     report = await client.customers.bulk_write(
         rows, match="email", defaults={**SOURCE, "card_type_id": CARD_TYPE}, concurrency=1
     )
     assert counts(report) == {"created": 3}
-    numbers = [one.card_number async for one in client.cards.list(count=500)]
-    assert sorted(one for one in numbers if one.startswith("6660")) == ["66600", "66601", "66602"]
+    numbers = [card.card_number async for card in client.cards.list(count=500)]
+    assert sorted(number for number in numbers if number.startswith("6660")) == ["66600", "66601", "66602"]
 
 
 async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, client, tmp_path, results):
     """A keyless row that was created before its card could be written is no second time created: it gets its card."""
     source = tmp_path / "c.jsonl"
     source.write_text(
-        "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(5))
+        "".join(
+            f'{{"email":"k{number}@example.com","language_id":"en","card_number":"6660{number}"}}\n'
+            for number in range(5)
+        )
     )
     arguments = {"match": None, "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
     with denied(sandbox, "POST /cards", after=2):
@@ -227,8 +232,8 @@ async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, client, tmp_
     report = await client.customers.bulk_write(source, results=results, resume=True, **arguments)
     assert counts(report) == {"created": 5}
     assert await client.customers.list().total() == 65
-    numbers = [one.card_number async for one in client.cards.list(count=500)]
-    assert sorted(one for one in numbers if one.startswith("6660")) == [f"6660{one}" for one in range(5)]
+    numbers = [card.card_number async for card in client.cards.list(count=500)]
+    assert sorted(number for number in numbers if number.startswith("6660")) == [f"6660{number}" for number in range(5)]
     assert all(row["record_id"] for row in read(results))
 
 
@@ -249,7 +254,7 @@ def slow_sandbox(clock):
 
 async def cards_of(client, number):
     """How many cards have a number."""
-    return len([one async for one in client.cards.list(card_number=number)])
+    return len([card async for card in client.cards.list(card_number=number)])
 
 
 PARTS = {
@@ -271,7 +276,7 @@ async def test_a_part_that_is_written_late(slow_sandbox, clock, path, part):
         with client.record_calls() as calls:
             report = await client.customers.bulk_write([{**people(1)[0], **part}], **options)
         assert counts(report) == {"updated": 1}
-        assert len([one for one in calls if (one.method, one.path) == ("POST", path)]) == 1
+        assert len([call for call in calls if (call.method, call.path) == ("POST", path)]) == 1
         clock.advance(100)
         assert await cards_of(client, "66601") == ("card_number" in part)
 
@@ -310,12 +315,14 @@ async def test_a_property_that_two_rows_of_a_resumed_run_have(slow_sandbox, cloc
 async def source_ids(client, email):
     """The external ids of a customer."""
     customer = await client.customers.list(email=email).first()
-    return [one.external_id async for one in client.customers.customer_source_records(customer.customer_id).list()]
+    return [
+        record.external_id async for record in client.customers.customer_source_records(customer.customer_id).list()
+    ]
 
 
 async def test_a_known_customer_gets_an_external_id(sandbox, client, results):
     """The external id of a row is added to a customer who lacks it; one of another customer is a conflict."""
-    rows = [{**row, "external_id": f"E{one}"} for one, row in enumerate(people(3))]
+    rows = [{**row, "external_id": f"E{number}"} for number, row in enumerate(people(3))]
     arguments = {"match": "email", "defaults": SOURCE}
     await client.customers.bulk_write([rows[0], *people(3)[1:]], **arguments)
     taken = {**rows.pop(), "external_id": "E0"}

@@ -28,7 +28,7 @@ async def write(server, clock, kind, rows, match="reference", **options):
 
 def given(server, kind):
     """What the history has: the reference and the amount of each operation."""
-    return sorted((reference_in(one[KINDS[kind]]), one[AMOUNT[kind]]) for one in getattr(server, kind))
+    return sorted((reference_in(item[KINDS[kind]]), item[AMOUNT[kind]]) for item in getattr(server, kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,7 +42,7 @@ async def test_amounts_are_given_and_taken_once(server, clock, kind):
     report = await write(server, clock, kind, rows, values=PARTNER)
     assert counts(report) == {"created": 3}
     assert given(server, kind) == [("B1", 7), ("B1", 100), ("B10", -30.5)]
-    assert "[ref: B1] Birthday" in [one[KINDS[kind]] for one in getattr(server, kind)]
+    assert "[ref: B1] Birthday" in [item[KINDS[kind]] for item in getattr(server, kind)]
     assert counts(await write(server, clock, kind, rows, values=PARTNER)) == {"unchanged": 3}
     assert len(server.sent) == 3
 
@@ -52,16 +52,21 @@ async def test_amounts_are_given_and_taken_once(server, clock, kind):
 async def test_a_lost_answer_gives_nothing_twice(server, clock, kind, fault):
     """An operation whose answer is lost is looked up by its reference, and is done once."""
     server.faults = [fault] * 4
-    rows = [{"customer_id": ADA if one % 2 else BOB, "reference": f"B{one}", "amount": one + 1} for one in range(12)]
+    rows = [
+        {"customer_id": ADA if number % 2 else BOB, "reference": f"B{number}", "amount": number + 1}
+        for number in range(12)
+    ]
     report = await write(server, clock, kind, rows, values=PARTNER)
     assert counts(report) == {"created": 12}
-    assert given(server, kind) == sorted((f"B{one}", one + 1) for one in range(12))
+    assert given(server, kind) == sorted((f"B{number}", number + 1) for number in range(12))
 
 
 async def test_a_reference_that_is_part_of_another(server, clock):
     """`B1` is found neither for `B10` nor for `B`, and not for another customer."""
     await write(server, clock, "points", [{"customer_id": ADA, "reference": "B10", "amount": 5}])
-    rows = [{"customer_id": customer, "reference": one, "amount": 5} for customer, one in ((ADA, "B1"), (BOB, "B10"))]
+    rows = [
+        {"customer_id": customer, "reference": value, "amount": 5} for customer, value in ((ADA, "B1"), (BOB, "B10"))
+    ]
     assert counts(await write(server, clock, "points", rows)) == {"created": 2}
 
 
@@ -78,14 +83,14 @@ async def test_rows_of_amounts_that_cannot_be_written(server, clock, results):
     ]
     report = await write(server, clock, "points", rows, results=results)
     assert counts(report) == {"refused": 6}
-    reasons = [one["reasons"][0] for one in read(results)]
+    reasons = [row["reasons"][0] for row in read(results)]
     expected = [
         "amount: it is zero",
         "reference: the row has no key",
         "reference: a reference is",
         "note: the note holds",
     ]
-    assert all(reason.startswith(one) for reason, one in zip(reasons, expected, strict=False))
+    assert all(reason.startswith(item) for reason, item in zip(reasons, expected, strict=False))
     assert reasons[4:] == ["amount: the history has another amount with this reference", "amount: required"]
     assert len(server.sent) == 1
 
@@ -102,7 +107,7 @@ async def test_an_operation_that_is_there_twice(server, clock):
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_history_of_two_decimals_and_without_signs(server, clock, kind, tmp_path):
     """Amounts cut to cents and shown without signs are unchanged; the other operation, or another cent, is refused."""
-    rows = [{"customer_id": ADA, "reference": f"B{one}", "amount": one} for one in (-30, 33.339, -0.125)]
+    rows = [{"customer_id": ADA, "reference": f"B{value}", "amount": value} for value in (-30, 33.339, -0.125)]
     await write(server, clock, kind, rows, values=PARTNER)
     for record in getattr(server, kind):
         record[AMOUNT[kind]] = int(abs(record[AMOUNT[kind]]) * 100) / 100
@@ -116,7 +121,7 @@ async def test_a_history_of_two_decimals_and_without_signs(server, clock, kind, 
 async def test_a_customer_whose_id_is_written_in_another_case(server, clock, kind, results):
     """An id of a customer in capitals is the same customer: the second row repeats the first."""
     row = {"status_id": GOLD} if kind == "statuses" else {"reference": "B1", "amount": 5}
-    rows = [{"customer_id": one, **row} for one in (ADA, ADA.upper())]
+    rows = [{"customer_id": value, **row} for value in (ADA, ADA.upper())]
     match, values = ("customer_id", {}) if kind == "statuses" else ("reference", PARTNER)
     report = await write(server, clock, kind, rows, match=match, values=values, results=results)
     assert counts(report) == {"created": 1, "refused": 1}
@@ -138,7 +143,7 @@ async def test_an_amount_that_is_shown_as_a_text(server, clock, shown, outcome, 
 async def test_a_status_is_given_once(server, clock):
     """A customer who has the status is left alone, another one gets it; a lost answer gives none twice."""
     server.faults = [20.0, "after", "before"]
-    rows = [{"customer_id": f"{one:026x}", "status_id": GOLD} for one in range(5)]
+    rows = [{"customer_id": f"{number:026x}", "status_id": GOLD} for number in range(5)]
     assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 5}
     assert len(server.statuses) == 5
     rows[0]["status_id"] = SILVER
@@ -152,7 +157,7 @@ async def test_a_status_that_has_ended_is_given_again(server, clock):
     deleted = {**past, "state": 0, "valid_to": None}
     for number, record in enumerate((past, later, deleted, {**past, "valid_to": "0000-00-00 00:00:00"})):
         server.statuses.append({**record, "customer_id": f"{number:026x}"})
-    rows = [{"customer_id": f"{one:026x}", "status_id": GOLD} for one in range(4)]
+    rows = [{"customer_id": f"{value:026x}", "status_id": GOLD} for value in range(4)]
     assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 3, "unchanged": 1}
 
 
@@ -161,7 +166,7 @@ async def test_a_status_whose_state_is_a_text(server, clock):
     record = {"status_id": GOLD, "valid_from": "2020-01-01 00:00:00", "valid_to": None}
     for number, state in enumerate(("1", "0")):
         server.statuses.append({**record, "state": state, "customer_id": f"{number:026x}"})
-    rows = [{"customer_id": f"{one:026x}", "status_id": GOLD} for one in range(2)]
+    rows = [{"customer_id": f"{value:026x}", "status_id": GOLD} for value in range(2)]
     assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 1, "unchanged": 1}
 
 

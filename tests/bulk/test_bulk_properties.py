@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_dry_run_looks_properties_up(sandbox, client, results):
     """A dry run says what the real run does, field by field: it reads properties, once a customer, and writes none."""
-    first, second = [f"property.{one}" for one in properties_of_texts(sandbox)[:2]]
+    first, second = [f"property.{property_id}" for property_id in properties_of_texts(sandbox)[:2]]
     rows = [{**row, first: "a", second: "b"} for row in people(4)]
     found = []
     arguments = {"match": "email", "defaults": SOURCE, "results": results}
@@ -22,8 +22,8 @@ async def test_a_dry_run_looks_properties_up(sandbox, client, results):
             report = await client.customers.bulk_write(rows, dry_run=dry_run, **arguments)
         found.append([(row["outcome"], row["changed_fields"]) for row in read(results)])
         assert counts(report) == {"unchanged": 1, "updated": 2, "created": 1}
-        assert not dry_run or {one.method for one in calls} == {"GET"}
-        assert not dry_run or len([one for one in calls if "property-records" in one.path]) == 3
+        assert not dry_run or {call.method for call in calls} == {"GET"}
+        assert not dry_run or len([call for call in calls if "property-records" in call.path]) == 3
     assert (
         found[0]
         == found[1]
@@ -65,8 +65,8 @@ async def test_a_property_of_any_kind(sandbox, client, tmp_path, given, kept, ce
     rows = [{**people(1)[0], f"property.{property_id}": given}]
     assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
     made = await client.customers.list(email="new0@example.com").first()
-    records = [one async for one in client.customers.property_records(made.customer_id).list()]
-    assert [one.property_value for one in records if one.property_id == property_id] == [kept]
+    records = [record async for record in client.customers.property_records(made.customer_id).list()]
+    assert [record.property_value for record in records if record.property_id == property_id] == [kept]
     assert counts(await client.customers.bulk_write(rows, **arguments)) == {"unchanged": 1}
     with source.open("w", newline="") as file:
         csv.writer(file).writerows([["email", f"property.{property_id}"], ["new0@example.com", cell]])
@@ -97,8 +97,8 @@ async def test_a_property_takes_values_of_its_type(sandbox, client, tmp_path, ki
     arguments = {"match": "email", "defaults": SOURCE, "decimal": ","}
     assert counts(await client.customers.bulk_write(path, **arguments)) == {"created": 1}
     made = await client.customers.list(email="new0@example.com").first()
-    records = [one async for one in client.customers.property_records(made.customer_id).list()]
-    (found,) = [one.property_value for one in records if one.property_id == property_id]
+    records = [record async for record in client.customers.property_records(made.customer_id).list()]
+    (found,) = [record.property_value for record in records if record.property_id == property_id]
     assert (type(found), found) == (type(value), value)
     for dry_run in (True, False):
         assert counts(await client.customers.bulk_write(path, dry_run=dry_run, **arguments)) == {"unchanged": 1}

@@ -85,7 +85,7 @@ async def test_ten_edits_are_ten_updates(tmp_path):
     """Ten cells changed by hand are ten updates, and nothing else differs on the server."""
     sandbox = Sandbox(customers=40, seed=3)
     async with connect(sandbox) as client:
-        before = {one.customer_id: one.to_dict() async for one in client.customers.list(count=100)}
+        before = {customer.customer_id: customer.to_dict() async for customer in client.customers.list(count=100)}
         path = tmp_path / "c.csv"
         await client.customers.list().export(path)
         with path.open(newline="") as file:
@@ -98,7 +98,7 @@ async def test_ten_edits_are_ten_updates(tmp_path):
             writer.writerows(rows)
         report = await client.customers.bulk_write(path, match="customer_id")
         assert counts(report) == {"updated": 10, "unchanged": 30}
-        after = {one.customer_id: one.to_dict() async for one in client.customers.list(count=100)}
+        after = {customer.customer_id: customer.to_dict() async for customer in client.customers.list(count=100)}
     edited = {row["customer_id"] for row in rows[:10]}
     for customer_id, record in after.items():
         old = before[customer_id]

@@ -47,7 +47,7 @@ class NoSleep(FakeClock):
 )
 async def test_rows_with_one_spoiled_card_number_wait_for_nothing(sandbox, tmp_path, match, between):
     """A card number that a spreadsheet spoiled refuses each row that has it; a row between them is judged alone."""
-    rows = [{**row, "external_id": f"Z{one}", "card_number": SPOILED} for one, row in enumerate(people(4))]
+    rows = [{**row, "external_id": f"Z{number}", "card_number": SPOILED} for number, row in enumerate(people(4))]
     rows[1] |= between
     text = "\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)])
     (tmp_path / "c.csv").write_text(text)
@@ -67,7 +67,7 @@ async def test_rows_with_one_spoiled_card_number_wait_for_nothing(sandbox, tmp_p
 async def test_a_row_before_one_whose_key_another_run_holds_ends(clock, sandbox, monkeypatch, turn):
     """A row's lost answer is settled while a later row waits for another run, which waits for the first one's key."""
     monkeypatch.setattr(engine, "CHUNK", turn)
-    rows = [{**row, "external_id": f"E{one}"} for one, row in enumerate(people(8))]
+    rows = [{**row, "external_id": f"E{number}"} for number, row in enumerate(people(8))]
     sandbox.faults.add("POST /customers", status=504, times=1)
     end = clock.monotonic() + 300.0
     async with connect(sandbox, clock=clock, retry=RetryPolicy(attempts=1)) as client:
@@ -82,8 +82,8 @@ async def test_a_row_before_one_whose_key_another_run_holds_ends(clock, sandbox,
             arguments = {"match": "external_id", "defaults": SOURCE}
             report = await client.customers.bulk_write(rows, on_progress=on_progress, **arguments)
         assert counts(report) == {"created": 8}
-        names = [one.personal_information.last_name async for one in client.customers.list(count=500)]
-    assert sorted(name for name in names if name and name.startswith("No ")) == [f"No {one}" for one in range(8)]
+        names = [customer.personal_information.last_name async for customer in client.customers.list(count=500)]
+    assert sorted(name for name in names if name and name.startswith("No ")) == [f"No {number}" for number in range(8)]
 
 
 async def test_a_run_that_waits_for_hours_looks_twice_a_minute(sandbox, clock):
@@ -107,7 +107,7 @@ async def test_a_run_that_waits_for_hours_looks_twice_a_minute(sandbox, clock):
 
 async def test_a_row_that_is_put_back_leaves_the_doubt_about_its_key(sandbox, clock):
     """A row that waits behind another one is unknown afterwards, if a killed run may have sent it."""
-    rows = [{**row, "card_number": f"77{one}"} for one, row in enumerate(people(2))]
+    rows = [{**row, "card_number": f"77{number}"} for number, row in enumerate(people(2))]
     first, second = (f"cards\0card_number\0{row['card_number']}" for row in rows)
     async with connect(sandbox, clock=clock) as client:
         with claims_of(clock, client.project.origin) as killed:
@@ -153,7 +153,7 @@ async def test_rows_of_a_writer_with_one_unusable_card_wait_for_nothing(sandbox,
 
         for number, row in enumerate(people(5)):
             tasks.start_soon(write, {**row, "external_id": f"Z{number}", **spoiled})
-    assert [one.outcome for one in found] == ["refused"] * 5
+    assert [item.outcome for item in found] == ["refused"] * 5
 
 
 async def test_an_external_id_of_a_row_is_not_written_as_a_record_of_its_own_meanwhile(clock, tmp_path):
@@ -172,7 +172,7 @@ async def test_an_external_id_of_a_row_is_not_written_as_a_record_of_its_own_mea
         report = await records.bulk_write([external], match="external_id")
         assert counts(report) == {"unchanged": 1}
         clock.advance(100)
-        assert [one.external_id async for one in records.list(external_id="E1")] == ["E1"]
+        assert [record.external_id async for record in records.list(external_id="E1")] == ["E1"]
 
 
 async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox, clock):
@@ -181,7 +181,7 @@ async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox,
     owner = sandbox.customers.id_at(3)
     had = sandbox.records("customers/property-records", of=owner)
     had = {had.get(record)["property_id"] for record in had.ids()}
-    property_id = next(one for one in properties_of_texts(sandbox) if one not in had)
+    property_id = next(value for value in properties_of_texts(sandbox) if value not in had)
     for number in ("7771", "7772"):
         sandbox.records("cards").insert({"card_number": number, "customer_id": owner, "card_type_id": CARD_TYPE})
     begun, looked_up, done = anyio.Event(), anyio.Event(), []
@@ -210,9 +210,9 @@ async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox,
             tasks.start_soon(write, writer, "7771")
             await begun.wait()
             tasks.start_soon(write, writer, "7772")
-        values = [one async for one in client.customers.property_records(owner).list()]
+        values = [value async for value in client.customers.property_records(owner).list()]
     assert done == ["updated", "updated"]
-    assert [one.property_value for one in values if one.property_id == property_id] == ["7772"]
+    assert [value.property_value for value in values if value.property_id == property_id] == ["7772"]
 
 
 async def test_runs_that_wait_for_each_others_key_and_record(server, clock, tmp_path):
@@ -245,7 +245,7 @@ async def test_runs_that_wait_for_each_others_key_and_record(server, clock, tmp_
         async with anyio.create_task_group() as tasks:
             other = {**row, "last_name": "Other"}
             reports.append(await client.customers.bulk_write([other], match="email", on_progress=on_progress))
-    assert [counts(one) for one in reports] == [{"updated": 1}, {"conflict": 1}]
+    assert [counts(report) for report in reports] == [{"updated": 1}, {"conflict": 1}]
 
 
 async def test_a_row_overtakes_no_earlier_one_that_waits_for_its_record(sandbox, clock):
@@ -265,7 +265,7 @@ async def test_a_row_overtakes_no_earlier_one_that_waits_for_its_record(sandbox,
         row = await customer_with_cards(client, "7771", "7772", "7773")
         works_from = clock.monotonic() + 50
         sandbox.faults.add("PUT /customers/{customer_id}", status=504, worked=True, times=1)
-        rows = [{"card_number": f"777{one}", "last_name": f"Name {one}"} for one in (1, 2, 3)]
+        rows = [{"card_number": f"777{value}", "last_name": f"Name {value}"} for value in (1, 2, 3)]
         report = await client.customers.bulk_write(rows, match="card_number")
         customer = await client.customers.list(email=row["email"]).first()
     assert counts(report) == {"updated": 3}

@@ -36,11 +36,11 @@ async def test_a_file_of_a_shop(client, tmp_path):
 async def test_dates_in_the_format_of_a_shop(client, tmp_path):
     """`date_format=` reads days of one format; without it the reason names the option, with a wrong one the format."""
     days = ("31/12/99", "1/2/45", "05/06/26", "1990-05-31", "31.12.1999")
-    rows = [{**one, "birthdate": day} for one, day in zip(people(5), days, strict=True)]
+    rows = [{**item, "birthdate": day} for item, day in zip(people(5), days, strict=True)]
     path = write_csv(tmp_path / "c.csv", rows)
     without = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
     report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, date_format="dd/mm/yy")
-    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(4)]
+    made = [(await client.customers.list(email=f"new{number}@example.com").first()) for number in range(4)]
     compared = await client.customers.list().compare(path, match="email", date_format="dd/mm/yy")
     assert without.reasons == {
         "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= "
@@ -48,27 +48,27 @@ async def test_dates_in_the_format_of_a_shop(client, tmp_path):
     }
     assert report.reasons == {"personal_information.birthdate: not a date: write dd/mm/yy, or YYYY-MM-DD": 1}
     assert counts(report) == {"created": 4, "refused": 1}
-    born = [str(one.personal_information.birthdate) for one in made]
+    born = [str(item.personal_information.birthdate) for item in made]
     assert born == ["1999-12-31", "1945-02-01", "2026-06-05", "1990-05-31"]
     assert compared.same == 4
 
 
 async def test_phones_without_a_prefix(client, tmp_path, caplog):
     """Numbers without a prefix are sent unchanged with one warning that counts them; `phone_prefix=` completes them."""
-    rows = [{**one, "phone": f"603 123 {number:03}"} for number, one in enumerate(people(40))]
+    rows = [{**item, "phone": f"603 123 {number:03}"} for number, item in enumerate(people(40))]
     rows[0]["phone"] = "+421 905 123 456"
     path = write_csv(tmp_path / "c.csv", rows)
     trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
     assert (counts(trial), trial.unprefixed_phones) == ({"created": 40}, 39)
-    assert [one.message for one in caplog.records if one.name == "carecloud_async.bulk"] == [
+    assert [record.message for record in caplog.records if record.name == "carecloud_async.bulk"] == [
         "39 phone numbers have no international prefix: set phone_prefix= (--phone-prefix), such as +420, to "
         "complete them; without it they are sent as they are"
     ]
     caplog.clear()
     report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
     assert (counts(report), report.unprefixed_phones, caplog.records) == ({"created": 40}, 0, [])
-    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in (0, 39)]
-    assert [one.personal_information.phone for one in made] == ["421905123456", "420603123039"]
+    made = [(await client.customers.list(email=f"new{value}@example.com").first()) for value in (0, 39)]
+    assert [item.personal_information.phone for item in made] == ["421905123456", "420603123039"]
     again = await client.customers.bulk_write(path, match="phone", phone_prefix="00420", mode="update")
     assert counts(again) == {"unchanged": 40}
     compared = await client.customers.list().compare(path, match="email", phone_prefix="420")
@@ -104,18 +104,18 @@ WRONG = (
 async def test_numbers_that_no_country_has_are_refused(client, tmp_path, monkeypatch):
     """With the extra `phones` such numbers are refused, unless their column is named; without it they are taken."""
     pytest.importorskip("phonenumbers", reason="the phones extra is not installed")
-    rows = [{**one, "phone": phone} for one, phone in zip(people(20), (*RIGHT, *WRONG), strict=True)]
+    rows = [{**item, "phone": phone} for item, phone in zip(people(20), (*RIGHT, *WRONG), strict=True)]
     path = write_csv(tmp_path / "c.csv", rows)
     arguments = {"match": "email", "defaults": SOURCE, "phone_prefix": "+420"}
     trial = await client.customers.bulk_write(path, dry_run=True, as_written=["phone"], **arguments)
     assert counts(trial) == {"created": 20}
     report = await client.customers.bulk_write(path, **arguments)
     assert counts(report) == {"created": 10, "refused": 10}
-    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(10)]
+    made = [(await client.customers.list(email=f"new{number}@example.com").first()) for number in range(10)]
     monkeypatch.setattr("carecloud_async.bulk.spellings._library", lambda: None)
     trial = await client.customers.bulk_write(path, dry_run=True, **arguments)
     assert counts(trial) == {"created": 10, "updated": 1, "unchanged": 9}
-    assert [one.personal_information.phone for one in made] == [*RIGHT.values()]
+    assert [item.personal_information.phone for item in made] == [*RIGHT.values()]
     assert [*report.reasons] == [
         "personal_information.phone: not a phone number that its country has; if it is right, name the column in "
         "as_written= (--as-written)"
@@ -124,7 +124,7 @@ async def test_numbers_that_no_country_has_are_refused(client, tmp_path, monkeyp
 
 async def test_a_dry_run_refuses_the_phones_that_the_server_would(client, tmp_path):
     """A phone number that the API would not take is refused before anything is sent; the report counts the reasons."""
-    rows = [{**one, "phone": "0603 123 456" if number else "603 123"} for number, one in enumerate(people(40))]
+    rows = [{**item, "phone": "0603 123 456" if number else "603 123"} for number, item in enumerate(people(40))]
     path = write_csv(tmp_path / "c.csv", rows)
     trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
     assert counts(trial) == {"created": 1, "refused": 39}
@@ -136,7 +136,7 @@ async def test_a_dry_run_refuses_the_phones_that_the_server_would(client, tmp_pa
 
 async def test_a_phone_without_its_prefix_is_no_change(client, tmp_path, results):
     """A run that forgets `phone_prefix=` leaves the numbers that have their prefix, and changes other numbers."""
-    rows = [{**one, "phone": f"720 181 59{number}"} for number, one in enumerate(people(3))]
+    rows = [{**item, "phone": f"720 181 59{number}"} for number, item in enumerate(people(3))]
     path = write_csv(tmp_path / "c.csv", rows)
     report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
     assert counts(report) == {"created": 3}
@@ -146,12 +146,12 @@ async def test_a_phone_without_its_prefix_is_no_change(client, tmp_path, results
     write_csv(path, [{**rows[0], "phone": "720 181 599"}, {**rows[1], "last_name": "Changed"}])
     report = await client.customers.bulk_write(path, match="email", results=results)
     assert counts(report) == {"updated": 2}
-    made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(2)]
+    made = [(await client.customers.list(email=f"new{value}@example.com").first()) for value in range(2)]
     assert [row["changed_fields"] for row in read(results)] == [
         ["personal_information.phone"],
         ["personal_information.last_name"],
     ]
-    assert [one.personal_information.phone for one in made] == ["720181599", "420720181591"]
+    assert [item.personal_information.phone for item in made] == ["720181599", "420720181591"]
 
 
 async def test_an_untidy_export_is_imported_again(tmp_path):

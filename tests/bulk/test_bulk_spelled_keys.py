@@ -14,33 +14,33 @@ pytestmark = pytest.mark.anyio
 
 async def known_emails(client):
     """Four e-mails of the project, spelled otherwise."""
-    return [one.personal_information.email.upper() async for one in client.customers.list(count=60)][:4]
+    return [customer.personal_information.email.upper() async for customer in client.customers.list(count=60)][:4]
 
 
 async def test_a_key_in_another_spelling_is_no_change(client):
     """A row whose key differs from the record's in spelling alone is unchanged, and sends nothing."""
-    rows = [{"email": one} for one in await known_emails(client)]
+    rows = [{"email": item} for item in await known_emails(client)]
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
     assert counts(report) == {"unchanged": 4}
 
 
 async def test_a_lost_answer_of_an_update_under_a_key_in_another_spelling(sandbox, client):
     """An update whose answer was lost is updated, though the record keeps its own spelling of the key."""
-    rows = [{"email": one, "last_name": "Ours"} for one in await known_emails(client)]
+    rows = [{"email": item, "last_name": "Ours"} for item in await known_emails(client)]
     sandbox.faults.add("PUT /customers/{customer_id}", status=504, worked=True, times=2)
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
     assert counts(report) == {"updated": 4}
-    names = [one.personal_information.last_name async for one in client.customers.list(count=60)]
+    names = [customer.personal_information.last_name async for customer in client.customers.list(count=60)]
     assert names.count("Ours") == 4
 
 
 async def test_ids_of_records_in_another_case(server, write, results):
     """An id that a row writes in capitals finds its record, and is the same key as in small letters."""
-    customer_id = [server.add(f"a{one}@example.com") for one in range(11)][-1]
-    rows = [{"customer_id": one, "last_name": "Ours"} for one in (customer_id.upper(), customer_id)]
+    customer_id = [server.add(f"a{number}@example.com") for number in range(11)][-1]
+    rows = [{"customer_id": value, "last_name": "Ours"} for value in (customer_id.upper(), customer_id)]
     report = await write(rows, match="customer_id", results=results)
     assert counts(report) == {"updated": 1, "refused": 1}
-    assert [one["reasons"] for one in read(results)] == [[], ["customer_id: repeats line 1"]]
+    assert [row["reasons"] for row in read(results)] == [[], ["customer_id: repeats line 1"]]
 
 
 async def test_a_key_that_the_server_refuses_to_look_up(client):

@@ -25,8 +25,8 @@ async def test_card_numbers_that_a_spreadsheet_spoiled(client, tmp_path, bad, pr
     path = write_csv(
         tmp_path / "c.csv",
         [
-            {"card_number": one, "card_type_id": CARD_TYPE, "state": "ACTIVE"}
-            for one in (bad, "7700000000031", "031", "7700123456780010", "A-1.0")
+            {"card_number": value, "card_type_id": CARD_TYPE, "state": "ACTIVE"}
+            for value in (bad, "7700000000031", "031", "7700123456780010", "A-1.0")
         ],
     )
     report = await client.cards.bulk_write(path, match="card_number", dry_run=True)
@@ -39,7 +39,7 @@ async def test_card_numbers_that_a_spreadsheet_spoiled(client, tmp_path, bad, pr
 
 async def test_numbers_that_are_right(client, tmp_path):
     """`as_written=` takes the numbers of a column as they are, by its own name or its field's; it must be there."""
-    rows = [{"Card": one, "card_type_id": CARD_TYPE, "state": "ACTIVE"} for one in ("7.7E+12", "7700000000031.0")]
+    rows = [{"Card": value, "card_type_id": CARD_TYPE, "state": "ACTIVE"} for value in ("7.7E+12", "7700000000031.0")]
     path = write_csv(tmp_path / "c.csv", rows)
     arguments = {"match": "card_number", "columns": {"Card": "card_number"}, "dry_run": True}
     for name in ("Card", "card_number"):

@@ -22,20 +22,24 @@ async def test_a_row_that_was_never_sent_takes_no_credit(clock, sandbox, tmp_pat
     """A row that an error kept from being sent, and whose record another program makes, is updated by the next run."""
     source = tmp_path / "c.jsonl"
     source.write_text(
-        "".join(f'{{"email":"k{one}@example.com","language_id":"en","last_name":"X"}}\n' for one in range(6))
+        "".join(f'{{"email":"k{number}@example.com","language_id":"en","last_name":"X"}}\n' for number in range(6))
     )
     async with connect(sandbox, clock=clock) as client:
         with denied(sandbox, "POST /customers"):
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
-        others = [{"email": f"k{one}@example.com", "language_id": "en", "last_name": "Y"} for one in range(6)]
+        others = [{"email": f"k{number}@example.com", "language_id": "en", "last_name": "Y"} for number in range(6)]
         # Nothing was sent: the keys are free at once, for a run of other rows too.
         before = len(clock.sleeps)
         assert counts(await client.customers.bulk_write(others, match="email", defaults=SOURCE)) == {"created": 6}
         assert len(clock.sleeps) == before
         report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
         assert counts(report) == {"updated": 6}
-        records = [one async for one in client.customers.list(count=500)]
-    names = [one.personal_information.last_name for one in records if (one.personal_information.email or "")[:1] == "k"]
+        records = [customer async for customer in client.customers.list(count=500)]
+    names = [
+        record.personal_information.last_name
+        for record in records
+        if (record.personal_information.email or "")[:1] == "k"
+    ]
     assert names.count("X") >= 6
 
 
@@ -202,7 +206,10 @@ async def test_a_cancelled_run_sends_no_more_parts(sandbox, client, tmp_path):
     """A run that is cancelled while records are made writes no cards of them any more; the next run does."""
     source = tmp_path / "c.jsonl"
     source.write_text(
-        "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(6))
+        "".join(
+            f'{{"email":"k{number}@example.com","language_id":"en","card_number":"6660{number}"}}\n'
+            for number in range(6)
+        )
     )
     arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 2}
     scope = anyio.CancelScope()
@@ -223,19 +230,19 @@ async def test_a_cancelled_run_sends_no_more_parts(sandbox, client, tmp_path):
     sandbox.on_request = None
     report = await client.customers.bulk_write(source, resume=True, **arguments)
     assert counts(report) == {"created": 6}
-    numbers = [one.card_number async for one in client.cards.list(count=500)]
-    assert sorted(one for one in numbers if one.startswith("6660")) == [f"6660{one}" for one in range(6)]
+    numbers = [card.card_number async for card in client.cards.list(count=500)]
+    assert sorted(number for number in numbers if number.startswith("6660")) == [f"6660{number}" for number in range(6)]
 
 
 async def test_what_is_about_to_be_sent_is_durable(sandbox, client, tmp_path, monkeypatch):
     """From the first request on, journal and claims are on the disk when a commit returns, in a resumed run too."""
     source = tmp_path / "c.jsonl"
-    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(6)))
+    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(6)))
     seen = []
 
     def watch(database, statement):
         if statement == "COMMIT" and sandbox.count("GET /customers") > asked:
-            modes = [database.execute(f"PRAGMA {one}").fetchone()[0] for one in ("journal_mode", "synchronous")]
+            modes = [database.execute(f"PRAGMA {value}").fetchone()[0] for value in ("journal_mode", "synchronous")]
             seen.append((file_of(database), *modes))
 
     watch_databases(monkeypatch, watch)

@@ -55,7 +55,7 @@ async def test_a_key_that_no_url_of_the_server_holds(server, write):
 async def test_a_journal_that_is_damaged_between_runs(sandbox, tmp_path):
     """The error of a damaged journal names the file and the fix; the next run makes no duplicate."""
     source, journal = tmp_path / "c.jsonl", tmp_path / "journal.db"
-    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(600)))
+    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(600)))
     arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True}
     async with connect(sandbox) as client:
         with denied(sandbox, "POST /customers", after=100):
@@ -95,6 +95,6 @@ async def test_results_that_do_not_fit_leave_no_part_of_them(client, tmp_path, m
 
 async def test_a_body_that_is_too_large(sandbox, client):
     """A batch that the server finds too large goes in parts."""
-    rows = [{"card_number": f"55{one:06}", "card_type_id": CARD_TYPE, "state": 1} for one in range(40)]
+    rows = [{"card_number": f"55{number:06}", "card_type_id": CARD_TYPE, "state": 1} for number in range(40)]
     sandbox.faults.add("POST /cards/batch", status=413, times=2)
     assert counts(await client.cards.bulk_write(rows, match="card_number")) == {"created": 40}

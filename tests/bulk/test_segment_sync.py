@@ -27,13 +27,13 @@ def segment_of(sandbox, ids):
     segment = sandbox.records("segments").ids()[0]
     table = sandbox.records("segments/segment-records", of=segment)
     table.refill([])
-    for one in ids:
-        table.insert({"segment_id": segment, "customer_id": one})
+    for customer_id in ids:
+        table.insert({"segment_id": segment, "customer_id": customer_id})
     return segment
 
 
 def members(sandbox, segment):
-    return sorted(one["customer_id"] for one in sandbox.records("segments/segment-records", of=segment))
+    return sorted(record["customer_id"] for record in sandbox.records("segments/segment-records", of=segment))
 
 
 def ids(sandbox, *numbers):
@@ -80,12 +80,12 @@ async def test_add_and_remove_touch_no_other_member(sandbox):
 @pytest.mark.parametrize("match", ["customer_id", "email"])
 async def test_members_with_ids_in_capitals(sandbox, match):
     """A customer whose id the segment's list spells in upper case is a member of it."""
-    segment = segment_of(sandbox, [one.upper() for one in ids(sandbox, 0, 1, 2)])
+    segment = segment_of(sandbox, [customer_id.upper() for customer_id in ids(sandbox, 0, 1, 2)])
     source = ids(sandbox, 0, 1, 2, 3)
     async with connect(sandbox) as client:
         if match == "email":
-            people = [await client.customers.get(one) for one in source]
-            source = [{"email": one.personal_information.email} for one in people]
+            people = [await client.customers.get(customer_id) for customer_id in source]
+            source = [{"email": row.personal_information.email} for row in people]
         report = await client.segments.sync(segment, source, mode="mirror", match=match)
     assert counts(report) == (1, 0, 3, 0)
     assert report.complete
@@ -94,10 +94,10 @@ async def test_members_with_ids_in_capitals(sandbox, match):
 
 async def test_customers_by_email_and_unknown_ones(sandbox, tmp_path):
     """Rows of a file are found by their key, each row without a customer counts; other columns are passed over."""
-    emails = {one["customer_id"]: one["personal_information"]["email"] for one in sandbox.customers}
-    known = [one for one in ids(sandbox, 3, 4, 5) if emails[one]]
+    emails = {customer["customer_id"]: customer["personal_information"]["email"] for customer in sandbox.customers}
+    known = [customer_id for customer_id in ids(sandbox, 3, 4, 5) if emails[customer_id]]
     path = tmp_path / "members.csv"
-    lines = [f"{emails[one]},x" for one in known] + ["nobody@example.com,x", "nobody@example.com,y", ",x"]
+    lines = [f"{emails[known_id]},x" for known_id in known] + ["nobody@example.com,x", "nobody@example.com,y", ",x"]
     path.write_text("\n".join(["email,campaign", *lines, ""]))
     segment = segment_of(sandbox, [])
     async with connect(sandbox) as client:
@@ -142,7 +142,10 @@ SWITCHES = ("allow_shrink", "allow_empty", "allow_unreadable")
 async def test_a_mirror_that_may_be_a_mistake_has_a_switch_of_its_own(sandbox, numbers, keyless, switch, problem):
     """A source that is much smaller, empty, or lacks a key is refused; its own switch accepts it, and no other one."""
     segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
-    rows = [*({"customer_id": one} for one in ids(sandbox, *numbers)), *({"customer_id": ""} for _ in range(keyless))]
+    rows = [
+        *({"customer_id": customer_id} for customer_id in ids(sandbox, *numbers)),
+        *({"customer_id": ""} for _ in range(keyless)),
+    ]
     async with connect(sandbox) as client:
         others = {other: True for other in SWITCHES if other != switch}
         with pytest.raises(BulkWriteError, match=f"{problem}.*{switch}=True"):
@@ -171,13 +174,13 @@ async def test_a_customer_whose_look_up_fails_keeps_no_other_one_up(sandbox, tmp
 async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
     """Each row has a line with its outcome, its customer and the reason; customers whom a mirror removes follow."""
     people, _ = with_emails(sandbox, 8)
-    for one in people[6:]:
-        sandbox.customers.update(one, {"personal_information": {"email": "shared@example.com"}})
+    for row in people[6:]:
+        sandbox.customers.update(row, {"personal_information": {"email": "shared@example.com"}})
     segment = segment_of(sandbox, [*people[:2], people[5]])
     path, results = tmp_path / "members.csv", tmp_path / "results.csv"
     emails = [f"{people[0]}@example.com", f"{people[1].upper()}@EXAMPLE.com", f"{people[2]}@example.com"]
     rows = [*emails, "shared@example.com", "nobody@example.com", "", emails[2], f"{people[4]}@example.com"]
-    path.write_text("\n".join(["name;email", *(f"x;{one}" for one in rows), ""]))
+    path.write_text("\n".join(["name;email", *(f"x;{row}" for row in rows), ""]))
     sandbox.faults.add("POST /segments/{segment_id}/actions/add-customer", status=400, body=REFUSED, times=1)
     async with connect(sandbox) as client:
         options = {"mode": "mirror", "match": "email", "allow_unreadable": True, "results": results, "concurrency": 1}
@@ -190,7 +193,7 @@ async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
     outcome = {refused: ("refused", "already_done"), added: ("added", "")}
     with results.open(newline="") as file:
         found = list(csv.DictReader(file, delimiter=";"))
-    assert [(one["line"], one["record_id"], one["outcome"], one["reasons"]) for one in found] == [
+    assert [(item["line"], item["record_id"], item["outcome"], item["reasons"]) for item in found] == [
         ("2", people[0], "unchanged", ""),
         ("3", people[1], "unchanged", ""),
         ("4", people[2], *outcome[people[2]]),
@@ -201,9 +204,9 @@ async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
         ("9", people[4], *outcome[people[4]]),
         ("", people[5], "removed", ""),
     ]
-    assert [one["email"] for one in found[:8]] == rows
+    assert [item["email"] for item in found[:8]] == rows
     lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
-    assert (again.added, [one["outcome"] for one in lines].count("added")) == (1, 1 + (refused == people[2]))
+    assert (again.added, [value["outcome"] for value in lines].count("added")) == (1, 1 + (refused == people[2]))
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}, {"cut": True, "late": 0.0}])
@@ -240,10 +243,10 @@ async def test_what_another_program_changes_meanwhile_is_made_good(sandbox, mode
     def interfere(call):
         if "-customer" in call.path and not calls:
             calls.append(call)
-            others = [one["customer_id"] for one in table if one["customer_id"] != people[0]]
+            others = [item["customer_id"] for item in table if item["customer_id"] != people[0]]
             table.refill([])
-            for one in others if mode != "remove" else [*others, people[0]]:
-                table.insert({"segment_id": segment, "customer_id": one})
+            for item in others if mode != "remove" else [*others, people[0]]:
+                table.insert({"segment_id": segment, "customer_id": item})
 
     async with connect(sandbox, on_call=interfere, clock=FakeClock()) as client:
         report = await client.segments.sync(segment, people, mode=mode)

@@ -25,11 +25,13 @@ def sandbox():
 def bills(sandbox, count=None):
     """The rows that a till would have kept of the sandbox's purchases."""
     found = [record for _, record in sandbox.records("purchases").items()][:count]
-    return [{name: one[name] for name in ("external_purchase_id", "store_id", "total_price")} for one in found]
+    return [{name: item[name] for name in ("external_purchase_id", "store_id", "total_price")} for item in found]
 
 
 def writes(sandbox):
-    return [one for one in sandbox.requests if one.method in {"PUT", "POST"} and "login" not in one.path]
+    return [
+        request for request in sandbox.requests if request.method in {"PUT", "POST"} and "login" not in request.path
+    ]
 
 
 async def test_a_list_and_its_own_rows_are_the_same(sandbox):
@@ -58,7 +60,7 @@ async def test_each_row_and_each_record_has_one_verdict(sandbox, tmp_path):
     assert not report.all_same
     lines = [json.loads(line) for line in (tmp_path / "diff.jsonl").read_text().splitlines()]
     assert len(lines) == report.rows + report.missing_here
-    assert [one["outcome"] for one in lines[:6]] == [
+    assert [value["outcome"] for value in lines[:6]] == [
         "different",
         "missing_there",
         "twice",
@@ -68,7 +70,7 @@ async def test_each_row_and_each_record_has_one_verdict(sandbox, tmp_path):
     ]
     assert lines[0]["changed_fields"] == ["total_price"]
     assert lines[4]["reasons"] == ["external_purchase_id: the row has no key"]
-    missing = {one["external_purchase_id"] for one in lines if one["outcome"] == "missing_here"}
+    missing = {value["external_purchase_id"] for value in lines if value["outcome"] == "missing_here"}
     known = [record["external_purchase_id"] for _, record in sandbox.records("purchases").items()]
     assert missing == {known[1], known[3], known[4]}
 
@@ -122,7 +124,7 @@ async def test_bills_are_compared_in_their_stores(sandbox):
 
 async def test_keys_are_compared_as_in_bulk_writes(sandbox):
     """Case and spaces of an e-mail address do not count, and spelled numbers equal numbers."""
-    emails = [one["personal_information"]["email"] for one in sandbox.customers]
+    emails = [customer["personal_information"]["email"] for customer in sandbox.customers]
     rows = [{"email": f" {email.upper()} "} for email in emails if email]
     async with connect(sandbox) as client:
         report = await client.customers.list().compare(rows, match="email")
@@ -133,7 +135,7 @@ async def test_keys_are_compared_as_in_bulk_writes(sandbox):
 
 async def test_missing_records_are_shown_under_the_columns_of_the_file(sandbox, tmp_path):
     """The key of a record without a row stands in the file's own column, whatever its name."""
-    emails = [email for one in sandbox.customers if (email := one["personal_information"]["email"])]
+    emails = [email for customer in sandbox.customers if (email := customer["personal_information"]["email"])]
     path, results = tmp_path / "c.csv", tmp_path / "diff.csv"
     path.write_text(f"Mail,Name\n{emails[0]},\n")
     async with connect(sandbox) as client:
@@ -148,7 +150,7 @@ async def test_missing_records_are_shown_under_the_columns_of_the_file(sandbox, 
 
 async def test_columns_that_the_list_does_not_show(sandbox):
     """The report names the columns that were not compared; those passed over and those of results are none of them."""
-    email = next(email for one in sandbox.customers if (email := one["personal_information"]["email"]))
+    email = next(email for customer in sandbox.customers if (email := customer["personal_information"]["email"]))
     row = {"email": email, "Karta": "7,7E+12", "note": "x", "outcome": "created", "external_id": ""}
     async with connect(sandbox) as client:
         customers = client.customers.list()
@@ -226,7 +228,7 @@ async def test_results_of_a_csv_file(sandbox, tmp_path):
     assert (report.same, report.missing_here) == (59, 1)
     with (tmp_path / "diff.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
-    assert [one["outcome"] for one in found] == ["same"] * 59 + ["missing_here"]
+    assert [item["outcome"] for item in found] == ["same"] * 59 + ["missing_here"]
     assert found[-1]["external_purchase_id"] == rows[-1]["external_purchase_id"]
 
 
@@ -328,8 +330,10 @@ async def test_a_list_that_does_not_fit(sandbox, tmp_path, monkeypatch):
 async def test_phones_are_compared_as_bulk_writes_compare_them(sandbox):
     """A phone number of a file is the record's also without its prefix, as an import of the file would say."""
     async with connect(sandbox) as client:
-        found = [one async for one in client.customers.list(count=500) if one.personal_information.phone]
+        found = [customer async for customer in client.customers.list(count=500) if customer.personal_information.phone]
         phone = found[0].personal_information.phone
-        rows = [{"customer_id": found[0].customer_id, "phone": one} for one in (f"+{phone}", phone[3:], f"{phone}1")]
+        rows = [
+            {"customer_id": found[0].customer_id, "phone": value} for value in (f"+{phone}", phone[3:], f"{phone}1")
+        ]
         reports = [await client.customers.list(count=500).compare([row], match="customer_id") for row in rows]
-    assert [(one.same, one.different) for one in reports] == [(1, 0), (1, 0), (0, 1)]
+    assert [(report.same, report.different) for report in reports] == [(1, 0), (1, 0), (0, 1)]

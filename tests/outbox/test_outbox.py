@@ -94,7 +94,7 @@ async def test_a_lost_answer_waits_without_a_problem(client, server, clock, path
     server.arrived = note
     await put_bill(client, outbox, 1)
     assert await outbox.flush()
-    sent = [one[0] for one in seen].index("POST")
+    sent = [item[0] for item in seen].index("POST")
     (_, sent_at, *_), (method, looked_at, *state) = seen[sent : sent + 2]
     assert (method, state) == ("GET", [1, None])
     assert looked_at - sent_at >= 35
@@ -204,8 +204,8 @@ async def test_a_number_in_another_form_is_the_same_call(client, server, outbox)
     """A call that is put again with `10`, `10.0` or `Decimal(10)` is not stored twice."""
     server.away = True
     totals = [Decimal("10.00"), 10, 10.0, Decimal(10), Decimal("1E+1")]
-    assert len({await put_bill(client, outbox, 1, total=one) for one in totals}) == 1
-    assert len({await put_points(client, outbox, amount=one) for one in (*totals, 10)}) == 1
+    assert len({await put_bill(client, outbox, 1, total=total) for total in totals}) == 1
+    assert len({await put_points(client, outbox, amount=value) for value in (*totals, 10)}) == 1
     with pytest.raises(KeyInUseError):
         await put_points(client, outbox, amount=10.5)
     assert outbox.waiting == 2
@@ -330,7 +330,7 @@ async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path
         await put_bill(client, outbox, number)
         server.away = False
         assert await outbox.flush()
-    assert server.bill_ids() == [str(one) for one in range(1, number + 1)]
+    assert server.bill_ids() == [str(value) for value in range(1, number + 1)]
 
 
 async def test_what_cannot_be_committed_does_not_wait(client, server, path, monkeypatch):

@@ -14,7 +14,7 @@ from carecloud_async.outbox.queue import KIND
 pytestmark = pytest.mark.anyio
 
 FORMATS = Path(__file__).parent / "formats"
-VERSIONS = sorted(int(one.stem.removeprefix("version_")) for one in FORMATS.glob("version_*.sql"))
+VERSIONS = sorted(int(item.stem.removeprefix("version_")) for item in FORMATS.glob("version_*.sql"))
 
 
 def restore(path, version):
@@ -55,8 +55,8 @@ async def test_a_new_file_has_the_tables_of_the_kept_one(client, path, tmp_path)
     async with client.outbox(path):
         pass
     kept, made = (
-        {re.sub(r"\s+", " ", sql) for (sql,) in closing_query(one, "SELECT sql FROM sqlite_master WHERE sql NOTNULL")}
-        for one in (tmp_path / "kept.db", path)
+        {re.sub(r"\s+", " ", sql) for (sql,) in closing_query(value, "SELECT sql FROM sqlite_master WHERE sql NOTNULL")}
+        for value in (tmp_path / "kept.db", path)
     )
     assert kept == made
 

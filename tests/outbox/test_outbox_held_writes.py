@@ -68,14 +68,14 @@ async def test_what_a_lock_makes_twice_is_a_failed_entry(client, server, clock, 
     hold(server, clock, seconds=210.0, away=away)
     await put_one_of_each(client, outbox)
     assert not await outbox.flush()
-    failures = {one.label.split()[0]: one for one in await outbox.failures()}
+    failures = {item.label.split()[0]: item for item in await outbox.failures()}
     assert outbox.waiting == 0
     server.work_late()
     made = Counter(server.done)
     assert set(made.values()) == {2}
     assert len(failures) == len(made) == 5
-    assert {one.outcome for one in failures.values()} == {"unknown"}
-    assert all("it is there 2 times" in one.reasons[0] for one in failures.values())
+    assert {value.outcome for value in failures.values()} == {"unknown"}
+    assert all("it is there 2 times" in value.reasons[0] for value in failures.values())
     assert failures["purchases.send_purchase"].reasons[0].endswith(": records p0, p1")
 
 

@@ -283,7 +283,7 @@ async def test_a_customer_whose_email_is_not_shown_is_made_once(clock, path):
     class Shy(LoyaltyServer):
         def _read(self, path, query):
             shown = super()._read(path, query)
-            return {**shown, "customers": [{**one, "personal_information": {}} for one in shown["customers"]]}
+            return {**shown, "customers": [{**item, "personal_information": {}} for item in shown["customers"]]}
 
     shy = Shy(clock)
     shy.faults = ["after"]

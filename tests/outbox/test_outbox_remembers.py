@@ -51,7 +51,7 @@ async def test_what_was_sent_is_put_again_within_a_day(client, server, clock, pa
         assert await put_bill(other, outbox, 2) > first
         assert await outbox.flush()
     assert server.bill_ids() == ["1", "2"]
-    assert [one for one in server.requests[requests:] if "purchase" in one].count("GET /purchases") == 1
+    assert [request for request in server.requests[requests:] if "purchase" in request].count("GET /purchases") == 1
 
 
 async def test_another_call_with_a_key_that_was_sent(client, server, outbox):

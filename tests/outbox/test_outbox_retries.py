@@ -80,4 +80,4 @@ def test_the_outcome_of_an_entry_counts_once(path):
         queue.end([(1, written), (2, refused)])
         queue.end([(1, written), (2, written)])
         assert (queue.waiting, queue.failed) == (0, 1)
-        assert [one.id for one in queue.failures()] == [2]
+        assert [entry.id for entry in queue.failures()] == [2]

@@ -34,7 +34,7 @@ def test_samples_run_one_after_another(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out == "".join(OUTPUTS)
     asyncio.run(use(names["app"], names["customer"].customer_id))
     notes = names["sandbox"].records("point-history")
-    assert any("[ref: order-17]" in str(notes.record(one)) for one in notes.ids())
+    assert any("[ref: order-17]" in str(notes.record(customer_id)) for customer_id in notes.ids())
 
 
 async def use(app, customer_id):

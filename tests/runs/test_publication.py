@@ -40,7 +40,7 @@ def partial(target):
 def test_a_file_gets_its_name(partial, target, link):
     """With hard links and on file systems without them; nothing lies beside it."""
     publish(partial, target, overwrite=False, link=link)
-    assert [(one.name, one.read_bytes()) for one in target.parent.iterdir()] == [(target.name, b"new")]
+    assert [(item.name, item.read_bytes()) for item in target.parent.iterdir()] == [(target.name, b"new")]
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -56,7 +56,7 @@ def test_a_file_is_replaced_where_the_caller_says_so(partial, target):
     """The old content is gone, and so is the partial file."""
     target.write_bytes(b"old")
     publish(partial, target, overwrite=True)
-    assert [(one.name, one.read_bytes()) for one in target.parent.iterdir()] == [(target.name, b"new")]
+    assert [(item.name, item.read_bytes()) for item in target.parent.iterdir()] == [(target.name, b"new")]
 
 
 @posix
@@ -114,7 +114,7 @@ def test_two_runs_prepare_a_file_of_one_name_apart(target):
 def test_a_file_is_published_on_another_file_system(partial, overwrite):
     """A file for another file system is copied, gets its name whole, and is recognized by its note."""
     here = partial.stat().st_dev
-    others = [one for one in ("/dev/shm", "/var/tmp") if os.path.isdir(one) and os.stat(one).st_dev != here]
+    others = [value for value in ("/dev/shm", "/var/tmp") if os.path.isdir(value) and os.stat(value).st_dev != here]
     if not others:
         pytest.skip("this system has no second file system here")
     with tempfile.TemporaryDirectory(dir=others[0]) as folder:
@@ -125,10 +125,10 @@ def test_a_file_is_published_on_another_file_system(partial, overwrite):
             target.write_bytes(b"of another program")
             with pytest.raises(FileExistsError):
                 publish(partial, target, overwrite=False)
-            assert [one.name for one in Path(folder).iterdir()] == ["target.csv"]
+            assert [item.name for item in Path(folder).iterdir()] == ["target.csv"]
             target.unlink()
         noted = Publication.of(partial, target)
         publish(partial, target, overwrite=overwrite)
-        assert [(one.name, one.read_bytes()) for one in Path(folder).iterdir()] == [("target.csv", b"new")]
+        assert [(item.name, item.read_bytes()) for item in Path(folder).iterdir()] == [("target.csv", b"new")]
         assert noted.is_published_as(target)
     assert not partial.exists()

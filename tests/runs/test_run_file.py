@@ -62,7 +62,7 @@ def rows(run):
 def test_a_run_is_private_and_leaves_one_file(path):
     """A run file can be opened by its user alone, and no other file is left beside it when it is closed."""
     begun(path, "one").close()
-    assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in path.parent.iterdir()] == [("run.db", 0o600)]
+    assert [(item.name, stat.S_IMODE(item.stat().st_mode)) for item in path.parent.iterdir()] == [("run.db", 0o600)]
 
 
 def test_a_run_without_resume_tells_what_was_there_and_keeps_it(path):
@@ -295,7 +295,7 @@ def test_three_processes_take_turns_at_one_file(path):
         print("good")
         """
     others = [child(code, path, number) for number in range(3)]
-    assert [one.communicate()[0] for one in others] == ["good\n"] * 3
+    assert [item.communicate()[0] for item in others] == ["good\n"] * 3
 
 
 @pytest.mark.parametrize("resume", [True, False])

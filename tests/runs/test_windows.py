@@ -73,5 +73,5 @@ async def test_an_import_leaves_nothing_of_a_run_behind(tmp_path):
     source.write_text("email,language_id\nann@example.com,cs\n", encoding="utf-8")
     async with kit.connect(Sandbox(customers=3)) as client:
         done = [await client.customers.bulk_write(source, match="email", defaults=SOURCE) for _ in range(2)]
-    assert [(one.created, one.unchanged) for one in done] == [(1, 0), (0, 1)]
+    assert [(item.created, item.unchanged) for item in done] == [(1, 0), (0, 1)]
     assert [*tmp_path.iterdir()] == [source]
