@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 import attrs
 
 from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.operation import CUSTOMER_ONLY
 from carecloud_async._lists.listings.listing import Listing, listing
 from carecloud_async.bulk.family import BulkWrites, Key, normal_email, normal_phone
@@ -43,11 +44,12 @@ from carecloud_async.resources.customers.records import (
     CustomerStatusRecords,
 )
 from carecloud_async.resources.declare import Paging, SubResource, declared, gets, lists, posts, puts
+from carecloud_async.resources.hints import changes_in_a_dict
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
     from carecloud_async.bulk.parts import Parts
-    from carecloud_async.models.customer_input import CustomerChanges, CustomerInput  # noqa: F401  (one in a text)
+    from carecloud_async.models.customer_input import CustomerChanges, CustomerInput
     from carecloud_async.models.customer_source import CustomerSourceInput, SocialNetworkCredentialsInput
     from carecloud_async.models.property_record import PropertyRecordInput
 
@@ -79,12 +81,7 @@ class Customers(
     required_objects=("personal_information",),
     superseded={"personal_information.agreement": "personal_information.consents"},
 ):
-    """The customers of the project, or on the customer interface the one who is logged in.
-
-    `update` sends `password`, `social_network_credentials` and `property_records` only if they are named. If they are
-    omitted, the API keeps the first two; it promises nothing for the third. The API ignores the older `agreement` of a
-    customer who has `consents`: changing it raises, name `consents`.
-    """
+    """The customers of the project, or on the customer interface the one who is logged in."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(
@@ -235,6 +232,30 @@ class Customers(
             ConfigurationError: `autologin` on the client's own device or without a password, or a read model as
                 input.
         """
+
+    @changes_in_a_dict
+    async def update(
+        self,
+        customer_id: str,
+        changes: CustomerChanges,
+        *,
+        if_unchanged: Customer | None = None,
+        allow_unknown: bool = False,
+    ) -> None:
+        """Change the fields that you name, and keep all others (`GET`, then `PUT /customers/{customer_id}`).
+
+        `password`, `social_network_credentials` and `property_records` are sent only if they are named. If they are
+        omitted, the API keeps the first two; it promises nothing for the third. The API ignores the older `agreement`
+        of a customer who has `consents`: changing it raises, name `consents`. All errors: `Updating.update`.
+
+        Args:
+            customer_id: id of the customer.
+            changes: the new values. Dicts are merged, lists are replaced, `None` sends null.
+            if_unchanged: the customer as it was read; if it has changed, `ConflictError` and nothing is sent.
+            allow_unknown: send names that the SDK does not know.
+        """
+        changes = conceal(changes)
+        await super().update(customer_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @puts("putCustomer", "/customers/{customer_id}")
     async def replace(
