@@ -258,11 +258,17 @@ TIMES = {
     "2026-11-24T10:59:59Z": False,
     "0000-00-00 00:00:00": False,
     "0000-00-00": False,
+    # What is no time may be any.
+    " ": True,
+    "2026-11-23": True,
+    "23.11.2026 12:00": True,
+    "2026-13-23 12:00:00": True,
+    "9999-12-31 23:59:59-12:00": True,
 }
 
 
 async def test_times_are_read_as_the_project_writes_them(tmp_path):
-    """A time is in the project's zone, an offset is honoured, and a zero date is never."""
+    """A time is in the project's zone, an offset is honoured, a zero date is never; what is no time is written."""
     server = ChangeServer({**old_times(NAMES[:50]), **{value: value for value in TIMES}})
     async with server.client() as client:
         await client.customers.list(count=100).export(tmp_path / "c.jsonl", changed_since="2026-11-24T12:00")
