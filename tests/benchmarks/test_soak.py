@@ -74,10 +74,7 @@ def test_a_ledger_that_was_cut_off_is_read(tmp_path):
     with (tmp_path / "l.jsonl").open("a") as file:
         file.write('{"what": "cre')
     findings = list(entries([tmp_path / "l.jsonl"]))
-    assert findings == [
-        {"what": "create", "key": "a"},
-        {"what": "counts", "counts": {"read: RequestTimeoutError": 1}},
-    ]
+    assert findings == [{"what": "create", "key": "a"}, {"what": "counts", "counts": {"read: RequestTimeoutError": 1}}]
 
 
 @pytest.mark.parametrize(

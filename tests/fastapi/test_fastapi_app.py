@@ -107,9 +107,7 @@ async def test_several_clients(make, enter):
     """Two projects in one application: each dependency finds its own, and a name given twice is refused."""
     other = Sandbox(customers=7)
     inner = carecloud_lifespan(make)
-    app = six_lines(
-        carecloud_lifespan(lambda: make(transport=other.transport()), name="other", lifespan=inner),
-    )
+    app = six_lines(carecloud_lifespan(lambda: make(transport=other.transport()), name="other", lifespan=inner))
 
     @app.get("/totals")
     async def totals(

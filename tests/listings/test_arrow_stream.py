@@ -8,14 +8,7 @@ import pytest
 from kit import DEVICE, HOST, connect
 from lying import lie
 
-from carecloud_async import (
-    CareCloud,
-    ConfigurationError,
-    CustomerSession,
-    ExportError,
-    FileTokenStore,
-    NotFoundError,
-)
+from carecloud_async import CareCloud, ConfigurationError, CustomerSession, ExportError, FileTokenStore, NotFoundError
 from carecloud_async.sandbox import Sandbox
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")

@@ -97,9 +97,7 @@ async def test_short_pages_without_a_usable_total_lose_no_record(total, sizes):
 
 
 @pytest.mark.parametrize(
-    ("count", "moments"),
-    [(1, {4}), (10, {40}), (1, {4, 8}), (1, {8, 16, 32}), (1, set(range(2, 60, 2)))],
-    ids=str,
+    ("count", "moments"), [(1, {4}), (10, {40}), (1, {4, 8}), (1, {8, 16, 32}), (1, set(range(2, 60, 2)))], ids=str
 )
 async def test_pages_pushed_back_by_inserts_are_no_circle(count, moments):
     """As many records inserted in front as a page holds bring it again: it is passed over, each time."""
@@ -144,10 +142,7 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
                 waited.append(start)
         return {"customers": people(200)[start : start + 50], "total_items": 200}
 
-    async with (
-        served(page) as client,
-        client.customers.list(count=50).prefetch(8) as records,
-    ):
+    async with served(page) as client, client.customers.list(count=50).prefetch(8) as records:
         assert len(await ids(records)) == 200
     assert waited == [150]
 

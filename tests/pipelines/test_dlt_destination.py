@@ -125,13 +125,7 @@ def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeyp
     file.parent.mkdir(parents=True)
     file.write_bytes(b"".join(typed_json.typed_dumpb([row]) + b"\n" for row in rows(20)))
     options = {"match": match, "mode": "upsert", "columns": {}, "defaults": SOURCE, "max_refused": None}
-    writer = _Writer(
-        family="customers",
-        of=(),
-        make_client=lambda: connect(sandbox),
-        rejects=None,
-        options=options,
-    )
+    writer = _Writer(family="customers", of=(), make_client=lambda: connect(sandbox), rejects=None, options=options)
     for _ in range(3):
         writer.write(file, "customers")
     written = [email for email in emails(sandbox) if email.startswith("dlt")]

@@ -39,11 +39,7 @@ async def test_a_list_takes_its_pages_by_the_rate_however_it_is_split(partitions
     async def accept(lines):
         sizes.append(len(lines))
 
-    async with connect(
-        sandbox,
-        rate_limit=RateLimit(requests_per_second=20),
-        clock=clock,
-    ) as client:
+    async with connect(sandbox, rate_limit=RateLimit(requests_per_second=20), clock=clock) as client:
         source = client.customers.list(count=100).export_source()
         began = clock.monotonic()
         ranges = await find_ranges(source, partitions=max(partitions, 2))

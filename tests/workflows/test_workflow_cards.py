@@ -12,13 +12,7 @@ JANE = {"customer_id": "jane", "card_type_id": "plastic"}
 
 
 def card(card_id, customer_id=None, *, number="1000", kind="plastic", state=1):
-    return {
-        "card_id": card_id,
-        "customer_id": customer_id,
-        "card_number": number,
-        "card_type_id": kind,
-        "state": state,
-    }
+    return {"card_id": card_id, "customer_id": customer_id, "card_number": number, "card_type_id": kind, "state": state}
 
 
 def stock(server, cards, operation):

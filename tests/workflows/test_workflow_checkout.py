@@ -75,13 +75,7 @@ async def test_what_was_accepted_goes_into_the_final_bill(client, server, purcha
     """Points, credits, vouchers and discounts of the answer are the recap of the bill that is sent."""
     server.on(ACCEPT, ACCEPTED)
     accepted = await accept_payment(
-        client,
-        checkout=CHECKOUT,
-        bill=BILL,
-        payment_type="S",
-        max_points=10,
-        max_credit=5,
-        benefit_codes=["PTV2"],
+        client, checkout=CHECKOUT, bill=BILL, payment_type="S", max_points=10, max_credit=5, benefit_codes=["PTV2"]
     )
     assert accepted.total_credit_points == 93
     final = close_bill(BILL, purchase_type_id="till", payment_type="S", accepted=accepted)

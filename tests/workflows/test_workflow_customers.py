@@ -153,10 +153,7 @@ async def test_more_than_a_page_is_read_to_its_end(client, server):
 
     def listed(sent):
         begin = int(sent["offset"])
-        return {
-            "customer_source_records": records[begin : begin + int(sent["count"])],
-            "total_items": len(records),
-        }
+        return {"customer_source_records": records[begin : begin + int(sent["count"])], "total_items": len(records)}
 
     server.on("GET /customer-source-records", listed)
     assert await find_customer(client, **IDS) == "jane"

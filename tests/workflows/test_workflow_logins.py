@@ -41,11 +41,7 @@ def refuse(status, *params):
 
 
 SENT = [
-    (
-        PASSWORD,
-        "credentials",
-        {"login_type": "email", "login_value": "jane@example.com", "password": "Horse-7"},
-    ),
+    (PASSWORD, "credentials", {"login_type": "email", "login_value": "jane@example.com", "password": "Horse-7"}),
     (
         SOCIAL,
         "social-network-credentials",
@@ -120,8 +116,7 @@ async def test_carecloud_sends_the_link_on_the_customer_api(server):
 
 def customers(*emails):
     return listed(
-        "customers",
-        *({"customer_id": f"id {n}", "personal_information": {"email": e}} for n, e in enumerate(emails)),
+        "customers", *({"customer_id": f"id {n}", "personal_information": {"email": e}} for n, e in enumerate(emails))
     )
 
 

@@ -5,13 +5,7 @@ import pytest
 from every import every
 from kit import connect, data, through
 
-from carecloud_async import (
-    CareCloudError,
-    CustomerInput,
-    CustomerSourceInput,
-    PersonalInformationInput,
-    RetryPolicy,
-)
+from carecloud_async import CareCloudError, CustomerInput, CustomerSourceInput, PersonalInformationInput, RetryPolicy
 from carecloud_async.models import BillItemInput, CheckoutPaymentType, EventInput, FinalBillInput, PluIdInput
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import (

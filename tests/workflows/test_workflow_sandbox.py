@@ -39,11 +39,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with connect(
-        sandbox,
-        retry=RetryPolicy(attempts=1),
-        rate_limit=None,
-    ) as client:
+    async with connect(sandbox, retry=RetryPolicy(attempts=1), rate_limit=None) as client:
         yield client
 
 
