@@ -117,17 +117,27 @@ def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, m
     assert match is None or len(written) == 20
 
 
-@pytest.mark.parametrize("match", ["email", None])
-def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeypatch, match):
-    """A file that dlt hands over again, as after a kill before its own note, writes no row again."""
+@pytest.fixture
+def write(sandbox, tmp_path, monkeypatch):
+    """Hand a file of rows over, as dlt does, also after a kill before its own note."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     file = tmp_path / "1700000000.123" / "started_jobs" / "customers.1234abcd.0.typed-jsonl"
     file.parent.mkdir(parents=True)
-    file.write_bytes(b"".join(typed_json.typed_dumpb([row]) + b"\n" for row in rows(20)))
-    options = {"match": match, "mode": "upsert", "columns": {}, "defaults": SOURCE, "max_refused": None}
-    writer = _Writer(family="customers", of=(), make_client=lambda: connect(sandbox), rejects=None, options=options)
+
+    def write(*rows, **options):
+        file.write_bytes(b"".join(typed_json.typed_dumpb([row]) + b"\n" for row in rows))
+        options = {"match": "email", "mode": "upsert", "columns": {}, "defaults": SOURCE, **options}
+        make = {"family": "customers", "of": (), "make_client": lambda: connect(sandbox), "rejects": None}
+        _Writer(options=options, **make).write(file, "customers")
+
+    return write
+
+
+@pytest.mark.parametrize("match", ["email", None])
+def test_a_file_that_was_written_is_not_written_again(write, sandbox, match):
+    """A file that dlt hands over again, as after a kill before its own note, writes no row again."""
     for _ in range(3):
-        writer.write(file, "customers")
+        write(*rows(20), match=match, max_refused=None)
     written = [email for email in emails(sandbox) if email.startswith("dlt")]
     assert len(written) == len(set(written)) == 20
 
@@ -139,18 +149,12 @@ def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeyp
         ({"mail": "own@example.com", "language_id": "en"}, {}, {"columns": {"mail": "email"}}),
     ],
 )
-def test_a_load_that_was_refused_goes_on_with_corrected_options(sandbox, tmp_path, monkeypatch, row, wrong, right):
+def test_a_load_that_was_refused_goes_on_with_corrected_options(write, sandbox, tmp_path, row, wrong, right):
     """Rows with a key are written by the next attempt with other columns or defaults, once, and leave no journal."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    file = tmp_path / "1700000000.123" / "started_jobs" / "customers.1234abcd.0.typed-jsonl"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(typed_json.typed_dumpb([row]) + b"\n")
-    options = {"match": "email", "mode": "upsert", "columns": {}, "defaults": SOURCE}
-    more = {"family": "customers", "of": (), "make_client": lambda: connect(sandbox), "rejects": None}
     with pytest.raises(BulkWriteError):
-        _Writer(options={**options, **wrong}, **more).write(file, "customers")
+        write(row, **wrong)
     for _ in range(2):
-        _Writer(options={**options, **right}, **more).write(file, "customers")
+        write(row, **right)
     assert emails(sandbox).count("own@example.com") == 1
     assert not [*(tmp_path / "state" / "carecloud-async-dlt").glob("*.db")]
 
