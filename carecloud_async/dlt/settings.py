@@ -37,8 +37,8 @@ def client_of_settings(section: str, *, token_store: TokenStore) -> CareCloud:
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
     """
-    found = {name: _find(f"{section}.credentials.{name}") or _find(f"{section}.{name}") for name in _SETTINGS}
-    settings = {name: value for name, value in found.items() if value is not None}
+    given = {name: _find(f"{section}.credentials.{name}") or _find(f"{section}.{name}") for name in _SETTINGS}
+    settings = {name: value for name, value in given.items() if value is not None}
     environment = Environment.read().with_settings(settings)
     return CareCloud(**from_environment({"token_store": token_store}, environment=environment))
 

@@ -138,7 +138,7 @@ def test_a_failure_is_kept(sandbox):
 def test_a_list_that_is_emptied_names_what_a_stream_takes():
     """The error of a list that became empty while it was read names `allow_inexact`, and no option of exports."""
     sandbox = Sandbox(customers=300, seed=1)
-    sandbox.on_page = lambda _: [sandbox.customers.delete(one) for one in [*sandbox.customers.ids()]]
+    sandbox.on_page = lambda _: [sandbox.customers.delete(customer_id) for customer_id in [*sandbox.customers.ids()]]
     stream = connect(sandbox).customers.list(count=100).arrow_stream()
     with pytest.raises(Exception, match="the list is empty"):
         by_pyarrow(stream)
