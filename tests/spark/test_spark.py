@@ -1,6 +1,9 @@
 """Spark itself, on Java: exact under change, with types, tasks that fail and streams."""
 
+import contextlib
 import os
+import signal
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +87,70 @@ def test_no_record_that_stays_is_missing_and_none_comes_twice(session):
     assert len(taken) == len(set(taken))
     assert start - gone <= set(taken)
     assert not sandbox.violations
+
+
+def processes_below(top):
+    """Yield the processes that a process started, and those that these started: each id, its parent's and command."""
+    below = {top}
+    for entry in sorted((one for one in Path("/proc").iterdir() if one.name.isdigit()), key=lambda one: int(one.name)):
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent in below:
+                below.add(int(entry.name))
+                yield int(entry.name), parent, (entry / "cmdline").read_bytes()
+
+
+def kill(processes):
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def kill_readers():
+    """Kill the workers in which this Spark reads; it repeats their tasks in new ones."""
+    python = {process: parent for process, parent, command in processes_below(os.getpid()) if b"daemon" in command}
+    kill(process for process, parent in python.items() if parent in python)  # the daemon forks the workers
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the processes of Spark are looked for in /proc")
+def test_a_read_beside_writers_that_is_killed_is_read_again(session, tmp_path):
+    """Spark is killed whole beside writers, its workers in the next read: what stays is there once, or an error is."""
+    sandbox, target = Sandbox(customers=6_000, seed=1), str(tmp_path / "out")
+    gone, pages, kills = set(), [], []
+
+    def churn(_):
+        pages.append(None)
+        for place in (3, 3_001):
+            gone.add(victim := sandbox.customers.id_at(place))
+            sandbox.customers.delete(victim)
+            sandbox.customers.insert({"personal_information": {"last_name": "New"}})
+        sandbox.customers.update(sandbox.customers.id_at(2_000), {"state": 0})
+        if len(pages) == 40:
+            kills.pop()()
+
+    sandbox.on_page = churn
+    with sandbox.running() as url:
+        command = [sys.executable, Path(__file__).with_name("spark_child.py"), url, target]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as child:
+            kills.append(lambda: kill([child.pid, *(process for process, *_ in processes_below(child.pid))]))
+            assert child.wait(timeout=600) == -signal.SIGKILL
+        assert not Path(target, "_SUCCESS").exists()
+        gone.clear()
+        start = set(sandbox.customers.ids())
+        pages.clear()
+        kills.append(kill_readers)
+        frame = source(session.read, url, partitions=6, count=100).select("customer_id")
+        try:
+            frame.write.mode("overwrite").parquet(target)
+        except Exception as error:  # noqa: BLE001  (Java's, with the text of ours)
+            assert "customers was not read exactly: " in str(error)  # noqa: PT017
+            return
+        found = [row.customer_id for row in session.read.parquet(target).collect()]
+    assert not kills
+    assert len(gone) > 80
+    assert len(found) == len(set(found))
+    assert start - gone <= set(found)
 
 
 def test_a_task_that_fails_once_changes_nothing(session, sandbox):

@@ -1,1 +1,1 @@
-"""Storage of exports: targets, working folders, journals, checkpoints."""
+"""Storage of exports: targets, the file and the folder in which it is prepared, checkpoints, states."""
