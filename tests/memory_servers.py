@@ -63,14 +63,14 @@ class MemoryServer(httpx.AsyncBaseTransport):
             return login_answer_at(self._clock.now())
         if request.method != "GET":
             body = json.loads(request.content)
-            return self._write(request, lambda: self._work(request.method, path, body))
+            return self._write(request, lambda: self.on_write(request.method, path, body))
         status = self.reads.pop(0) if self.reads else 200
         if status != 200:
             return httpx.Response(status, headers={"Retry-After": "1"})
         if len(str(request.url)) > self.longest:
             return httpx.Response(414)
         try:
-            return data(self._read(path, request.url.params))
+            return data(self.on_read(path, request.url.params))
         except RefusedError as error:
             return error.answer
 
@@ -139,7 +139,7 @@ class CustomerServer(MemoryServer):
         """How many customers have each e-mail, in lower case."""
         return Counter(map(email_of, self.customers.values()))
 
-    def _read(self, path, query):
+    def on_read(self, path, query):
         shown = [*self.customers.values()]
         emails = {email.strip().lower() for email in query.get_list("email_list[]")}
         if "!" in "".join(emails):
@@ -155,7 +155,7 @@ class CustomerServer(MemoryServer):
         count, offset = int(query.get("count", 100)), int(query.get("offset", 0))
         return listed("customers", *shown[offset : offset + min(count, self._most)], total=len(shown))
 
-    def _work(self, method, path, body):
+    def on_write(self, method, path, body):
         record = body["customer"]
         if "!" in (record["personal_information"].get("email") or ""):
             raise RefusedError(400, ("customer.personal_information.email", "invalid_value_format"))
@@ -209,7 +209,7 @@ class LoyaltyServer(MemoryServer):
         """The notes of the operations on points, in their order."""
         return [record["point_operation_note"] for record in self.points]
 
-    def _read(self, path, query):
+    def on_read(self, path, query):
         first, _, rest = path.strip("/").partition("/")
         customer_id = query.get("customer_id") or rest.partition("/")[0]
         if customer_id in self.failing:
@@ -252,7 +252,7 @@ class LoyaltyServer(MemoryServer):
         ways |= dict.fromkeys(("point_amount", "amount"), self.amounts)
         return {name: ways[name](value) if name in ways else value for name, value in record.items()}
 
-    def _work(self, method, path, body):
+    def on_write(self, method, path, body):
         if body.get("bill", {}).get("bill_id") in self.refused:
             raise RefusedError(400, ("bill.payment_recap", "voucher_used"))
         self.done.append(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, emails, outcomes, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, emails, outcomes, people, read, write_jsonl
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
@@ -124,8 +124,7 @@ async def test_a_resumed_run_keeps_the_cards_of_the_customers_that_it_has_made(s
 
 async def test_wrong_credentials_end_the_run_and_what_was_done_is_kept(sandbox, client, tmp_path, results):
     """A missing right ends the run with its own error; the next run goes on, and rows created before stay created."""
-    source = tmp_path / "c.jsonl"
-    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(20)))
+    source = write_jsonl(tmp_path / "c.jsonl", people(20))
     with denied(sandbox, "POST /customers", after=7):
         await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, concurrency=1)
     assert not results.exists()
@@ -176,8 +175,7 @@ async def test_a_file_that_is_not_ours_is_left_alone(sandbox, tmp_path, whose):
 async def test_two_runs_of_one_file(client, tmp_path):
     """A run of a file that another run is writing is refused."""
     refused = []
-    source = tmp_path / "c.jsonl"
-    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(30)))
+    source = write_jsonl(tmp_path / "c.jsonl", people(30))
 
     async def run_again(progress):
         if progress.stage == "finding" and not refused:

@@ -32,13 +32,13 @@ class FailingServer(CustomerServer):
         super().__init__(clock)
         self.failing, self.status, self.failed = {*failing}, status, 0
 
-    def _read(self, path, query):
+    def on_read(self, path, query):
         if self.failing & {*query.get_list("email_list[]"), "*"}:
             self.failed += 1
             if not self.status:
                 raise httpx.ReadError("cut")
             raise RefusedError(self.status)
-        return super()._read(path, query)
+        return super().on_read(path, query)
 
 
 @pytest.mark.parametrize(("status", "tries"), [(500, 3), *variants((504, 6))])

@@ -17,6 +17,7 @@ from bulk_tools import (
     properties_of_texts,
     read,
     stop_while_it_waits,
+    write_jsonl,
 )
 from kit import through
 
@@ -219,12 +220,12 @@ async def test_a_lost_answer_of_a_part_makes_no_double(sandbox, client, fault):
 
 async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, client, tmp_path, results):
     """A keyless row that was created before its card could be written is no second time created: it gets its card."""
-    source = tmp_path / "c.jsonl"
-    source.write_text(
-        "".join(
-            f'{{"email":"k{number}@example.com","language_id":"en","card_number":"6660{number}"}}\n'
+    source = write_jsonl(
+        tmp_path / "c.jsonl",
+        [
+            {"email": f"k{number}@example.com", "language_id": "en", "card_number": f"6660{number}"}
             for number in range(5)
-        )
+        ],
     )
     arguments = {"match": None, "defaults": {**SOURCE, "card_type_id": CARD_TYPE}}
     with denied(sandbox, "POST /cards", after=2):

@@ -69,10 +69,10 @@ async def test_a_customer_who_changes_between_the_two_look_ups_of_a_number(clock
     class AnyForm(CustomerServer):
         """Compares numbers by their digits, and shows a new time in each answer."""
 
-        def _read(self, path, query):
+        def on_read(self, path, query):
             for record in self.customers.values():
                 record["last_change"] = f"2026-01-01 00:00:{len(self.requests):02}"
-            return super()._read(path, query.set("phone", query.get("phone", "").lstrip("+0")))
+            return super().on_read(path, query.set("phone", query.get("phone", "").lstrip("+0")))
 
     server = AnyForm(clock)
     server.add("a@example.com", phone="420777123456")

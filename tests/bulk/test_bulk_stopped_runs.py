@@ -6,7 +6,18 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, StopError, UptimeClock, connect, counts, denied, people, stop_while_it_waits
+from bulk_tools import (
+    CARD_TYPE,
+    SOURCE,
+    StopError,
+    UptimeClock,
+    connect,
+    counts,
+    denied,
+    people,
+    stop_while_it_waits,
+    write_jsonl,
+)
 from disks import file_of, watch_databases
 from memory_servers import client_of
 
@@ -20,27 +31,18 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_row_that_was_never_sent_takes_no_credit(clock, sandbox, tmp_path):
     """A row that an error kept from being sent, and whose record another program makes, is updated by the next run."""
-    source = tmp_path / "c.jsonl"
-    source.write_text(
-        "".join(f'{{"email":"k{number}@example.com","language_id":"en","last_name":"X"}}\n' for number in range(6))
-    )
+    options = {"match": "email", "defaults": SOURCE}
+    source = write_jsonl(tmp_path / "c.jsonl", people(6, last_name="X"))
     async with connect(sandbox, clock=clock) as client:
         with denied(sandbox, "POST /customers"):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
-        others = [{"email": f"k{number}@example.com", "language_id": "en", "last_name": "Y"} for number in range(6)]
+            await client.customers.bulk_write(source, concurrency=1, **options)
         # Nothing was sent: the keys are free at once, for a run of other rows too.
         before = len(clock.sleeps)
-        assert counts(await client.customers.bulk_write(others, match="email", defaults=SOURCE)) == {"created": 6}
-        assert len(clock.sleeps) == before
-        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
-        assert counts(report) == {"updated": 6}
-        records = [customer async for customer in client.customers.list(count=500)]
-    names = [
-        record.personal_information.last_name
-        for record in records
-        if (record.personal_information.email or "")[:1] == "k"
-    ]
-    assert names.count("X") >= 6
+        others = await client.customers.bulk_write(people(6, last_name="Y"), **options)
+        assert (counts(others), len(clock.sleeps)) == ({"created": 6}, before)
+        assert counts(await client.customers.bulk_write(source, resume=True, **options)) == {"updated": 6}
+        names = [customer.personal_information.last_name async for customer in client.customers.list(count=500)]
+    assert names.count("X") == 6
 
 
 async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restarted(sandbox, tmp_path):
@@ -204,12 +206,12 @@ async def test_a_run_takes_no_credit_for_what_another_one_made(server, clock, tm
 
 async def test_a_cancelled_run_sends_no_more_parts(sandbox, client, tmp_path):
     """A run that is cancelled while records are made writes no cards of them any more; the next run does."""
-    source = tmp_path / "c.jsonl"
-    source.write_text(
-        "".join(
-            f'{{"email":"k{number}@example.com","language_id":"en","card_number":"6660{number}"}}\n'
+    source = write_jsonl(
+        tmp_path / "c.jsonl",
+        [
+            {"email": f"k{number}@example.com", "language_id": "en", "card_number": f"6660{number}"}
             for number in range(6)
-        )
+        ],
     )
     arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": CARD_TYPE}, "concurrency": 2}
     scope = anyio.CancelScope()
@@ -236,8 +238,7 @@ async def test_a_cancelled_run_sends_no_more_parts(sandbox, client, tmp_path):
 
 async def test_what_is_about_to_be_sent_is_durable(sandbox, client, tmp_path, monkeypatch):
     """From the first request on, journal and claims are on the disk when a commit returns, in a resumed run too."""
-    source = tmp_path / "c.jsonl"
-    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(6)))
+    source = write_jsonl(tmp_path / "c.jsonl", people(6))
     seen = []
 
     def watch(database, statement):

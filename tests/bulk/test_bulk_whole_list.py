@@ -54,8 +54,8 @@ async def test_a_list_that_cannot_be_read(clock, write):
     """If the list cannot be read, since `offset` is ignored, rows are looked up, as where that costs fewer requests."""
 
     class OnePageServer(CustomerServer):
-        def _read(self, path, query):
-            return super()._read(path, query.set("offset", 0))
+        def on_read(self, path, query):
+            return super().on_read(path, query.set("offset", 0))
 
     server = OnePageServer(clock, most=5)
     for number in range(12):

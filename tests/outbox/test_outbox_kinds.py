@@ -281,8 +281,8 @@ async def test_a_customer_whose_email_is_not_shown_is_made_once(clock, path):
     """A lost create of a customer whom the server finds by e-mail and shows without it is not sent again."""
 
     class Shy(LoyaltyServer):
-        def _read(self, path, query):
-            shown = super()._read(path, query)
+        def on_read(self, path, query):
+            shown = super().on_read(path, query)
             return {**shown, "customers": [{**item, "personal_information": {}} for item in shown["customers"]]}
 
     shy = Shy(clock)

@@ -24,13 +24,13 @@ class LateTill(LoyaltyServer):
 
     limit = None
 
-    def _read(self, path, query):
+    def on_read(self, path, query):
         return listed(path.strip("/").replace("-", "_"))
 
-    def _work(self, method, path, body):
+    def on_write(self, method, path, body):
         if self.limit is not None and len(self.done) >= self.limit:
             raise RefusedError(400, ("amount", "limit_exceeded"))
-        return super()._work(method, path, body)
+        return super().on_write(method, path, body)
 
 
 @pytest.fixture

@@ -35,11 +35,11 @@ class SlowTill(LoyaltyServer):
             if self.posts == 1:
                 await self.may_go.wait()
 
-    def _work(self, method, path, body):
+    def on_write(self, method, path, body):
         if body["bill"]["bill_id"] == "2" and not self._lost:
             self._lost = True
             raise RefusedError(504)
-        return super()._work(method, path, body)
+        return super().on_write(method, path, body)
 
 
 @pytest.mark.usefixtures("threads_at_once")

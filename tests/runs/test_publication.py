@@ -52,11 +52,26 @@ def test_a_name_that_is_taken_is_refused(partial, target, link):
     assert (target.read_bytes(), partial.read_bytes()) == (b"old", b"new")
 
 
+@posix
+def test_a_file_keeps_its_first_name_until_the_second_one_is_on_the_disk(partial, target, monkeypatch):
+    """A power cut may undo the new name, and not the removal of the old one: the file would have none."""
+    fsync, has_both = os.fsync, []
+
+    def note(descriptor):
+        has_both.append((partial.exists(), target.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    publish(partial, target, overwrite=False)
+    assert has_both == [(True, True)]
+    assert not partial.exists()
+
+
 def test_a_file_is_replaced_where_the_caller_says_so(partial, target):
     """The old content is gone, and so is the partial file."""
     target.write_bytes(b"old")
     publish(partial, target, overwrite=True)
-    assert [(item.name, item.read_bytes()) for item in target.parent.iterdir()] == [(target.name, b"new")]
+    assert [(file.name, file.read_bytes()) for file in target.parent.iterdir()] == [(target.name, b"new")]
 
 
 @posix
