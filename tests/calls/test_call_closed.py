@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import importlib
 import random
 
 import anyio
+import httpx
 import pytest
 from call_doors import DOORS, create
 from clocks import ManualClock
@@ -70,6 +72,32 @@ async def test_closing_at_any_moment_ends_every_call_with_an_error(kind, whose, 
     assert len(outcomes) == 40
     assert set(outcomes) <= {"closed", "answered"}
     gc.collect()  # not in the middle of another test
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_closing_a_client_on_aiohttp_cancels_no_task():
+    """The user's own httpx client over aiohttp, with a full pool: calls in its queue get the error too."""
+    aiohttp = importlib.import_module("aiohttp")
+    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2))
+    )
+    outcomes = []
+
+    async def silent(stream, head):
+        await anyio.sleep(30)
+
+    async with serving(silent) as server:
+        http = httpx.AsyncClient(transport=transport)
+        client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
+        await client.login()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(outcome, client.ping, outcomes)
+                while sum(b"GET" in head for head in server.requests) < 2:  # noqa: ASYNC110  (a count, no event)
+                    await anyio.sleep(0.001)
+                await http.aclose()
+    assert outcomes == ["closed"] * 10
 
 
 async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
