@@ -174,16 +174,19 @@ async def test_two_runs_at_once(sandbox, state, tmp_path, rename, night):
                 await night("4.jsonl", state)
 
 
-async def test_many_runs_at_once(state, rename, night, monkeypatch):
+async def test_many_runs_at_once(state, rename, night):
     """Of many runs that fetched one version exactly one stores the next."""
     await night("0.jsonl", state)
     rename(3)
-    outcomes, fetched = [], anyio.Event()
-
-    async def wait(_):
-        await fetched.wait()
+    outcomes, reading, fetched = [], set(), anyio.Event()
 
     async def run(number):
+        async def wait(_):
+            reading.add(number)
+            if len(reading) == 5:
+                fetched.set()
+            await fetched.wait()
+
         try:
             await night(f"{number}.jsonl", state, on_progress=wait)
             outcomes.append("stored")
@@ -193,8 +196,6 @@ async def test_many_runs_at_once(state, rename, night, monkeypatch):
     async with anyio.create_task_group() as tasks:
         for number in range(1, 6):
             tasks.start_soon(run, number)
-        await anyio.wait_all_tasks_blocked()
-        fetched.set()
     assert sorted(outcomes) == [MEANWHILE] * 4 + ["stored"]
 
 
