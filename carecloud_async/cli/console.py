@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -141,15 +142,30 @@ def exits_at_once(line: str) -> Iterator[None]:
         line: printed before.
     """
 
-    def leave(_: int, __: FrameType | None) -> None:
-        say(line)
-        os._exit(INTERRUPTED)
+    def heed(_: int, __: FrameType | None) -> None:
+        """Let `listen` leave: an event loop that waits for a thread runs no handler."""
 
-    handlers: dict[int, Callable[[int, FrameType | None], None]] = {signal.SIGTERM: leave}
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        handlers[signal.SIGINT] = leave
-    with _handling(handlers):
+    def listen() -> None:
+        while number := heard.recv(1):
+            if signal.getsignal(number[0]) is heed:  # not that of a question
+                say(line)
+                os._exit(INTERRUPTED)
+        heard.close()
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
+        return
+    numbers = {signal.SIGTERM} | ({signal.SIGINT} if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN else set())
+    heard, noted = socket.socketpair()
+    noted.setblocking(False)
+    threading.Thread(target=listen, daemon=True).start()
+    before = signal.set_wakeup_fd(noted.fileno(), warn_on_full_buffer=False)
+    try:
+        with _handling(dict.fromkeys(numbers, heed)):
+            yield
+    finally:
+        signal.set_wakeup_fd(before)
+        noted.close()
 
 
 @contextmanager
