@@ -11,7 +11,7 @@ import pytest
 from portal_server import EXAMPLES
 
 from carecloud_async import ConfigurationError
-from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL
+from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 KEY = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
@@ -37,6 +37,8 @@ def log_in(http, email=FIRST_CUSTOMER_EMAIL, password=CUSTOMER_PASSWORD):
 
 def test_the_way_in_and_out(http, sandbox):
     """Login, profile, logout; afterwards the profile leads to the login page, and the token is dead."""
+    name = {"first_name": "John", "last_name": "Smith"}  # another test may have changed it
+    sandbox.customers.update(FIRST_CUSTOMER_ID, {"personal_information": name})
     assert http.get("/profile").url.path == "/login"
     answer = log_in(http)
     assert (answer.status_code, answer.url.path) == (200, "/profile")
