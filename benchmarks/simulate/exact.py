@@ -38,7 +38,8 @@ def _outcome(run: Finished, row: Row, found: list[tuple[str, Json]], world: Worl
     kind = run.kind
     if len(found) > 1 or (found and run.mode == "create"):
         return "conflict"
-    if any("!" in value or value in OUT_OF_RANGE for value in row.values()):
+    bad = {column: value for column, value in row.items() if "!" in value or value in OUT_OF_RANGE}
+    if bad and not (found and _has_all(run, bad, *found[0], world)):
         return "refused"
     if kind.match is None:
         return "created"

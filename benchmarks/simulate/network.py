@@ -226,7 +226,7 @@ class _Exchange:
             )  # fmt: skip
             internet.world.ledger.append(self.entry)
         until = max((end for begin, end in internet.troubles.held if begin <= internet.loop.now < end), default=0.0)
-        if self.entry is not None and not internet.calm and until:
+        if self.entry is not None and until:
             self._be_held(until - internet.loop.now)
         elif trouble == "busy":
             self._answer(429, b"", headers={"Retry-After": "1"})

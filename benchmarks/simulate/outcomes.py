@@ -28,6 +28,12 @@ _FAILED: Final = "the server failed on it"
 _GONE: Final = "the record is gone"
 #: Reasons of rows that the API has no operation for.
 _NO_WAY: Final = ("the API has no way to change it", "a new record cannot be given it")
+#: The reason of a row whose request may have acted, and whose record another program changed.
+_LOST: Final = "the answer was lost"
+#: Outcomes of rows that may have written a record.
+_MAY_HAVE_WRITTEN: Final = ("unknown", "conflict")
+#: The reason of the server for a key that another record got meanwhile.
+_TAKEN: Final = "not_unique"
 #: How often a row is sent alone on which the server fails.
 _MAX_ALONE: Final = 3
 #: The reason of a lost part whose card another customer has now: it may have been the row's customer's in between.
@@ -118,6 +124,7 @@ def _refuted_refusal(run: Finished, row: Row, result: Mapping[str, str], world: 
         return ""
     if result["outcome"] == "refused":
         knows_why = any(one in reasons for one in _NO_WAY) or (run.kind.has_card and _LOST_TOO_OFTEN not in reasons)
+        knows_why = knows_why or (_TAKEN in reasons and bool(_with_key(run, row, world)))
         knows_why = knows_why or (
             _FAILED in reasons
             and gave_up(world, run.actor, is_of=lambda body: _last_name_in(body) == row.get("last_name"))
@@ -256,13 +263,14 @@ def check_kept(violations: Violations, run: Finished, world: World, *, team: Map
         (row, result["outcome"], result.get("record_id", ""))
         for row, result in zip(run.rows, run.results, strict=False)  # `check_finished` tells of rows without a result
         if result["outcome"] in ("created", "updated", "unchanged", "unknown")
+        or (result["outcome"] == "conflict" and _LOST in result.get("reasons", ""))
     ]
     for number, (row, outcome, record_id) in enumerate(outcomes):
-        if outcome == "unknown" or not record_id:
+        if outcome in _MAY_HAVE_WRITTEN or not record_id:
             continue
-        # A row whose outcome is unknown may have written any record: it names none.
+        # A row whose outcome is unknown, or that lost its answer and met another program, may have written any record.
         after = outcomes[number + 1 :]
-        later = [other for other, what, other_id in after if other_id == record_id or what == "unknown"]
+        later = [other for other, what, other_id in after if other_id == record_id or what in _MAY_HAVE_WRITTEN]
         lost = _taken_back(run, row, later, world.history[run.kind.family].get(record_id, []), team)
         if lost:
             violations.add(

@@ -84,6 +84,8 @@ class Till(Actor):
             self.internet.tallies[_fate(len(found), is_told=normal(number) in self.internet.world.told)] += 1
             if len(found) > 1 and normal(number) in self.internet.world.told:
                 continue
+            if not found and gave_up(self.internet.world, self.name, is_of=partial(_names, number)):
+                continue  # it was told as failed
             if len(found) != 1:
                 self.violations.add(f"{self.name}: {kind} {number} is there {len(found)} times", number)
                 continue

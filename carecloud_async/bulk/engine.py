@@ -248,7 +248,7 @@ class Engine:
             if writes:
                 turn = _Turn(writes=writes, are_new=are_new)
                 if are_new:
-                    self._last, self._before = writes[-1].id, turn.decided
+                    self._last, self._before, self._put_back = writes[-1].id, turn.decided, 0
                 self._working += 1
                 return turn
             if self._working or changed.is_set():
@@ -302,6 +302,7 @@ class Engine:
         now = self._clock.monotonic()
         settled: list[tuple[Write, RowResult | Plan]] = []
         later: dict[float, list[Write]] = {}
+        made: dict[float, list[tuple[Write, Lost | RowResult]]] = {}
         for write, decision in decided:
             what = when_settled(write, decision, now=now, times=self._times)
             if not isinstance(what, Later):
@@ -309,7 +310,9 @@ class Engine:
             elif what.made is None:
                 later.setdefault(what.until, []).append(write)
             else:
-                await self._db(partial(self._journal.lose, [(write, what.made)], now=now, until=what.until))
+                made.setdefault(what.until, []).append((write, what.made))
+        for until, results in made.items():
+            await self._db(partial(self._journal.lose, results, now=now, until=until))
         for until, writes in later.items():
             await self._postpone(writes, until=until)
         return settled
@@ -340,7 +343,7 @@ class Engine:
     async def _put_back_from(self, first: int, writes: Sequence[Write], *, seconds: float) -> None:
         """Let a row of a turn, and all that follow it, begin once more after some seconds."""
         behind = [write for write in writes if write.id >= first]
-        self._begin_at = self._clock.monotonic() + seconds
+        self._begin_at = max(self._begin_at, self._clock.monotonic() + seconds)
         self._last, self._put_back = first - 1, len(behind)
         await self._held.release(behind)
 

@@ -28,7 +28,7 @@ from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
-from carecloud_async.resources.lookup.by_name import open_family, require_bulk
+from carecloud_async.resources.lookup.by_name import open_family, require_bulk, require_parents
 
 __all__ = ["carecloud_destination"]
 
@@ -65,9 +65,10 @@ def carecloud_destination(
         of: ids of the parents, for a family such as `customers.addresses`.
 
     Raises:
-        ConfigurationError: there is no such family.
+        ConfigurationError: there is no such family, or it has another number of parents.
     """
     require_bulk(family)
+    require_parents(family, of)
     writer = _Writer(
         family=family,
         of=of,

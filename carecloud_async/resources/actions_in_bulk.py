@@ -135,7 +135,7 @@ class Kind:
 
         A note that this package wrote says which; of another one the sign that the history shows counts.
         """
-        shown = record[self.amount_field]
+        shown = record.get(self.amount_field)
         if is_taken(record.get(self.note_field)):
             return amount < 0 and is_same_amount(shown, amount, has_sign=False)
         return is_same_amount(shown, amount)

@@ -189,3 +189,10 @@ def test_an_unknown_family_is_refused():
     """A family that cannot be written in bulk is an error that names those that can."""
     with pytest.raises(ConfigurationError, match="customers"):
         carecloud_destination("customer", match="email")
+
+
+@pytest.mark.parametrize(("family", "of"), [("customers.addresses", ()), ("customers", ("c1",))])
+def test_the_ids_of_the_parents_are_counted(family, of):
+    """Too few or too many ids of parents are an error at once."""
+    with pytest.raises(ConfigurationError, match="ids of the parents"):
+        carecloud_destination(family, match="email", of=of)

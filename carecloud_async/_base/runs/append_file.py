@@ -71,15 +71,14 @@ class AppendFile:
             raise FileChangedError(f"{path} is missing") from None
         except PermissionError as error:
             raise FileChangedError(error.strerror or f"{path} cannot be opened") from error
-        crc, left = 0, mark.size
-        while left > 0 and (chunk := file.read(min(left, _CHUNK))):
-            crc = zlib.crc32(chunk, crc)
-            left -= len(chunk)
-        if left or crc != mark.crc:
-            file.close()
-            raise FileChangedError(f"{path} was changed since")
         self = cls(path, file, mark)
-        self.cut(mark)
+        try:
+            if not _holds(file, mark):
+                raise FileChangedError(f"{path} was changed since")  # noqa: TRY301  (the file is closed in one place)
+            self.cut(mark)
+        except BaseException:
+            file.close()
+            raise
         return self
 
     def write(self, data: bytes) -> None:
@@ -119,3 +118,12 @@ class AppendFile:
         """Close the file. Data that a full disk refuses now is not needed: `sync` has written all that counts."""
         with contextlib.suppress(OSError):
             self.file.close()
+
+
+def _holds(file: BufferedRandom, mark: Mark) -> bool:
+    """Return whether a file begins with what its mark says."""
+    crc, left = 0, mark.size
+    while left > 0 and (chunk := file.read(min(left, _CHUNK))):
+        crc = zlib.crc32(chunk, crc)
+        left -= len(chunk)
+    return not left and crc == mark.crc

@@ -49,8 +49,8 @@ EARLY_SECONDS = 5.0
 EARLY_PART = 0.25
 #: The wait after an early renewal that failed (seconds).
 RENEWAL_PAUSE = 30.0
-#: A token that replaced a refused one and was refused too is not replaced while it is younger (seconds); a device's is
-#: not for `CONFLICT_SECONDS`.
+#: If the replacement of a refused token is refused as well, the wait before it is replaced again (seconds); for a
+#: device it is `CONFLICT_SECONDS`.
 KEPT_SECONDS = 5.0
 #: After a refused login: seconds until the next one, and where the doubling ends.
 LOGIN_REFUSED_DELAYS = (30.0, 900.0)

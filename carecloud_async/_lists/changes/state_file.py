@@ -53,10 +53,10 @@ _TEMPORARY: Final = (*SEEN_TABLES, "CREATE TABLE gone (id, twin INTEGER, PRIMARY
 PUBLICATION: Final = "publication"
 #: The most changes of a row.
 _BATCH: Final = 500
-#: With more rows of changes than this, deleted ones are not overwritten one by one; with more free pages than this, the
-#: file is written anew.
-_MANY: Final = 20
+#: With more free pages than this the file is written anew. Changes that fill twice as many are not overwritten when
+#: they are deleted, since that leaves nothing of them.
 _MOST_FREE: Final = 1000
+_IS_MUCH: Final = "SELECT coalesce(sum(length(changes)), 0) > 2 * ? * page_size FROM pending, pragma_page_size"
 
 
 class PendingChange(NamedTuple):
@@ -154,10 +154,10 @@ class StateFile:
             ExportError: the disk or the storage refuses; the state is unchanged.
         """
         if taken:
-            # A few deleted records are overwritten in place. After many, the file is written anew.
-            are_many = self.db.execute("SELECT count(*) > ? FROM pending", (_MANY,))[0][0]
-            self.db.execute(f"PRAGMA secure_delete={not are_many}")
+            is_much = self.db.execute(_IS_MUCH, (_MOST_FREE,))[0][0]
+            self.db.execute(f"PRAGMA secure_delete={not is_much}")
             self.db.execute("DELETE FROM pending")
+            self.db.execute("PRAGMA secure_delete=1")
         self._run.commit()
         if taken and self.db.execute("PRAGMA freelist_count")[0][0] > _MOST_FREE:
             with contextlib.suppress(ExportError):  # it is only larger

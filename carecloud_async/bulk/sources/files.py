@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from carecloud_async._lists.export.errors import missing_extra
+from carecloud_async._lists.export.errors import BadExportError, missing_extra
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
@@ -91,9 +91,11 @@ def open_file(path: str, *, packing: str = "") -> BinaryIO:
             raise BadSourceError(f"{path}: {error.strerror or type(error).__name__}") from error
     if packing == ".gz":
         return cast("BinaryIO", _Gzip(fileobj=raw))
-    if packing == ".zst":
-        return zstd_unpacking(raw)
-    return raw
+    try:
+        return zstd_unpacking(raw) if packing == ".zst" else raw
+    except BadExportError:
+        raw.close()
+        raise
 
 
 class _Gzip(gzip.GzipFile):

@@ -59,6 +59,17 @@ def require_bulk(name: str) -> None:
     raise ConfigurationError(f"{name} cannot be written in bulk: {why_not_in_bulk(name, operations)}")
 
 
+def require_parents(name: str, of: Sequence[str]) -> None:
+    """Check that there is an id for each parent of a family.
+
+    Raises:
+        ConfigurationError: there are more or fewer ids than parents.
+    """
+    wanted = name.count(".")
+    if len(of) != wanted:
+        raise ConfigurationError(f"of= takes the ids of the parents of {name!r}: {wanted}, not {len(of)}")
+
+
 def _subclasses(cls: type[BulkWriting]) -> Iterator[type[BulkWriting]]:
     for subclass in cls.__subclasses__():
         yield subclass

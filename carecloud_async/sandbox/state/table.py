@@ -128,9 +128,10 @@ class Table:
         Raises:
             KeyError: there is no such record.
         """
-        before = self.record(record_id)
-        dated = {"last_change": self._timestamp()} if "last_change" in before else {}
-        self.replace(record_id, merged(before, {**dated, **changes}))
+        with self.lock:
+            before = self.record(record_id)
+            dated = {"last_change": self._timestamp()} if "last_change" in before else {}
+            self.replace(record_id, merged(before, {**dated, **changes}))
 
     def replace(self, record_id: str, record: JsonObject) -> None:
         """Replace a whole record; only the id stays.
