@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 from export_help import NAMES, change, every_page, ids, timeless
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kit import connect
 from lists import PRAGUE, ChangeServer, old_times
@@ -57,18 +57,19 @@ async def test_the_edge_is_in(tmp_path):
             assert sorted(ids(tmp_path / "c.jsonl")) == sorted(due + timeless(sandbox))
 
 
-#: From the day before clocks go back to the day after.
-SECONDS = 2 * 86_400
-
-
-@given(mark=st.integers(0, SECONDS), later=st.integers(0, 30 * 3600))
+@given(
+    mark=st.datetimes(
+        datetime.fromisoformat("2026-10-24"), datetime.fromisoformat("2026-10-26"), timezones=st.just(UTC)
+    ),
+    later=st.timedeltas(timedelta(0), timedelta(hours=30)),
+)
+@example(mark=datetime(2026, 10, 24, 12, 0, 0, 1, tzinfo=UTC), later=timedelta(0))
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_no_change_falls_behind_a_mark_when_clocks_go_back(tmp_path_factory, anyio_backend, mark, later):
     """A change after a mark is written, whatever its local time looks like: an hour of autumn happens twice."""
     del anyio_backend
     path, server = tmp_path_factory.mktemp("autumn") / "c.jsonl", ChangeServer(old_times(NAMES[:20]))
-    mark = datetime(2026, 10, 24, tzinfo=UTC) + timedelta(seconds=mark)
-    server.now = (mark + timedelta(seconds=later)).astimezone(PRAGUE).replace(tzinfo=None)
+    server.now = (mark + later).astimezone(PRAGUE).replace(tzinfo=None)
     server.change(NAMES[7])
     async with server.client() as client:
         await client.customers.list().export(path, changed_since=mark)
