@@ -10,7 +10,7 @@ from attrs import frozen
 
 _SETTING = re.compile(r"\{(\w+)\}")
 
-_SWITCHES = "allow_empty allow_http allow_shrink allow_unknown allow_unreadable overwrite resume"
+_SWITCHES = "allow_http allow_shrink allow_unknown overwrite resume"
 _ARGUMENTS = "auth columns defaults encoding ignore_columns journal match proxy results verify"
 #: Reasons of rows stand in files that users of the command read too, and so name its options as well.
 _OF_ROWS = "as_written date_format decimal phone_prefix"
@@ -53,9 +53,7 @@ class Fix:
 
 ADD_PLUS = Fix("a phone number that begins as {phone_prefix} does: write + before it if that is its prefix")
 ADDRESS = Fix("check {project_url} and the network")
-ALLOW_EMPTY = Fix("check the source, or accept it with {allow_empty}")
 ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
-ALLOW_UNREADABLE = Fix("correct these rows, or leave them out with {allow_unreadable}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 DATE_FORMAT = Fix("set {date_format}, such as dd/mm/yyyy")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")

@@ -78,12 +78,12 @@ class SegmentSync(Actor):
             sync = client.segments.sync
             rows: list[Any] = [{self.match: key} for key in keys]
             shrinks = self.dice.random() < 0.5 or not rows
-            options: Any = {"mode": self.mode, "match": self.match, "allow_empty": True, "concurrency": 3}
+            options: Any = {"mode": self.mode, "match": self.match, "concurrency": 3}
             try:
                 return await sync("s1", rows, allow_shrink=shrinks, **options)
             except BulkWriteError:
                 shrinks = True  # as a person does who has looked at it
-                return await sync("s1", rows, allow_shrink=True, allow_unreadable=True, **options)
+                return await sync("s1", rows, allow_shrink=True, **options)
             finally:
                 self._check_writes(process.name, number, self.internet.world.ledger[first:], before, shrinks=shrinks)
 

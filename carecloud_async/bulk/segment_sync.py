@@ -6,12 +6,9 @@ afterwards show what it did, and what is missing is sent again.
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,21 +17,18 @@ from attrs import field, frozen
 from carecloud_async._base.runtime.clock import doubled
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.options import column_map
-from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
-from carecloud_async.bulk.results import Rows, outcome_row, require_place, with_outcome, write_rows
 from carecloud_async.bulk.run import find_key
 from carecloud_async.bulk.sending import is_about_the_row
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.source import RowSource, row_json
+from carecloud_async.bulk.sources.source import RowSource
 from carecloud_async.errors import ApiError, CareCloudError, ConfigurationError
-from carecloud_async.fixes import ALLOW_EMPTY, ALLOW_SHRINK, ALLOW_UNREADABLE, Fix
+from carecloud_async.fixes import ALLOW_SHRINK, Fix
 
 __all__ = ["SegmentSync", "SegmentSyncReport"]
 
@@ -64,8 +58,7 @@ class SegmentSyncReport:
         members: members of the segment at the end.
         exact: whether the members that were read at the end agree with the total that the server gives.
         dry_run: whether nothing was written.
-        reasons: why customers were refused, with their numbers; never an id.
-        results: the file with a line for each row, if one was asked for.
+        reasons: why rows are unknown or refused, each with the lines of these rows; never an id.
     """
 
     rows: int
@@ -77,30 +70,12 @@ class SegmentSyncReport:
     members: int
     exact: bool
     dry_run: bool
-    reasons: Mapping[str, int] = field(factory=dict)
-    results: str | None = None
+    reasons: Mapping[str, Sequence[int]] = field(factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether every row led to one customer, and each of them is as the mode asks."""
         return self.exact and not self.unknown and not self.refused
-
-
-@frozen(kw_only=True, repr=False)
-class _Row:
-    """A row of the source.
-
-    Attributes:
-        line: its line in the file.
-        source: the row as JSON, for the results; empty without any.
-        key: its key; `None` if it has none.
-        fault: why it cannot be read, if so.
-    """
-
-    line: int
-    source: bytes
-    key: str | None
-    fault: str | None
 
 
 @frozen(kw_only=True, repr=False)
@@ -110,12 +85,22 @@ class _Found:
     Attributes:
         customers: their ids. If there are several, a row with the key may mean any of them.
         reason: why the key does not name one customer.
-        is_hidden: whether the key cannot be looked up.
+        is_hidden: whether its customer may be any.
     """
 
     customers: Sequence[str] = ()
-    reason: str = "the row has no key"
+    reason: str = ""
     is_hidden: bool = False
+
+    @property
+    def customer(self) -> str | None:
+        """The customer whom the key names; `None` if it names none, or several."""
+        return self.customers[0] if len(self.customers) == 1 else None
+
+
+#: The key of a row without one, and its customers.
+_NO_KEY: Final = ""
+_KEYLESS: Final = _Found(reason="the row has no key, or cannot be read", is_hidden=True)
 
 
 @frozen(kw_only=True, repr=False)
@@ -126,8 +111,7 @@ class SegmentSync:
         members: returns the list of the members.
         add, remove: add or remove the customer with an id.
         customers: the family of the customers.
-        mode, match, encoding, columns, allow_shrink, allow_empty, allow_unreadable, results, dry_run, concurrency: see
-            `Segments.sync`.
+        mode, match, encoding, columns, allow_shrink, dry_run, concurrency: see `Segments.sync`.
     """
 
     members: Callable[[], Listing[Any]]
@@ -139,14 +123,11 @@ class SegmentSync:
     encoding: str | None
     columns: Mapping[str, str]
     allow_shrink: bool
-    allow_empty: bool
-    allow_unreadable: bool
-    results: str | os.PathLike[str] | None
     dry_run: bool
     concurrency: int
 
-    _rows: list[_Row] = field(factory=list, init=False)
-    _found: dict[str, _Found] = field(factory=dict, init=False)  # by key
+    _rows: list[tuple[int, str]] = field(factory=list, init=False)  # line and key
+    _found: dict[str, _Found] = field(factory=lambda: {_NO_KEY: _KEYLESS}, init=False)  # by key
     _refused: dict[str, str] = field(factory=dict, init=False)  # customer → why
     _spelled: dict[str, str] = field(factory=dict, init=False)  # customer → id as it is sent
 
@@ -159,41 +140,33 @@ class SegmentSync:
         key = find_key(self.customers.facts, self.match)
         if key is None:
             raise BadSourceError("match= names the key of a customer, such as customer_id or email")
-        if self.results is not None:
-            await run_in_thread(partial(require_place, source, Path(self.results)))
         rows = await run_in_thread(partial(open_source, _as_rows(source, key), encoding=self.encoding))
         try:
             before, exact = await self._read_members()
-            names = await self._find_customers(rows, key, before)
+            await self._find_customers(rows, key, before)
         finally:
             await run_in_thread_regardless(rows.close)
-        wanted = {of_key.customers[0] for of_key in self._found.values() if len(of_key.customers) == 1}
+        wanted = {of_key.customer for of_key in self._found.values() if of_key.customer is not None}
         shared = {customer for of_key in self._found.values() for customer in of_key.customers} - wanted
         missing = set[str]() if self.mode == "remove" else wanted
         unwanted = {"add": set[str](), "remove": wanted, "mirror": before - wanted - shared}[self.mode]
-        if self.mode == "mirror" and unwanted:
+        if self.mode == "mirror" and unwanted and not self.allow_shrink:
             self._check_shrinking(len(before), len(unwanted), exact=exact)
         after = (before | missing) - unwanted
         if not self.dry_run:
             after, exact = await self._write(before, missing, unwanted)
         removed = (before - after) & unwanted
-        if self.results is not None:
-            lines = self._results(before, after, removed if self.mode == "mirror" else ())
-            columns = [*(name for name in names if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
-            with disk_errors(Path(self.results)):
-                await run_in_thread(partial(write_rows, Path(self.results), lines, columns, dialect=rows.dialect))
         return SegmentSyncReport(
             rows=len(self._rows),
             added=len((after - before) & missing),
             removed=len(removed),
             unchanged=len(wanted - before if self.mode == "remove" else wanted & before),
-            unknown=sum(len(self._found_of(row).customers) != 1 for row in self._rows),
+            unknown=sum(self._found[key].customer is None for _, key in self._rows),
             refused=len(self._refused),
             members=len(after),
             exact=exact,
             dry_run=self.dry_run,
-            reasons=Counter(self._refused.values()),
-            results=None if self.results is None else str(self.results),
+            reasons=self._reasons(),
         )
 
     def _check_shrinking(self, before: int, removed: int, *, exact: bool) -> None:
@@ -202,22 +175,14 @@ class SegmentSync:
         Raises:
             BulkWriteError: it may not be so.
         """
-        rows = len(self._rows)
-        keyless = sum(row.key is None for row in self._rows)
-        hidden = sum(self._found_of(row).is_hidden for row in self._rows)
-        all_gone = f"the source has no rows, and all {removed:,} members would be removed"
-        most_gone = f"{removed:,} of {before:,} members would be removed"
-        no_key = f"{keyless:,} rows have no key, and their customers would be removed"
-        not_found = f"{hidden:,} rows have a key that cannot be looked up, and their customers may be members"
-        for is_so, is_allowed, problem, fix in (
-            (not rows, self.allow_empty, all_gone, ALLOW_EMPTY),
-            (keyless, self.allow_unreadable, no_key, ALLOW_UNREADABLE),
-            (hidden, self.allow_unreadable, not_found, ALLOW_UNREADABLE),
-            (rows and not exact, self.allow_shrink, _CONTRADICTS, ALLOW_SHRINK),
-            (rows and removed * 2 > before, self.allow_shrink, most_gone, ALLOW_SHRINK),
+        hidden = sum(self._found[key].is_hidden for _, key in self._rows)
+        for is_so, problem in (
+            (hidden, f"{hidden:,} rows have no key, or one that cannot be looked up: their customers may be members"),
+            (not exact, _CONTRADICTS),
+            (removed * 2 > before, f"{removed:,} of {before:,} members would be removed"),
         ):
-            if is_so and not is_allowed:
-                raise BulkWriteError(problem, fix=fix)
+            if is_so:
+                raise BulkWriteError(problem, fix=ALLOW_SHRINK)
 
     async def _read_members(self) -> tuple[set[str], bool]:
         """Read the ids of the members, and whether their number is the total that the server gives."""
@@ -237,11 +202,8 @@ class SegmentSync:
 
     # the customers of the source
 
-    async def _find_customers(self, rows: RowSource, key: Key, members: Collection[str]) -> Iterable[str]:
-        """Find the customers of the source, and return the names of its columns.
-
-        Members are known to exist and are not looked up by their ids.
-        """
+    async def _find_customers(self, rows: RowSource, key: Key, members: Collection[str]) -> None:
+        """Find the customers of the source; members are known to exist and are not looked up by their ids."""
         columns = Columns(self.customers, renamed=column_map(self.columns), ignored=())
         if rows.columns is not None:
             paths = dict(_fields(dict.fromkeys(rows.columns), columns))
@@ -252,18 +214,14 @@ class SegmentSync:
                         fix=Fix("name the key of the rows in {match}, or the column in {column}"),
                     )
         finder = Finder(self.customers, key, concurrency=self.concurrency)
-        names: dict[str, None] = {}
         asked: dict[str, tuple[str, ...]] = {}
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
                 for row in batch:
                     values = None if row.fault else key.values_in(dict(_fields(row.values, columns)))
-                    text = None if values is None else key.text(values)
-                    names.update(dict.fromkeys((*row.values, *([UNREADABLE] if row.text else []))))
-                    source = b"" if self.results is None else row_json(row)
-                    line = row.line or len(self._rows) + 1
-                    self._rows.append(_Row(line=line, source=source, key=text, fault=row.fault))
-                    if values is None or text is None or text in self._found:
+                    text = _NO_KEY if values is None else key.text(values)
+                    self._rows.append((row.line or len(self._rows) + 1, text))
+                    if values is None or text in self._found:
                         continue
                     if key.by_id and text in members:
                         self._found[text] = _Found(customers=(text,))
@@ -274,7 +232,6 @@ class SegmentSync:
                     asked = {}
         if asked:
             await self._look_up(finder, asked)
-        return names
 
     async def _look_up(self, finder: Finder, asked: Mapping[str, tuple[str, ...]]) -> None:
         id_of = self.customers.facts.id_of
@@ -282,16 +239,21 @@ class SegmentSync:
         for key in asked:
             records = map(msgspec.json.decode, looked_up.of(key))
             ids = {self._same(customer_id) for record in records if (customer_id := id_of(record)) is not None}
-            failure = looked_up.failure(key)
             reasons = looked_up.refusal(key)
-            if failure is not None:
+            if (failure := looked_up.failure(key)) is not None:
                 reasons = (f"the key cannot be looked up: {failure.problem}",)
             several = f"{len(ids)} customers have this key" if ids else "no customer has this key"
-            reason = "; ".join(reasons) or several
-            self._found[key] = _Found(customers=[*ids], reason=reason, is_hidden=bool(reasons))
+            self._found[key] = _Found(customers=[*ids], reason="; ".join(reasons) or several, is_hidden=bool(reasons))
 
-    def _found_of(self, row: _Row) -> _Found:
-        return _Found() if row.key is None else self._found[row.key]
+    def _reasons(self) -> dict[str, list[int]]:
+        """Return why rows are unknown or refused, with their lines."""
+        reasons: dict[str, list[int]] = {}
+        for line, key in self._rows:
+            of_key = self._found[key]
+            reason = of_key.reason if of_key.customer is None else self._refused.get(of_key.customer)
+            if reason is not None:
+                reasons.setdefault(reason, []).append(line)
+        return reasons
 
     # the difference
 
@@ -333,26 +295,6 @@ class SegmentSync:
                 self._refused[customer_id] = ", ".join(reasons) or f"status {error.status}"
 
         await run_all([partial(send, customer_id) for customer_id in sorted(ids)], width=self.concurrency)
-
-    # the results
-
-    def _results(self, before: Collection[str], after: Collection[str], others: Collection[str]) -> Rows:
-        """Yield each row with what became of its customer, and a line for each of some others who were removed."""
-        for row in self._rows:
-            of_key, reasons = self._found_of(row), list[str]()
-            customer = of_key.customers[0] if len(of_key.customers) == 1 else ""
-            if not customer:
-                outcome, reasons = "unknown", [row.fault or of_key.reason]
-            elif customer in self._refused:
-                outcome, reasons = "refused", [self._refused[customer]]
-            elif (customer in before) == (customer in after):
-                outcome = "unchanged"
-            else:
-                outcome = "added" if customer in after else "removed"
-            spelled = self._spelled[customer] if customer else None
-            yield from with_outcome(row.source, outcome_row(row.line, outcome, spelled, reasons=reasons))
-        for other in sorted(others):
-            yield {}, outcome_row(None, "removed", self._spelled[other])
 
 
 def _as_rows(source: Any, key: Key) -> Any:

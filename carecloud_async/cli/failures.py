@@ -28,7 +28,7 @@ WRONG_USAGE = 2
 
 #: Settings of a fix that options of the same names give.
 _SAME = (
-    *("allow_empty", "allow_http", "allow_shrink", "allow_unknown", "allow_unreadable"),
+    *("allow_http", "allow_shrink", "allow_unknown"),
     *("as_written", "changed_since", "column", "count", "date_format", "encoding", "journal"),
     *("match", "max_refused", "overwrite", "phone_prefix", "results", "resume", "sort_field"),
 )

@@ -26,6 +26,9 @@ from carecloud_async.cli.reports import counted, finish, prepare_report
 #: The calls that write, and what the line says of them.
 _WRITES = {"segments.add_customer": "added", "segments.remove_customer": "removed"}
 
+#: Lines of rows that the line names for a reason.
+_LINES = 5
+
 
 @expands_options
 def segment(
@@ -38,12 +41,7 @@ def segment(
     match: str = option("KEY", "The column that identifies a customer, such as email.", default="customer_id"),
     encoding: str | None = ENCODING,
     column: list[str] | None = COLUMN_FIELDS,
-    allow_shrink: bool = flag("Let a mirror remove more than half of the members.", "--allow-shrink"),
-    allow_empty: bool = flag("Let a mirror of a file without rows remove all members.", "--allow-empty"),
-    allow_unreadable: bool = flag(
-        "Let a mirror remove members although rows of FILE have no key.", "--allow-unreadable"
-    ),
-    results: str | None = option("FILE", "Write each row, with what became of its customer, to FILE."),
+    allow_shrink: bool = flag("Let a mirror remove members although FILE may be wrong.", "--allow-shrink"),
     dry_run: bool = flag("Find the difference, but write nothing.", "--dry-run"),
     rate: float | None = RATE,
     report: str | None = REPORT,
@@ -53,7 +51,7 @@ def segment(
     Example: carecloud segment 8fd73167342d06899c4c015320 members.csv --mode mirror --match email
     """
     columns = dict(split_pair("--column", text) for text in column or [])
-    prepare_report(report, file=file, results=results)
+    prepare_report(report, file=file)
 
     written = dict.fromkeys(_WRITES.values(), 0)
 
@@ -71,9 +69,6 @@ def segment(
                 encoding=encoding,
                 columns=columns,
                 allow_shrink=allow_shrink,
-                allow_empty=allow_empty,
-                allow_unreadable=allow_unreadable,
-                results=results,
                 dry_run=dry_run,
             )
 
@@ -96,10 +91,9 @@ def describe(report: SegmentSyncReport) -> str:
     would = " (dry run: nothing was written)" if report.dry_run else ""
     members = counted(report.members, "member", "members")
     words = [f"{counted(report.rows, 'row', 'rows')}: {', '.join(counts) or 'none'}{would}; {members} now"]
-    if report.unknown or report.refused:
-        words.append(f"see {report.results}" if report.results else "--results FILE names the rows")
-    if report.reasons:
-        words.append("refused for " + ", ".join(f"{why} ({count:,})" for why, count in report.reasons.items()))
+    for reason, lines in report.reasons.items():
+        more = ", …" if len(lines) > _LINES else ""
+        words.append(f"{reason} (line {', '.join(map(str, lines[:_LINES]))}{more})")
     if not report.exact:
         words.append("the segment's list contradicts its own total: compare again")
     return "; ".join(words)

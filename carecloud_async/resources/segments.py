@@ -62,9 +62,6 @@ class Segments(Resource, call="segments"):
         encoding: str | None = None,
         columns: Mapping[str, str] | None = None,
         allow_shrink: bool = False,
-        allow_empty: bool = False,
-        allow_unreadable: bool = False,
-        results: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         concurrency: int = 8,
     ) -> SegmentSyncReport:
@@ -80,14 +77,9 @@ class Segments(Resource, call="segments"):
             match: the key that names a customer: `customer_id`, `email`, `phone`, `card_number`, ….
             encoding: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
-            allow_shrink: let a mirror remove more than half of the members, or a part that is not known, since the
-                segment's list contradicts its own total.
-            allow_empty: let a mirror of a source without rows remove all members.
-            allow_unreadable: let a mirror remove members although rows have no key, or one that cannot be looked up:
-                these customers may be meant.
-            results: a `.csv` or `.jsonl` file with a line for each row: the source's columns, then `line`, `outcome`
-                (`added`, `removed`, `unchanged`, `unknown` or `refused`), `record_id` and `reasons`. A mirror adds a
-                line for each customer whom it removes.
+            allow_shrink: let a mirror remove members although that may be a mistake: more than half of them; while the
+                segment's list contradicts its own total; or while rows have no key, or one that cannot be looked up, so
+                that their customers may be members.
             dry_run: read everything and write nothing.
             concurrency: calls under way at once.
 
@@ -109,9 +101,6 @@ class Segments(Resource, call="segments"):
             encoding=encoding,
             columns=columns or {},
             allow_shrink=allow_shrink,
-            allow_empty=allow_empty,
-            allow_unreadable=allow_unreadable,
-            results=results,
             dry_run=dry_run,
             concurrency=concurrency,
         )

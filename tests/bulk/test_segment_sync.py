@@ -1,6 +1,5 @@
 """`segments.sync()`: a segment gets the members of a source, whatever answers are lost on the way."""
 
-import csv
 import json
 
 import httpx
@@ -128,85 +127,69 @@ async def test_an_id_that_no_customer_has_is_unknown(sandbox):
     assert counts(report) == (1, 0, 1, 1)
 
 
-SWITCHES = ("allow_shrink", "allow_empty", "allow_unreadable")
-
-
 @pytest.mark.parametrize(
-    ("numbers", "keyless", "switch", "problem"),
+    ("numbers", "keyless", "problem"),
     [
-        ([0], 0, "allow_shrink", "3 of 4 members would be removed"),
-        ([], 0, "allow_empty", "the source has no rows, and all 4 members would be removed"),
-        ([0, 1, 2], 1, "allow_unreadable", "1 rows have no key"),
+        ([0], 0, "3 of 4 members would be removed"),
+        ([], 0, "4 of 4 members would be removed"),
+        ([0, 1, 2], 1, "1 rows have no key, or one that cannot be looked up"),
     ],
 )
-async def test_a_mirror_that_may_be_a_mistake_has_a_switch_of_its_own(sandbox, numbers, keyless, switch, problem):
-    """A source that is much smaller, empty, or lacks a key is refused; its own switch accepts it, and no other one."""
+async def test_a_mirror_that_may_be_a_mistake_is_refused(sandbox, numbers, keyless, problem):
+    """A source that is much smaller, is empty, or lacks a key removes nobody, unless `allow_shrink` accepts it."""
     segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
     rows = [
         *({"customer_id": customer_id} for customer_id in ids(sandbox, *numbers)),
         *({"customer_id": ""} for _ in range(keyless)),
     ]
     async with connect(sandbox) as client:
-        others = {other: True for other in SWITCHES if other != switch}
-        with pytest.raises(BulkWriteError, match=f"{problem}.*{switch}=True"):
-            await client.segments.sync(segment, rows, mode="mirror", **others)
+        with pytest.raises(BulkWriteError, match=f"{problem}.*allow_shrink=True"):
+            await client.segments.sync(segment, rows, mode="mirror")
         assert len(members(sandbox, segment)) == 4
-        report = await client.segments.sync(segment, rows, mode="mirror", **{switch: True})
+        report = await client.segments.sync(segment, rows, mode="mirror", allow_shrink=True)
     assert report.removed == 4 - len(numbers)
     assert members(sandbox, segment) == sorted(ids(sandbox, *numbers))
 
 
-async def test_a_customer_whose_look_up_fails_keeps_no_other_one_up(sandbox, tmp_path):
+async def test_a_customer_whose_look_up_fails_keeps_no_other_one_up(sandbox):
     """A row on whose look-up the server fails is unknown, with the reason, and all other customers are added."""
     people, rows = with_emails(sandbox, 6)
-    segment, results = segment_of(sandbox, []), tmp_path / "results.jsonl"
+    segment = segment_of(sandbox, [])
 
     def fail(request):
         return httpx.Response(500) if f"{people[3]}%40" in str(request.url) else None
 
     async with connect(sandbox, transport=through(sandbox, fail), clock=FakeClock()) as client:
-        report = await client.segments.sync(segment, rows, mode="add", match="email", results=results)
+        report = await client.segments.sync(segment, rows, mode="add", match="email")
     assert (report.added, report.unknown) == (5, 1)
-    line = json.loads(results.read_text().splitlines()[3])
-    assert (line["outcome"], line["reasons"][0].partition(":")[0]) == ("unknown", "the key cannot be looked up")
+    ((reason, lines),) = report.reasons.items()
+    assert (reason.partition(":")[0], lines) == ("the key cannot be looked up", [4])
 
 
-async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
-    """Each row has a line with its outcome, its customer and the reason; customers whom a mirror removes follow."""
+async def test_reasons_say_which_rows_are_unknown_or_refused(sandbox, tmp_path):
+    """Each reason has the lines of its rows; keys are compared without their case, and a dry run says the same."""
     people, _ = with_emails(sandbox, 8)
     for row in people[6:]:
         sandbox.customers.update(row, {"personal_information": {"email": "shared@example.com"}})
     segment = segment_of(sandbox, [*people[:2], people[5]])
-    path, results = tmp_path / "members.csv", tmp_path / "results.csv"
+    path = tmp_path / "members.csv"
     emails = [f"{people[0]}@example.com", f"{people[1].upper()}@EXAMPLE.com", f"{people[2]}@example.com"]
-    rows = [*emails, "shared@example.com", "nobody@example.com", "", emails[2], f"{people[4]}@example.com"]
+    rows = [*emails, "shared@example.com", "nobody@example.com", "", emails[2]]
     path.write_text("\n".join(["name;email", *(f"x;{row}" for row in rows), ""]))
     sandbox.faults.add("POST /segments/{segment_id}/actions/add-customer", status=400, body=REFUSED, times=1)
+    unknown = {
+        "2 customers have this key": [5],
+        "no customer has this key": [6],
+        "the row has no key, or cannot be read": [7],
+    }
     async with connect(sandbox) as client:
-        options = {"mode": "mirror", "match": "email", "allow_unreadable": True, "results": results, "concurrency": 1}
-        with pytest.raises(BulkWriteError, match="results and the source are the same file"):
-            await client.segments.sync(segment, path, **{**options, "results": path})
+        options = {"mode": "mirror", "match": "email", "allow_shrink": True}
+        dry = await client.segments.sync(segment, path, dry_run=True, **options)
         report = await client.segments.sync(segment, path, **options)
-        again = await client.segments.sync(segment, path, dry_run=True, **{**options, "results": tmp_path / "r.jsonl"})
-    assert (report.results, report.unknown, report.refused, report.removed) == (str(results), 3, 1, 1)
-    refused, added = sorted([people[2], people[4]])
-    outcome = {refused: ("refused", "already_done"), added: ("added", "")}
-    with results.open(newline="") as file:
-        found = list(csv.DictReader(file, delimiter=";"))
-    assert [(item["line"], item["record_id"], item["outcome"], item["reasons"]) for item in found] == [
-        ("2", people[0], "unchanged", ""),
-        ("3", people[1], "unchanged", ""),
-        ("4", people[2], *outcome[people[2]]),
-        ("5", "", "unknown", "2 customers have this key"),
-        ("6", "", "unknown", "no customer has this key"),
-        ("7", "", "unknown", "the row has no key"),
-        ("8", people[2], *outcome[people[2]]),
-        ("9", people[4], *outcome[people[4]]),
-        ("", people[5], "removed", ""),
-    ]
-    assert [item["email"] for item in found[:8]] == rows
-    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
-    assert (again.added, [value["outcome"] for value in lines].count("added")) == (1, 1 + (refused == people[2]))
+    assert (dry.added, dry.removed, dry.reasons) == (1, 1, unknown)
+    assert (report.added, report.removed, report.unchanged, report.unknown, report.refused) == (0, 1, 2, 3, 1)
+    assert report.reasons == {**unknown, "already_done": [4, 8]}
+    assert members(sandbox, segment) == sorted(people[:2])
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}, {"cut": True, "late": 0.0}])
@@ -301,10 +284,10 @@ async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
 
     async with connect(sandbox, transport=through(sandbox, refuse), clock=FakeClock()) as client:
         fewer = [*rows[1:], {"email": "odd@example"}]
-        with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
+        with pytest.raises(BulkWriteError, match="1 rows have no key, or one that cannot be looked up"):
             await client.segments.sync(segment, fewer, mode="mirror", match="email", dry_run=True)
     async with connect(sandbox, transport=through(sandbox, after=hide), clock=FakeClock()) as client:
-        with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
+        with pytest.raises(BulkWriteError, match="1 rows have no key, or one that cannot be looked up"):
             await client.segments.sync(segment, rows, mode="mirror", match="email")
         assert members(sandbox, segment) == sorted(source)
         report = await client.segments.sync(segment, rows, mode="add", match="email")

@@ -22,23 +22,21 @@ def test_a_segment_mirrors_a_file(carecloud, project, tmp_path):
     (tmp_path / "members.csv").write_text("customer_id\n")
     refused = carecloud("segment", segment, "members.csv", "--mode", "mirror")
     assert refused.code == 1
-    assert "the source has no rows, and all 3 members would be removed" in refused.line
-    assert refused.line.endswith("accept it with --allow-empty")
+    assert "3 of 3 members would be removed" in refused.line
+    assert refused.line.endswith("accept it with --allow-shrink")
     assert len(table) == 3
-    assert carecloud("segment", segment, "members.csv", "--mode", "mirror", "--allow-empty").code == 0
+    assert carecloud("segment", segment, "members.csv", "--mode", "mirror", "--allow-shrink").code == 0
     assert len(table) == 0
 
 
-def test_rows_without_a_customer_are_named_in_the_results(carecloud, project, tmp_path):
-    """`--results` says which rows are unknown, and the line says where they are, or which option names them."""
+def test_rows_without_a_customer_are_named(carecloud, project, tmp_path):
+    """The line says why rows are unknown, and where they are."""
     segment = project.records("segments").ids()[0]
     (tmp_path / "members.csv").write_text(f"customer_id\n{project.customers.id_at(0)}\nnobody\n")
-    command = ("segment", segment, "members.csv", "--mode", "add")
-    assert "1 unknown" in (plain := carecloud(*command)).line
-    assert "--results FILE names the rows" in plain.line
-    done = carecloud(*command, "--results", "results.csv")
-    assert (done.code, "see results.csv" in done.line) == (1, True)
-    assert (tmp_path / "results.csv").read_text().splitlines()[2] == "nobody,3,unknown,,,no customer has this key"
+    done = carecloud("segment", segment, "members.csv", "--mode", "add")
+    assert done.code == 1
+    assert "1 unknown" in done.line
+    assert done.line.endswith("; no customer has this key (line 3)")
 
 
 def test_a_file_without_the_column_of_the_key_is_wrong_usage(carecloud, project, tmp_path):
