@@ -348,8 +348,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a mirror removes most members of a segment",
         theme="segments",
         file="bulk/segment_sync.py",
-        right="rows and removed * 2 > before",
-        wrong="rows and not before",
+        right="removed * 2 > before",
+        wrong="not before",
     ),
     Fault(
         name="a resumed run lets a later row write the part of a lost request",

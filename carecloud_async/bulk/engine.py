@@ -7,7 +7,7 @@ answer was lost when the settle time is over. Several turns are under way at onc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
 from typing import Final, TypeAlias, TypeVar
@@ -83,6 +83,21 @@ class _Turn:
     writes: Sequence[Write]
     are_new: bool
     decided: anyio.Event = field(factory=anyio.Event)
+
+
+class _Request:
+    """Writes that are sent together.
+
+    Attributes:
+        plans: the writes.
+        answers: the answers so far, by the ids of the writes.
+        may_have_acted: whether it was begun; not if it failed: then writes without an answer were not made.
+    """
+
+    def __init__(self, plans: Plans) -> None:
+        self.plans = plans
+        self.answers: dict[int, Answer] = {}
+        self.may_have_acted = False
 
 
 class Engine:
@@ -301,20 +316,18 @@ class Engine:
         """Return what is decided of writes whose requests have settled; the others have another turn."""
         now = self._clock.monotonic()
         settled: list[tuple[Write, RowResult | Plan]] = []
-        later: dict[float, list[Write]] = {}
-        made: dict[float, list[tuple[Write, Lost | RowResult]]] = {}
+        later: list[tuple[Write, float]] = []
+        made: list[tuple[Write, Lost | RowResult, float]] = []
         for write, decision in decided:
             what = when_settled(write, decision, now=now, times=self._times)
             if not isinstance(what, Later):
                 settled.append((write, what))
             elif what.made is None:
-                later.setdefault(what.until, []).append(write)
+                later.append((write, what.until))
             else:
-                made.setdefault(what.until, []).append((write, what.made))
-        for until, results in made.items():
-            await self._db(partial(self._journal.lose, results, now=now, until=until))
-        for until, writes in later.items():
-            await self._postpone(writes, until=until)
+                made.append((write, what.made, what.until))
+        await self._lose(made, now=now)
+        await self._postpone(later)
         return settled
 
     async def _admitted(self, plans: Plans) -> Plans:
@@ -325,7 +338,7 @@ class Engine:
                 self._size = max(1, len(admitted))
             until = max(self._gate.opens_at, self._clock.monotonic() + BUSY_SECONDS)
             self._begin_at = max(self._begin_at, until)
-            await self._postpone([write for write, _ in others], until=until)
+            await self._postpone([(write, until) for write, _ in others])
         elif not plans:  # rows that need no write go by
             self._size = min(self._largest_turn, self._size * 2)
         return admitted
@@ -337,29 +350,25 @@ class Engine:
             await self._wait_for_others(busy)
             return ready
         first = min(write.id for write in busy)
-        await self._put_back_from(first, turn.writes, seconds=_busy_seconds(self._times_busy(first)))
+        await self._put_back_from(first, turn.writes, until=self._until_free(first))
         return [write for write in ready if write.id < first]
 
-    async def _put_back_from(self, first: int, writes: Sequence[Write], *, seconds: float) -> None:
-        """Let a row of a turn, and all that follow it, begin once more after some seconds."""
+    async def _put_back_from(self, first: int, writes: Sequence[Write], *, until: float) -> None:
+        """Let a row of a turn, and all that follow it, begin once more at a time."""
         behind = [write for write in writes if write.id >= first]
-        self._begin_at = max(self._begin_at, self._clock.monotonic() + seconds)
+        self._begin_at = max(self._begin_at, until)
         self._last, self._put_back = first - 1, len(behind)
         await self._held.release(behind)
 
     async def _wait_for_others(self, busy: Sequence[Write]) -> None:
-        """Give writes another turn whose keys or records are held: the more often they were, the later."""
-        by_times: dict[int, list[Write]] = {}
-        for write in busy:
-            by_times.setdefault(self._times_busy(write.id), []).append(write)
-        for times, writes in by_times.items():
-            await self._postpone(writes, until=self._clock.monotonic() + _busy_seconds(times))
+        """Give writes another turn whose keys or records are held."""
+        await self._postpone([(write, self._until_free(write.id)) for write in busy])
 
-    def _times_busy(self, number: int) -> int:
-        """Return how often a write had to wait for others before, and count this time."""
+    def _until_free(self, number: int) -> float:
+        """Return when a write that waits for others has its next turn, which is later each time."""
         times = self._busy.get(number, 0)
         self._busy[number] = times + 1
-        return times
+        return self._clock.monotonic() + _busy_seconds(times)
 
     async def _decide(self, writes: Sequence[Write], *, are_new: bool) -> Decided:
         if not writes:
@@ -367,27 +376,31 @@ class Engine:
         decided, failed = await (self._records.parts if writes[0].kind else self._records).decide(writes)
         for write, _ in decided:
             self._look_ups.forget(write)
-        later: dict[int, float] = {}
+        now, later = self._clock.monotonic(), list[tuple[Write, float]]()
         for write, error in failed:
             again = self._look_ups.note(write, error)
             if isinstance(again, RowResult):
                 decided.append((write, again))
-            elif self._in_order and self._family.facts.can_update and are_new:  # a later row may change its record
-                later[write.id] = again
             else:
-                await self._postpone([write], until=self._clock.monotonic() + again)
-        if later:
-            first = min(later)
-            await self._put_back_from(first, writes, seconds=later[first])
+                later.append((write, now + again))
+        if later and are_new and self._in_order and self._family.facts.can_update:  # a later row may change its record
+            first, until = min((write.id, until) for write, until in later)
+            await self._put_back_from(first, writes, until=until)
             decided = [(write, decision) for write, decision in decided if write.id < first]
+        else:
+            await self._postpone(later)
         tried = partial(before_sending, limits=self._limits)
         return [
             (write, tried(write, decision) if isinstance(decision, Plan) else decision) for write, decision in decided
         ]
 
-    async def _postpone(self, writes: Sequence[Write], *, until: float) -> None:
+    async def _postpone(self, writes: Sequence[tuple[Write, float]]) -> None:
         if writes:
-            await self._db(partial(self._journal.postpone, writes, until=until))
+            await self._db(partial(self._journal.postpone, writes))
+
+    async def _lose(self, writes: Sequence[tuple[Write, Lost | RowResult, float]], *, now: float) -> None:
+        if writes:
+            await self._db(partial(self._journal.lose, writes, now=now))
 
     # sending
 
@@ -397,62 +410,59 @@ class Engine:
             return
         await self._db(partial(self._journal.intend, plans))
         self._held.doubt(write for write, _ in plans)
-        answers: dict[int, Answer] = {}
-        sent: dict[int, int] = {}
-
-        async def send(part: Plans, outcome: list[Answer]) -> None:
-            def note(number: int, answer: Answer) -> None:
-                answers[number] = answer
-                outcome.append(answer)
-
-            sent.update({write.id: len(part) for write, _ in part})
-            try:
-                await self._sender.send(self._records.parts.family(part[0][0]), part, note)
-            except CareCloudError:
-                for write, _ in part:
-                    sent.pop(write.id, None)
-                raise
-
-        requests = [partial(self._gate.request, self._slots, partial(send, part)) for part in requests_of(plans)]
+        requests = [_Request(part) for part in requests_of(plans)]
         try:
-            await run_all(requests, width=self._concurrency)
+            await run_all(
+                [
+                    partial(self._gate.request, self._slots, partial(self._send_request, request), request.answers)
+                    for request in requests
+                ],
+                width=self._concurrency,
+            )
         except Exception:
             self._stops = True  # at once: no turn may begin while this one is noted
             raise
         finally:
             with anyio.CancelScope(shield=True):
-                await self._note(plans, answers, sent)
-        self._learn([answers.get(write.id, Stale()) for write, _ in plans])
+                await self._note(requests)
+        self._learn([request.answers.get(write.id, Stale()) for request in requests for write, _ in request.plans])
 
-    async def _note(self, plans: Plans, answers: Mapping[int, Answer], sent: Mapping[int, int]) -> None:
-        """Note the answers of writes that were sent; the others wait again."""
+    async def _send_request(self, request: _Request) -> None:
+        request.may_have_acted = True
+        try:
+            await self._sender.send(self._records.parts.family(request.plans[0][0]), request.plans, request.answers)
+        except CareCloudError:
+            request.may_have_acted = False
+            raise
+
+    async def _note(self, requests: Sequence[_Request]) -> None:
+        """Note the answers to requests; writes that were not sent wait again."""
         now = self._clock.monotonic()
         results: list[tuple[Write, RowResult]] = []
-        lost: list[tuple[Write, Lost | RowResult]] = []
+        lost: list[tuple[Write, Lost | RowResult, float]] = []
         back: list[Write] = []
-        made: list[tuple[Write, Lost | RowResult]] = []
-        for write, plan in plans:
-            answer = answers.get(write.id)
-            if isinstance(answer, RowResult):
-                result = after_an_answer(write, plan, self._named(write, answer))
-                (made if is_to_be_confirmed(write, result) else results).append((write, result))
-            elif isinstance(answer, Lost) and self._key is None and write.kind == RECORD:
-                results.append((write, _LOST))
-            elif isinstance(answer, Lost):
-                lost.append((write, answer))
-            elif answer is None and write.id in sent:  # cancelled
-                lost.append((write, Lost(size=sent[write.id])))
-            else:
-                back.append(write)
-        if lost:
-            await self._db(partial(self._journal.lose, lost, now=now, until=now + self._times.look))
-        if made:
-            await self._db(partial(self._journal.lose, made, now=now, until=now + self._times.settle))
+        for request in requests:
+            for write, plan in request.plans:
+                answer = request.answers.get(write.id)
+                if isinstance(answer, RowResult):
+                    result = after_an_answer(write, plan, self._named(write, answer))
+                    if is_to_be_confirmed(write, result):
+                        lost.append((write, result, now + self._times.settle))
+                    else:
+                        results.append((write, result))
+                elif isinstance(answer, Lost) and self._key is None and write.kind == RECORD:
+                    results.append((write, _LOST))
+                elif isinstance(answer, Lost):
+                    lost.append((write, answer, now + self._times.look))
+                elif answer is None and request.may_have_acted:  # cancelled
+                    lost.append((write, Lost(size=len(request.plans)), now + self._times.look))
+                else:
+                    back.append(write)
+        await self._lose(lost, now=now)
         if back:
-            pause = self._failures.pause(answers.values())
+            pause = self._failures.pause(answer for request in requests for answer in request.answers.values())
             # They keep their records, so that no later row of such a record overtakes them.
-            until = now + pause
-            await self._db(partial(self._journal.take_back, back, until=until))
+            await self._db(partial(self._journal.take_back, back, until=now + pause))
             self._held.trust(back)
         await self._end(results)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
@@ -65,11 +65,15 @@ class Gate:
         chosen = {write.id for write, _ in first}
         return first, [(write, plan) for write, plan in plans if write.id not in chosen]
 
-    async def request(self, slots: anyio.Semaphore, send: Callable[[list[Answer]], Awaitable[None]]) -> None:
+    async def request(
+        self, slots: anyio.Semaphore, send: Callable[[], Awaitable[None]], answers: Mapping[int, Answer]
+    ) -> None:
         """Send a request when a slot is free, unless it may not leave any more by then.
 
         Args:
-            send: sends it, and adds its answers to a list, also those that came before it failed.
+            slots: the slots.
+            send: sends it.
+            answers: where its answers are then, also those that came before it failed.
         """
         while True:
             while self.is_narrow and self._under_way:
@@ -79,18 +83,17 @@ class Gate:
                     continue
                 if self.is_narrow and self._clock.monotonic() < self._next_try_at:
                     return
-                answers: list[Answer] = []
                 began = self._clock.monotonic()
                 self._under_way += 1
                 try:
                     async with self._grace():
-                        await send(answers)
+                        await send()
                 finally:
                     self._under_way -= 1
-                    self._learn(answers, began)
+                    self._learn(answers.values(), began)
                 return
 
-    def _learn(self, answers: Sequence[Answer], began: float) -> None:
+    def _learn(self, answers: Collection[Answer], began: float) -> None:
         now, was_narrow = self._clock.monotonic(), self.is_narrow
         if any(isinstance(answer, RowResult) and answer.outcome in _WRITTEN for answer in answers):
             self.is_narrow, self._lost, self._written_at = False, 0, now

@@ -86,25 +86,24 @@ class Journal(ABC):
         values = [(plan.intent.to_text(), write.id) for write, plan in plans]
         self._move(State.INTENDED, "intent = ?, due = NULL, lost_at = NULL", values)
 
-    def lose(self, writes: Iterable[tuple[Write, Lost | RowResult]], *, now: float, until: float) -> None:
+    def lose(self, writes: Sequence[tuple[Write, Lost | RowResult, float]], *, now: float) -> None:
         """Note writes whose outcome is not known.
 
         Args:
-            writes: each with its lost answer; or with the outcome that it has, if another look-up is to confirm it.
+            writes: each with its lost answer, or with the outcome that it has, if another look-up is to confirm it; and
+                when it is looked up.
             now: the time.
-            until: when they are looked up.
         """
-        given = [*writes]
-        values = [(now, until, *_progress(write, answer), write.id) for write, answer in given]
+        values = [(now, until, *_progress(write, answer), write.id) for write, answer, until in writes]
         progress = "intent = ifnull(?, intent), tries = ?, ended = ?, alone = ?, fault = ?, most = ?"
         self._move(State.LOST, f"lost_at = ?, due = ?, {progress}", values)
-        self._wait([write for write, _ in given], until=until)
+        self._wait([(write, until) for write, _, until in writes])
 
     def take_back(self, writes: Sequence[Write], *, until: float) -> None:
         """Let writes wait again whose request did nothing; without an earlier try, as if never intended."""
         values = [(until, write.id) for write in writes]
         self._move(State.WAITING, "due = ?, intent = CASE WHEN tries > 0 THEN intent END", values)
-        self._wait(writes, until=until)
+        self._wait([(write, until) for write in writes])
 
     def _move(self, to: State, assignments: str, values: Sequence[tuple[Any, ...]]) -> None:
         """Move writes to a state; the last value of each is its id."""
@@ -116,13 +115,13 @@ class Journal(ABC):
 
     # turns
 
-    def postpone(self, writes: Sequence[Write], *, until: float) -> None:
-        """Give writes another turn."""
-        self._update("due = ?", [(until, write.id) for write in writes])
-        self._wait(writes, until=until)
+    def postpone(self, writes: Sequence[tuple[Write, float]]) -> None:
+        """Give writes another turn, each at its time."""
+        self._update("due = ?", [(until, write.id) for write, until in writes])
+        self._wait(writes)
 
-    def _wait(self, writes: Iterable[Write], *, until: float) -> None:  # noqa: B027  (only an outbox asks)
-        """Learn that writes wait until a time."""
+    def _wait(self, writes: Iterable[tuple[Write, float]]) -> None:  # noqa: B027  (only an outbox asks)
+        """Learn that writes wait, each until its time."""
 
     def correct_intents(self, writes: Iterable[Write]) -> None:
         """Replace the intents of writes: more is known of them than when they were sent."""

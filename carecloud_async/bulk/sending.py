@@ -143,44 +143,46 @@ class Sender:
         self._on_retry = on_retry
         self._attempts = attempts
 
-    async def send(self, family: Family, plans: Plans, note: Callable[[int, Answer], None]) -> None:
+    async def send(self, family: Family, plans: Plans, answers: dict[int, Answer]) -> None:
         """Send one write, or records to the batch endpoint, these in parts if some are refused.
 
         Args:
+            family: where they are written.
             plans: what is sent: one write, or several for the batch endpoint.
-            note: called with the id and the answer of each write. If this raises, writes for which it was not called
-                were certainly not made.
+            answers: gets the answer of each write, by its id. If this raises, writes without one were certainly not
+                made.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        if plans[0][1].kind == "batch":
-            await self._send_batch(family, {write.id: plan for write, plan in plans}, note)
-            return
+        fresh: dict[int, Plan] = {}
         for write, plan in plans:
-            note(write.id, Stale() if _is_stale(family, plan) else await self._send_one(family, plan))
-
-    async def _send_batch(self, family: Family, plans: Mapping[int, Plan], note: Callable[[int, Answer], None]) -> None:
-        fresh = {number: plan for number, plan in plans.items() if not _is_stale(family, plan)}
-        for number in plans.keys() - fresh.keys():
-            note(number, Stale())
-        if not fresh:
+            if 0 < plan.read_at < family.clock.monotonic() - STALE_SECONDS:
+                answers[write.id] = Stale()
+            else:
+                fresh[write.id] = plan
+        if fresh and plans[0][1].kind == "batch":
+            await self._send_batch(family, fresh, answers)
             return
-        read_at = min((plan.read_at for plan in fresh.values() if plan.read_at > 0), default=0.0)
+        for number, plan in fresh.items():
+            answers[number] = await self._send_one(family, plan)
+
+    async def _send_batch(self, family: Family, plans: Mapping[int, Plan], answers: dict[int, Answer]) -> None:
+        read_at = min((plan.read_at for plan in plans.values() if plan.read_at > 0), default=0.0)
         late: Stale | None = None  # then nothing more of it is sent
 
-        def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
+        def note(numbers: Sequence[int], error: CareCloudError | None) -> None:
             for number in numbers:
-                plan = fresh[number]
-                note(number, late or (plan.result if error is None else _answer(error, plan, len(numbers))))
+                plan = plans[number]
+                answers[number] = late or (plan.result if error is None else _answer(error, plan, len(numbers)))
 
         async def send(bodies: Sequence[JsonObject]) -> None:
             nonlocal late
             if late is None:
                 late = await self._repeated(family, read_at, lambda within: family.batch(bodies, within=within))
 
-        bodies = {number: plan.body for number, plan in fresh.items()}
-        await send_batch(bodies, send=send, is_refusal=is_about_the_row, note=note_rows)
+        bodies = {number: plan.body for number, plan in plans.items()}
+        await send_batch(bodies, send=send, is_refusal=is_about_the_row, note=note)
 
     async def _send_one(self, family: Family, plan: Plan) -> Answer:
         try:
@@ -235,11 +237,6 @@ class Sender:
         if failed is not None and latest == math.inf:
             raise failed
         return Stale(error=failed)
-
-
-def _is_stale(family: Family, plan: Plan) -> bool:
-    """Return whether the look-up of a plan is too old; a plan without a look-up of its own is never stale."""
-    return 0 < plan.read_at < family.clock.monotonic() - STALE_SECONDS
 
 
 def pause_after(error: Exception, failures: int, *, longest: float) -> float:

@@ -387,9 +387,8 @@ class QueueJournal(Journal):
     def _commit(self, work: Callable[[Database], T]) -> T:
         return self._queue.commit(work)
 
-    def _wait(self, writes: Iterable[Write], *, until: float) -> None:
-        if until > self._queue.now:
-            self._on_wait([write.id for write in writes])
+    def _wait(self, writes: Iterable[tuple[Write, float]]) -> None:
+        self._on_wait([write.id for write, until in writes if until > self._queue.now])
 
     def take_turn(
         self, *, now: float, after: int | None, limit: int, only_lost: bool = False

@@ -26,7 +26,7 @@ def lose(queue, number, fault=None):
     journal = QueueJournal(queue, [number], on_wait=lambda _: None)
     ((write,), _) = journal.take_turn(now=queue.now, after=0, limit=1)
     journal.intend([(write, Plan(kind="create", body={}))])
-    journal.lose([(write, Lost(fault=fault))], now=queue.now, until=queue.now + 35)
+    journal.lose([(write, Lost(fault=fault), queue.now + 35)], now=queue.now)
 
 
 def test_the_next_program_begins_without_problems(path):
