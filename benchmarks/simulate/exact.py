@@ -39,7 +39,9 @@ def _outcome(run: Finished, row: Row, found: list[tuple[str, Json]], world: Worl
     if len(found) > 1 or (found and run.mode == "create"):
         return "conflict"
     bad = {column: value for column, value in row.items() if "!" in value or value in OUT_OF_RANGE}
-    if bad and not (found and _has_all(run, bad, *found[0], world)):
+    # No record has a date of birth.
+    is_there = found and "birthdate" not in bad and _has_all(run, bad, *found[0], world)
+    if bad and not is_there:
         return "refused"
     if kind.match is None:
         return "created"

@@ -97,7 +97,7 @@ class Machine:
 
     def monotonic(self) -> float:
         """Return the seconds since the machine started; see `carecloud_async._base.runtime.clock.Clock`."""
-        return self.loop.now + self.uptime
+        return self.loop.now + self.uptime + 1.0  # no process runs at 0, which stands for no time
 
     def time(self) -> float:
         """Return the time of day, as this machine has it."""
