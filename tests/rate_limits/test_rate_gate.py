@@ -222,33 +222,6 @@ async def test_retry_after_of_hours_pauses_the_refused_call_alone(asked, limit):
     assert waited == pytest.approx(asked, abs=0.01) if asked <= 30 else 0 < waited <= 1.01
 
 
-async def test_a_policy_of_the_users_own_paces_calls():
-    """All it needs is `pace(clock)`."""
-
-    class EverySecond:
-        def __init__(self):
-            self.taken, self.answered = {}, []
-
-        def pace(self, clock):
-            self.clock = clock
-            return self
-
-        def delay(self):
-            return max(self.taken.values()) + 1 - self.clock.monotonic() if self.taken else 0.0
-
-        def take(self, ticket):
-            self.taken[ticket] = self.clock.monotonic()
-
-        def on_success(self, ticket):
-            self.answered.append(ticket)
-
-    limit = EverySecond()
-    async with Limited(limit) as limited:
-        await limited.calls(3)
-    assert limited.left == pytest.approx([1000, 1001, 1002])
-    assert limit.answered == list(limit.taken)
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize(
     "limit", [RateLimit(requests_per_second=38), RateLimit.adaptive()], ids=["configured", "found"]

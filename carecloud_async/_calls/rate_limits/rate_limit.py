@@ -7,8 +7,6 @@ out), and a caller that leaves it before its turn takes no slot with it.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 import anyio
@@ -16,15 +14,15 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, quoted
-from carecloud_async._calls.rate_limits.pace import Pace, Pacer, SharedPacer
+from carecloud_async._calls.rate_limits.pace import Pace, Pacer
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["RateLimit"]
 
 #: A `Retry-After` up to this pauses all calls; a longer one is reported to the caller that got it (seconds).
 MAX_IMPOSED = 30.0
-#: How long the queue waits for logins that are just passing ahead of it (seconds).
-_MOMENT = 0.001
+#: The shortest and the longest time between two looks of the first in the queue (seconds).
+_SHORTEST_NAP, _LONGEST_NAP = 0.001, 1.0
 
 
 class RateLimitPolicy(Protocol):
@@ -85,22 +83,20 @@ class RateLimiter:
             )
         self.pace: Pacer | None = None if limit is None else limit.pace(clock)
         self._clock = clock
-        self._acquiring = _Queue(clock, delay=self._delay_in_queue, take=self._take)
-        self._ahead = 0
+        self._places: list[_Place] = []  # of the callers that wait
         self._ticket = 0
-        if isinstance(self.pace, SharedPacer):
-            self.pace.start(origin=origin, waiting=self._count_waiting, wake=self._acquiring.wake)
+        if self.pace is not None:
+            self.pace.start(origin=origin, waiting=lambda: len(self._places), wake=self._wake_first)
 
     @property
     def rate(self) -> float | None:
-        """Calls per second at this moment, for metrics; `None` while unlimited, and where the pacer does not say."""
-        rate = getattr(self.pace, "rate", None)
-        return rate if isinstance(rate, int | float) else None
+        """Calls per second at this moment, for metrics; `None` while unlimited."""
+        return None if self.pace is None else self.pace.rate
 
     @property
     def is_holding(self) -> bool:
         """Whether a call would have to wait now."""
-        return self._acquiring.waiting > 0 or self.delay() > 0
+        return bool(self._places) or self.delay() > 0
 
     def delay(self) -> float:
         """Return the seconds until the next call may leave, apart from the queue; zero for now."""
@@ -111,15 +107,15 @@ class RateLimiter:
         pace = self.pace
         if pace is None:
             return 0
-        if self._acquiring.waiting or pace.delay() > 0:
-            return None
-        return self._take()
+        return None if self._places or pace.delay() > 0 else self._take(pace)
 
     async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
         """Wait for a slot; return a ticket for `on_success` and `on_throttled`.
 
+        Only the first in the queue looks when it may pass; then all pass that may.
+
         Args:
-            ahead: do not queue. For logins: other calls wait for them.
+            ahead: wait before all that are not ahead. For logins: other calls wait for them.
             seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
 
         Returns:
@@ -128,23 +124,34 @@ class RateLimiter:
         pace = self.pace
         if pace is None:
             return 0
+        if pace.delay() > seconds:
+            return None
         until = self._clock.monotonic() + seconds
-        if not ahead:
-            return None if pace.delay() > seconds else await self._acquiring.wait(until=until)
-        self._ahead += 1
+        place = _Place(ahead=ahead)
+        self._places.insert(sum(each.ahead for each in self._places) if ahead else len(self._places), place)
         try:
-            passed = await self._acquiring.pass_by(pace.delay, until=until)
-            return self._take() if passed else None
+            while place.ticket is None:
+                if self._places[0] is not place:
+                    await place.wait_for_turn()
+                elif (wait := pace.delay()) <= 0:
+                    self._let_pass(pace)
+                elif self._clock.monotonic() + wait > until:
+                    return None
+                else:
+                    await place.nap(self._clock, min(max(wait, _SHORTEST_NAP), _LONGEST_NAP))
+            return place.ticket
         finally:
-            self._ahead -= 1
+            if place.ticket is None:
+                self._places.remove(place)
+                self._let_pass(pace)
 
     def on_success(self, ticket: int) -> None:
         """Note that a call was answered, and not with 429."""
         pace = self.pace
         if pace is not None:
             pace.on_success(ticket)
-            if self._acquiring.waiting and not self._ahead and pace.delay() <= 0:
-                self._acquiring.wake()  # the answer was what it waited for
+            if self._places and pace.delay() <= 0:
+                self._wake_first()  # the answer was what it waited for
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """Note a 429: all calls pause, and the pace drops, once for all calls that were under way together.
@@ -157,117 +164,58 @@ class RateLimiter:
 
     async def aclose(self) -> None:
         """Close what the pacer holds open."""
-        if isinstance(self.pace, SharedPacer):
+        if self.pace is not None:
             await self.pace.aclose()
 
-    def _count_waiting(self) -> int:
-        return self._acquiring.waiting
+    def _let_pass(self, pace: Pacer) -> None:
+        """Let all pass who may, and the next one look when it may."""
+        while self._places and pace.delay() <= 0:
+            place = self._places.pop(0)
+            place.ticket = self._take(pace)
+            place.wake()
+        self._wake_first()
 
-    def _delay_in_queue(self) -> float:
-        return max(self.delay(), _MOMENT if self._ahead else 0.0)
+    def _wake_first(self) -> None:
+        if self._places:
+            self._places[0].wake()
 
-    def _take(self) -> int:
+    def _take(self, pace: Pacer) -> int:
         """Let a call leave now; return its ticket, the current microsecond or the next free one."""
-        assert self.pace is not None  # noqa: S101  (without one there are no tickets)
         self._ticket = ticket = max(int(self._clock.monotonic() * 1e6), self._ticket + 1)
-        self.pace.take(ticket)
+        pace.take(ticket)
         return ticket
 
 
 class _Place:
     """The place of a caller in the queue.
 
-    Attributes:
-        reached: is set when the caller has its ticket, or is the first in the queue.
-        ticket: its ticket, if the first in the queue took it along.
-    """
-
-    __slots__ = ("reached", "ticket")
-
-    def __init__(self) -> None:
-        self.reached = anyio.Event()
-        self.ticket: int | None = None
-
-
-class _Queue:
-    """Callers in the order in which they came. Only the first looks when it may pass; then all pass that may.
-
     Args:
-        delay: returns the seconds until the next one may pass, or until it is worth asking again; zero or less is now.
-        take: returns a ticket for the one that passes.
+        ahead: whether it is before all that are not.
 
     Attributes:
-        waiting: how many wait.
+        ticket: its ticket, once it has one.
     """
 
-    def __init__(self, clock: Clock, *, delay: Callable[[], float], take: Callable[[], int]) -> None:
-        self.waiting: int = 0
-        self._clock = clock
-        self._delay = delay
-        self._take = take
-        self._places: deque[_Place] = deque()
-        self._sleeping: anyio.CancelScope | None = None
+    __slots__ = ("_nap", "_turn", "ahead", "ticket")
 
-    async def wait(self, *, until: float) -> int | None:
-        """Wait for a ticket; return it.
+    def __init__(self, *, ahead: bool) -> None:
+        self.ahead: bool = ahead
+        self.ticket: int | None = None
+        self._turn = anyio.Event()
+        self._nap: anyio.CancelScope | None = None
 
-        Args:
-            until: when the caller gives up; then `None`.
-        """
-        place = _Place()
-        self._places.append(place)
-        self.waiting += 1
-        try:
-            if self._places[0] is not place:
-                await place.reached.wait()
-            if place.ticket is not None:
-                return place.ticket
-            return self._take() if await self._may_pass(until) else None
-        finally:
-            self.waiting -= 1
-            if place.ticket is None:
-                self._leave(place)
+    async def wait_for_turn(self) -> None:
+        """Wait until it has a ticket, or is the first in the queue."""
+        self._turn = anyio.Event()
+        await self._turn.wait()
 
-    async def _may_pass(self, until: float) -> bool:
-        """Wait until the first in the queue may pass; return whether it may."""
-        while (wait := self._next_look(self._delay, until)) is not None and wait > 0:
-            with anyio.CancelScope() as self._sleeping:
-                await self._clock.sleep(wait)
-        return wait is not None
-
-    def _leave(self, place: _Place) -> None:
-        was_first = self._places[0] is place
-        self._places.remove(place)
-        if was_first:
-            self._go_on()
-
-    def _go_on(self) -> None:
-        """Let all pass who may, and the next one look when it may."""
-        while self._places and self._delay() <= 0:
-            place = self._places.popleft()
-            place.ticket = self._take()
-            place.reached.set()
-        if self._places:
-            self._places[0].reached.set()
-
-    async def pass_by(self, delay: Callable[[], float], *, until: float) -> bool:
-        """Wait beside the queue until a caller may pass; return whether it may. See `wait`."""
-        self.waiting += 1
-        try:
-            while (wait := self._next_look(delay, until)) is not None and wait > 0:
-                await self._clock.sleep(wait)
-            return wait is not None
-        finally:
-            self.waiting -= 1
+    async def nap(self, clock: Clock, seconds: float) -> None:
+        """Sleep, as the first in the queue, until it is time to look again."""
+        with anyio.CancelScope() as self._nap:
+            await clock.sleep(seconds)
 
     def wake(self) -> None:
-        """Let the first waiter look again."""
-        if self._sleeping is not None:
-            self._sleeping.cancel()
-
-    def _next_look(self, delay: Callable[[], float], until: float) -> float | None:
-        """Return the seconds until a waiter is to look again; zero if it may pass, `None` if it gives up."""
-        seconds = delay()
-        if seconds <= 0:
-            return 0.0
-        return None if self._clock.monotonic() + seconds > until else min(max(seconds, _MOMENT), 1.0)
+        """Let the caller look again."""
+        self._turn.set()
+        if self._nap is not None:
+            self._nap.cancel()

@@ -1,6 +1,6 @@
 """`RedisRateLimit`, a limit that processes share, and `SharedPace`, the part that one process has in it.
 
-The numbers of the limit are in Redis, and the law is in `law`: a process that learns something lets the law say what
+The numbers of the limit are in Redis, and the law is in `pace`: a process that learns something lets the law say what
 the numbers are now, and sets them unless another process was first; then it looks at them again.
 
 The script in Redis does not know the law: each process brings the rate. It counts served calls, hands out numbered
@@ -25,7 +25,7 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_clients, redis_library, running_loop
 from carecloud_async._base.runtime.validators import number
-from carecloud_async._calls.rate_limits.law import (
+from carecloud_async._calls.rate_limits.pace import (
     BACK_AFTER,
     FIRST_CALLS,
     MANY_CALLS,
@@ -33,9 +33,13 @@ from carecloud_async._calls.rate_limits.law import (
     REST,
     TICK,
     Limit,
+    Pace,
+    Pacer,
     ServedCalls,
+    catch_up,
+    finite,
+    sent_at,
 )
-from carecloud_async._calls.rate_limits.pace import Pace, catch_up, finite, sent_at
 
 __all__ = ["RedisRateLimit"]
 
@@ -105,8 +109,8 @@ return {{slots, redis.call('ZCARD', members), redis.call('HGETALL', numbers)}}
 """
 
 
-class SharedPace:
-    """A pace that processes share; see `SharedPacer` for the methods. Its `Limit` has the times of Redis's clock.
+class SharedPace(Pacer):
+    """A pace that processes share; see `Pacer` for the methods. Its `Limit` has the times of Redis's clock.
 
     Args:
         url: where the Redis is, as `redis-py` takes it.
@@ -145,7 +149,7 @@ class SharedPace:
         self._nap_until = -math.inf
 
     def start(self, *, origin: str, waiting: Callable[[], int], wake: Callable[[], None]) -> None:
-        """See `SharedPacer.start`."""
+        """See `Pacer.start`."""
         # Braces: in a cluster all keys of one script live in one slot.
         self._keys = [f"{{{self._prefix}rate:{origin}}}:{name}" for name in ("numbers", "members")]
         self._waiting = waiting
@@ -205,7 +209,7 @@ class SharedPace:
         self._poke()
 
     async def aclose(self) -> None:
-        """See `SharedPacer.aclose`."""
+        """See `Pacer.aclose`."""
         if not on_asyncio():
             return
         self._alone, self._closed = self._alone or self._part(), True
