@@ -1,7 +1,6 @@
 """Calls over a real socket, with a hook and without: the result or error for each kind of answer."""
 
 import gzip
-import zlib
 
 import pytest
 from kit import KnownUser
@@ -35,7 +34,6 @@ ANSWERS = {
     "chunked": ((chunked(BODY),), None, 1),
     "gzip": ((answer(gzip.compress(BODY), b"200 OK", GZIP),), None, 1),
     "gzip, chunked": ((chunked(gzip.compress(BODY), GZIP),), None, 1),
-    "deflate": ((answer(zlib.compress(BODY), b"200 OK", b"Content-Encoding: deflate"),), None, 1),
     "no gzip": ((answer(b"no gzip", b"200 OK", GZIP),), UNPACKABLE, 1),
     "unknown packing": ((answer(BODY, b"200 OK", b"Content-Encoding: br"),), UNPACKABLE, 1),
     "until the end": ((b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + BODY, b""), None, 2),

@@ -11,7 +11,6 @@ import os
 import random
 import socket
 import struct
-import zlib
 from collections import Counter
 from typing import NamedTuple
 
@@ -59,7 +58,7 @@ GOOD_ANSWERS = (
     *[(lambda _, body: with_length(body), False)] * 4,
     *[(in_chunks, False)] * 2,
     (lambda _, body: with_length(packed(body), b"Content-Encoding: gzip"), False),
-    (lambda chance, body: in_chunks(chance, zlib.compress(body), b"content-encoding: deflate"), False),
+    (lambda chance, body: in_chunks(chance, packed(body), b"content-encoding: gzip"), False),
     (lambda _, body: OK + b"\r\n" + body, True),
     (lambda _, body: b"HTTP/1.0 200 OK\r\n\r\n" + body, True),
     (lambda _, body: INTERIM + with_length(body), False),

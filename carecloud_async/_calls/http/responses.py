@@ -16,8 +16,8 @@ from typing import Any
 
 import anyio.lowlevel
 
-#: `Accept-Encoding` of requests: the encodings whose output can be bounded.
-ACCEPT_ENCODING = "gzip, deflate"
+#: `Accept-Encoding` of requests: an encoding whose output can be bounded.
+ACCEPT_ENCODING = "gzip"
 #: The default bound on a response, in bytes, unpacked.
 MAX_RESPONSE_BYTES = 256 * 2**20
 #: The largest body of an error response; a longer one is dropped, since the status is enough.
@@ -30,8 +30,8 @@ _YIELD_AFTER = 128 * 1024
 _YIELD_AFTER_STEPS = 64
 #: The most chunks that a closed response may still yield from its buffer.
 _MOST_LEFT_CHUNKS = 1000
-_GZIP, _ZLIB, _RAW_DEFLATE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_WBITS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
+#: What zlib calls the format of gzip (RFC 1952).
+_GZIP = zlib.MAX_WBITS | 16
 
 
 class BodyTooLargeError(Exception):
@@ -60,48 +60,28 @@ class _Counter:
 
 
 class _Inflater:
-    """Gzip or deflate (RFC 1950 to 1952), unpacked in pieces of at most 64 KiB."""
+    """Gzip, unpacked in pieces of at most 64 KiB. What follows its end is padding."""
 
-    def __init__(self, wbits: int, limit: int) -> None:
-        self._wbits = wbits
+    def __init__(self, limit: int) -> None:
         self._counter = _Counter(limit)
-        self._stream: Any = None
-        self._held = b""
+        self._stream: Any = zlib.decompressobj(_GZIP)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the output of a chunk; at least once, so that the caller can pause between chunks."""
-        data = self._held + data
-        self._held = b""
+        stream = self._stream
         while True:
-            if self._stream is None or self._stream.eof:
-                # The first two bytes identify the format.
-                if len(data) < 2:
-                    self._held = data
-                if len(data) < 2 or not self._begin(data):
-                    yield b""
-                    return
-            stream: Any = self._stream
             try:
-                piece = stream.decompress(data, _PIECE)
+                piece = b"" if stream.eof else stream.decompress(data, _PIECE)
             except zlib.error as error:
                 raise UnpackError("it is not packed as its Content-Encoding says") from error
-            data = stream.unused_data if stream.eof else stream.unconsumed_tail
+            data = stream.unconsumed_tail
             yield self._counter.count(piece)
-            if not data and len(piece) < _PIECE:
+            if stream.eof or (not data and len(piece) < _PIECE):
                 return
 
-    def _begin(self, data: bytes) -> bool:
-        """Begin a stream with its first bytes; return whether there is one."""
-        if self._stream is not None and (self._wbits != _GZIP or not data.startswith(b"\x1f\x8b")):
-            return False  # servers append gzip members; anything else after the end is padding
-        if self._wbits == _ZLIB and (data[0] & 15 != 8 or int.from_bytes(data[:2]) % 31):
-            self._wbits = _RAW_DEFLATE  # many servers send deflate without its zlib header
-        self._stream = zlib.decompressobj(self._wbits)
-        return True
-
     def check_end(self) -> None:
-        """Raise if the encoded data is incomplete."""
-        if self._stream is None or not self._stream.eof:
+        """Raise if the packed data is incomplete."""
+        if not self._stream.eof:
             raise UnpackError("its packed data ends early")
 
 
@@ -110,9 +90,9 @@ def _inflater(encoding: str, limit: int) -> _Inflater | None:
     name = encoding.strip().lower()
     if name in {"", "identity"}:
         return None
-    if name not in _WBITS:
-        raise UnpackError(f"its Content-Encoding is not one of those accepted ({ACCEPT_ENCODING})")
-    return _Inflater(_WBITS[name], limit)
+    if name not in {"gzip", "x-gzip"}:
+        raise UnpackError(f"its Content-Encoding is not the one that is accepted ({ACCEPT_ENCODING})")
+    return _Inflater(limit)
 
 
 async def read_chunks(chunks: AsyncIterable[bytes], *, status: int, encoding: str, limit: int) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import anyio
 from attrs import field, frozen
@@ -15,9 +15,6 @@ from attrs.validators import optional
 from carecloud_async._base.runtime.event_loops import asyncio_loop, loop_time
 from carecloud_async._base.runtime.validators import number, require_number
 from carecloud_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ["Timeout"]
 
@@ -168,10 +165,6 @@ class Permits:
     def __init__(self, number: int) -> None:
         self.free: int = number
         self._waiters: deque[_Waiter] = deque()
-        # On asyncio one timer serves all who wait: a cancel scope for each would take a tenth of a small call.
-        self._timer: asyncio.TimerHandle | None = None
-        #: That of asyncio, which is asked for once: it takes a microsecond.
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def try_take(self) -> bool:
         """Take a permit if one is free; return whether it was."""
@@ -199,30 +192,13 @@ class Permits:
         """
         if self.try_take():
             return
-        loop = self._loop = self._loop or asyncio_loop()
-        if loop is None:
-            event = anyio.Event()
-            with Waiting(running, seconds):
-                await self._wait(_Waiter(event.set, math.inf), event.wait(), running)
-            return
-        future: asyncio.Future[None] = loop.create_future()
-
-        def wake() -> None:
-            if not future.done():  # it is done where the task was cancelled
-                future.set_result(None)
-
-        waiter = _Waiter(wake, loop.time() + seconds)
-        self._end_in_time(loop, waiter.deadline)
-        await self._wait(waiter, future, running)
-
-    async def _wait(self, waiter: _Waiter, ended: Awaitable[object], running: RunningCalls) -> None:
+        waiter = _Waiter()
         self._waiters.append(waiter)
         running.add(waiter)
         try:
-            await ended
+            await waiter.wait(running, seconds)
         except BaseException:
-            waiter.cancel()
-            if waiter.granted:
+            if not waiter.end(granted=False) and waiter.granted:
                 self.release()  # it came in the moment of the cancellation
             raise
         finally:
@@ -230,49 +206,41 @@ class Permits:
         if not waiter.granted:
             raise OutOfTimeError
 
-    def _end_in_time(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        """Let the timer fire at a time, unless it fires before."""
-        if self._timer is not None:
-            if self._timer.when() <= deadline:
-                return
-            self._timer.cancel()
-        self._timer = None if deadline == math.inf else loop.call_at(deadline, self._end_late, loop)
-
-    def _end_late(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End the waits whose time is over."""
-        self._timer = None
-        for waiter in self._waiters:
-            if waiter.deadline <= loop.time():
-                waiter.cancel()
-        self._waiters = deque(waiter for waiter in self._waiters if waiter.granted is None)
-        if self._waiters:
-            self._end_in_time(loop, min(waiter.deadline for waiter in self._waiters))
-
 
 class _Waiter:
     """A call that waits for a permit.
-
-    Args:
-        wake: lets it go on.
-        deadline: when the timer ends its wait.
 
     Attributes:
         granted: whether it has a permit; `None` while it waits.
     """
 
-    __slots__ = ("_wake", "deadline", "granted")
+    __slots__ = ("_ended", "granted")
 
-    def __init__(self, wake: Callable[[], object], deadline: float) -> None:
-        self._wake = wake
-        self.deadline = deadline
+    def __init__(self) -> None:
         self.granted: bool | None = None
+        self._ended = anyio.Event()
+
+    async def wait(self, running: RunningCalls, seconds: float) -> None:
+        """Wait until the wait is ended, by others or by its time."""
+        loop = asyncio_loop()
+        if loop is None:
+            with Waiting(running, seconds):
+                await self._ended.wait()
+            return
+        # On asyncio a cancel scope for each would take a tenth of a small call.
+        timer = None if seconds == math.inf else loop.call_later(seconds, self.cancel)
+        try:
+            await self._ended.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def end(self, *, granted: bool) -> bool:
         """End the wait; return whether it had not ended before."""
         if self.granted is not None:
             return False
         self.granted = granted
-        self._wake()
+        self._ended.set()
         return True
 
     def cancel(self) -> None:

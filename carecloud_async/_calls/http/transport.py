@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from importlib import import_module
@@ -21,7 +21,7 @@ import httpx
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.destinations import handing_over, sending_to
 from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
-from carecloud_async._calls.http.outgoing import OUTGOING, OutgoingRequest, trace_departure, true_url
+from carecloud_async._calls.http.outgoing import OUTGOING, OutgoingRequest, RequestHeaders, trace_departure, true_url
 from carecloud_async._calls.http.redaction import redacted_url, sending
 from carecloud_async._calls.http.responses import (
     MAX_RESPONSE_BYTES,
@@ -72,15 +72,19 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
             headers.append(("Content-Length", str(len(content))))
         address, target = _split(true_url(request))
-        lines = [f"{name}: {value}" for name, value in headers]
-        reply, body = await self._exchange(
-            pool,
-            address,
-            _head(pool, request.method, address, target, lines).encode("latin-1") + content,
-            without_body=request.method == "HEAD",
+        outgoing = request.extensions.get(OUTGOING) or OutgoingRequest(
+            request.method,
+            request.url,
+            origin=address,
+            target=target,
+            headers=RequestHeaders(),
+            content=None,
             timeout=request.extensions.get("timeout") or {},
-            outgoing=request.extensions.get(OUTGOING),
+            check=lambda: None,
         )
+        lines = [f"{name}: {value}" for name, value in headers]
+        head = _head(pool, request.method, address, target, lines).encode("latin-1")
+        reply, body = await self._exchange(pool, outgoing, head + content)
         made: httpx.Response = new_response(
             httpx,
             reply.status,
@@ -118,41 +122,36 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         self, pool: Pool, request: OutgoingRequest, running: RunningCalls, seconds: float
     ) -> BufferedResponse:
         head = _head(pool, request.method, request.origin, request.target, request.headers.lines.values())
-        reply, body = await self._exchange(
-            pool,
-            request.origin,
-            head.encode() + request.content,
-            without_body=request.method == "HEAD",
-            timeout=request.timeout,
-            outgoing=request,
-            running=running,
-            seconds=seconds,
-        )
+        written = head.encode() + request.content
+        reply, body = await self._exchange(pool, request, written, running=running, seconds=seconds)
         return BufferedResponse(reply.status, headers=reply.headers, content=body)
 
     async def _exchange(
         self,
         pool: Pool,
-        address: str,
+        request: OutgoingRequest,
         written: bytes,
         *,
-        without_body: bool,
-        timeout: Mapping[str, float | None],
-        outgoing: OutgoingRequest | None,
         running: RunningCalls | None = None,
         seconds: float = math.inf,
     ) -> tuple[Reply, bytes]:
-        origin = _origin_of(address)
-        if outgoing is not None:
-            outgoing.is_tracked = True
+        """Write the bytes of a request, and read its response.
+
+        Args:
+            written: its bytes.
+            running: the calls under way, if it is one of the SDK's.
+            seconds: the longest time.
+        """
+        origin, timeout = _origin_of(request.origin), request.timeout
+        request.is_tracked = True
         until = pool.time() + seconds
         connection = pool.take(origin)
         if connection is None:
             with nullcontext() if running is None else Waiting(running, seconds):
                 connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
         try:
-            if outgoing is not None:
-                outgoing.depart()
+            request.depart()
+            without_body = request.method == "HEAD"
             reply = await connection.exchange(written, without_body=without_body, read=timeout.get("read"), until=until)
         finally:
             pool.give_back(connection)
