@@ -63,7 +63,7 @@ _NAMES: Final = {
     "_calls.auth.stores": "MemoryTokenStore StoredToken TokenStore",
     "_calls.auth.file_store": "FileTokenStore",
     "_calls.auth.redis_store": "RedisTokenStore",
-    "_calls.auth.token": "LoggedIn RenewalWindows Token",
+    "_calls.auth.token": "LoggedIn Token",
     "bulk.errors": "BulkWriteError",
     "bulk.report": "BulkWriteReport",
     "_calls.call.events": "CallRecord",

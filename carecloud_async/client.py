@@ -101,7 +101,6 @@ class CareCloud(Families, AnyCall, Checks):
             or logs in if its tokens are not stored (a random device).
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
-        windows: when tokens are renewed before their end.
         cache: keeps answers of reads; none if left out. See `ResponseCache`.
         read_only: refuse every call that may change something with `ReadOnlyError`, before anything is sent; logins
             are allowed.
@@ -150,7 +149,7 @@ class CareCloud(Families, AnyCall, Checks):
         )
         options = ViewOptions(**settings.call_options())
         store = settings.token_store or MemoryTokenStore(clock=clock)
-        make_tokens = tokens_maker(context, options=options, store=store, windows=settings.windows)
+        make_tokens = tokens_maker(context, options=options, store=store)
         identities = IdentityRegistry(make_tokens, max_sessions=settings.max_sessions)
         own = identities.acquire(settings.auth)
         self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)

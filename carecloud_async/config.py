@@ -18,7 +18,6 @@ from carecloud_async._base.runtime.validators import expected, require_int
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.stores import TokenStore
-from carecloud_async._calls.auth.token import RenewalWindows
 from carecloud_async._calls.auth.tokens import MAX_SESSIONS
 from carecloud_async._calls.call.cache import ResponseCache
 from carecloud_async._calls.call.caller import Caller
@@ -106,7 +105,6 @@ class OptionalSettings(CallOptions):
     max_sessions: int = field(default=MAX_SESSIONS, validator=_whole)
     app_name: str | None = None
     allow_http: bool = False
-    windows: RenewalWindows = field(default=RenewalWindows())
     cache: ResponseCache | None = field(default=None, validator=_check_cache)
     telemetry: Telemetry | None = field(default=None, validator=_check_telemetry)
     on_call: OnCall | None = None

@@ -255,14 +255,11 @@ class _Observer(CallObserver):
         self._send(call, headers)
 
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
-        """End the attempt's span."""
+        """End the attempt's span, and count a 429."""
         del number
+        if status == 429:
+            self._metrics.throttled.add(1, self._know(call.operation).attributes)
         self._end_attempt(call, status, None if error is None else type(error).__name__)
-
-    def limiter_waited(self, call: CallStart, seconds: float) -> None:
-        """Measure the wait."""
-        del call
-        self._metrics.limiter_wait.record(seconds, self.server)
 
     def retry_scheduled(self, call: CallStart, seconds: float, kind: FailureKind) -> None:
         """Count the attempt that will follow, and mark the wait in the call's span."""
@@ -271,11 +268,6 @@ class _Observer(CallObserver):
         opened = self._open.get(call)
         if opened is not None:
             opened.call.span.add_event("retry", {**reason, "carecloud.retry.wait": seconds})
-
-    def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
-        """Count the 429."""
-        del retry_after, rate
-        self._metrics.throttled.add(1, self._know(call.operation).attributes)
 
     def cache_missed(self, call: CallStart) -> None:
         """Count the miss."""
@@ -305,6 +297,8 @@ class _Observer(CallObserver):
 
     def _count(self, call: CallStart, record: CallRecord) -> None:
         attributes = self._know(call.operation).attributes
+        if record.limiter_seconds:
+            self._metrics.limiter_wait.record(record.limiter_seconds, self.server)
         if record.cached:
             self._metrics.hits.add(1, attributes)
             return

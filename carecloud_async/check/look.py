@@ -16,9 +16,9 @@ from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.auth.provider import AuthProvider, Send
 from carecloud_async._calls.auth.token import LoggedIn, Token
-from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.context import ClientContext
 from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart
+from carecloud_async._calls.call.failure import server_date
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from lying import lie
 from thorough import examples, variants
 
-from carecloud_async import CareCloud, ConfigurationError, RenewalWindows, Timeout, Token
+from carecloud_async import CareCloud, ConfigurationError, Timeout, Token
 
 pytestmark = pytest.mark.anyio
 LIFE = 1000.0
@@ -297,12 +297,3 @@ def test_a_token_is_what_a_header_can_carry(value):
         Token(value)
     assert "ASCII" in str(caught.value)
     assert str(value) not in str(caught.value) or not value
-
-
-async def test_windows_can_be_set():
-    """A wider advisory window renews earlier."""
-    clock = FakeClock()
-    sandbox = make_sandbox(clock, token_lifetime=1000)
-    async with connect(sandbox, clock=clock, windows=RenewalWindows(advisory=0.9, mandatory=0.05)) as client:
-        await call_for(client, clock, seconds=1000, every=10)
-    assert sandbox.logins >= 8

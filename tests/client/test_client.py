@@ -18,7 +18,6 @@ from carecloud_async import (
     MemoryTokenStore,
     PersonalInformationInput,
     RateLimit,
-    RenewalWindows,
     ResponseCache,
     RetryPolicy,
     Timeout,
@@ -171,7 +170,6 @@ def test_settings_that_cannot_work_are_refused(settings):
             for wrong in (0, -1, float("nan"), float("inf"), "20", True, None)
         ),
         *((ResponseCache, {name: 0}) for name in ("max_entries", "max_bytes", "reference_seconds")),
-        *((RenewalWindows, {"advisory": 1}), (RenewalWindows, {"mandatory": -0.1})),
     ],
 )
 def test_a_number_that_cannot_work_is_refused(kind, setting):

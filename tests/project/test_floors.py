@@ -200,7 +200,7 @@ GIVEN = {
     "_base": "project runs runtime",
     "_base.runtime": "clock durable_files secret_text suggestions task_groups threads validators",
     "_calls.auth": "customer enterprise file_store provider redis_store secret stores token",
-    "_calls.call": "call_errors caller context events filters operation request retry",
+    "_calls.call": "caller context events failure filters operation request retry",
     "_calls.http": "destinations timeout",
     "_calls.rate_limits": "rate_limit shared_pace",
     "_lists.changes": "file run state_file values",

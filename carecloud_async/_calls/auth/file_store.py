@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from carecloud_async._base.runtime.clock import Clock, SystemClock, boot_id
+from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async._base.runtime.durable_files import (
     is_private,
     open_own,
@@ -60,14 +60,13 @@ class FileTokenStore(TokenStore):
     One operating-system user owns the folder; two users need two paths. A folder or a file of another user is refused,
     and none in the folder is opened through a link.
 
-    A record's time also counts while no process runs. Within one boot of the host (on Linux, which has an id for each
-    boot) the monotonic clock counts it, so wrong clocks and jumps do not matter; otherwise the wall clock does.
+    A record's time is counted by the wall clock, also while no process runs. A clock that is wrong or jumps costs a
+    login, not a call: a token that has ended is replaced after its 401.
 
     Args:
         path: names the folder, which is made on first use. If it is a link, the link's target names it.
         clock: dates the records and is slept on while another process holds a lock.
         jitter: numbers in [0, 1) that scatter the attempts at a lock.
-        boot: returns an id of this boot of the host, or `None` if the system has none.
     """
 
     shared: bool = True
@@ -83,12 +82,10 @@ class FileTokenStore(TokenStore):
         *,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
-        boot: Callable[[], str | None] = boot_id,
     ) -> None:
         self._path = resolve(path)
         self._clock: Clock = SystemClock() if clock is None else clock
         self._jitter = jitter
-        self._boot = boot
         self._folder = Path(f"{self._path}.d")
         self._turn = ThreadLimit(f"token store {self._path}", 1)
         self._unswept: list[Path] = []
@@ -184,7 +181,7 @@ class FileTokenStore(TokenStore):
         record = self._read(self._file(key, _RECORD))
         if record is None:
             return None
-        left, token = _seconds_left(record, now=self._now()), from_record(record)
+        left, token = _seconds_left(record, now=self._clock.time()), from_record(record)
         if left is None or token is None:
             _log.warning("a record in the token store %s cannot be read: going on without it", self._path)
             return None
@@ -193,7 +190,7 @@ class FileTokenStore(TokenStore):
         return token.with_seconds_left(left) if left > 0 else None
 
     def _save(self, key: str, token: StoredToken) -> None:
-        record = {**to_record(token), "saved": self._now()}
+        record = {**to_record(token), "saved": {"wall": self._clock.time()}}
         if token.ends:
             record["expires_in"] = token.seconds_to_live
         content = SecretBytes(json.dumps(record, separators=(",", ":")).encode("ascii"))
@@ -217,7 +214,7 @@ class FileTokenStore(TokenStore):
             file = self._unswept.pop()
             # No other writer is at work, as the gate is held: a file with a temporary name is that of a killed one.
             record = None if file.name.endswith(_NEW) else self._read(file)
-            if record is None or not _seconds_left(record, now=self._now()):
+            if record is None or not _seconds_left(record, now=self._clock.time()):
                 file.unlink(missing_ok=True)
 
     def _read(self, file: Path) -> Any:
@@ -235,10 +232,6 @@ class FileTokenStore(TokenStore):
 
     def _file(self, key: str, suffix: str) -> Path:
         return self._folder / (hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + suffix)
-
-    def _now(self) -> dict[str, Any]:
-        """Return this instant on the clocks of the host; the monotonic one begins again with each boot."""
-        return {"wall": self._clock.time(), "monotonic": self._clock.monotonic(), "boot": self._boot()}
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -297,20 +290,16 @@ def resolve(path: str | os.PathLike[str]) -> str:
     return os.path.realpath(given)
 
 
-def _seconds_left(record: Any, *, now: dict[str, Any]) -> float | None:
+def _seconds_left(record: Any, *, now: float) -> float | None:
     """Return the seconds until a record ends, infinity if it never does, 0 if it has; `None` if it makes no sense.
 
-    Within one boot the monotonic clock counts, else the wall clock; one that went backwards counts as no time at all.
+    A clock that went backwards counts as no time at all.
     """
     try:
         seconds = record.get("expires_in", record.get("keep_for"))
         if seconds is None:
             return math.inf
-        saved = record["saved"]
-        passed: float = now["monotonic"] - saved["monotonic"]
-        # Going backwards within one boot means that the two come from different time namespaces (containers).
-        if saved["boot"] is None or saved["boot"] != now["boot"] or passed < 0:
-            passed = now["wall"] - saved["wall"]
-        return max(0.0, float(seconds) - max(0.0, passed))
+        passed: float = max(now - record["saved"]["wall"], 0.0)
+        return max(float(seconds) - passed, 0.0)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -41,7 +41,7 @@ class StoredToken:
         secret_hash: a slow salted hash of the secret that obtained the token, so that a holder of another secret cannot
             use it; `None` if no secret is required.
         keep_for: seconds after which the store may drop the record of a token that does not end by time, counted like
-            those of `expires_in`. `None`: no such limit. A client in use saves its record again.
+            those of `expires_in`. `None`: no such limit.
     """
 
     # Plain text, which a store of a user's own can hand to any encoder.

@@ -19,7 +19,7 @@ from carecloud_async.models.field_docs import with_field_docs
 if TYPE_CHECKING:
     from carecloud_async.models import User
 
-__all__ = ["LoggedIn", "RenewalWindows", "Token"]
+__all__ = ["LoggedIn", "Token"]
 
 #: The API's default lifetime of a token, in seconds.
 DEFAULT_LIFETIME = 7 * 3600.0
@@ -30,6 +30,11 @@ RESOLUTION = 1.0
 #: The least time between two renewals of a token that is still valid, in seconds: some servers return the same token
 #: until shortly before its end, and must not be asked in a loop.
 MIN_SPACING = 1.0
+
+#: The advisory window, in which one caller renews and none waits, and the mandatory one, in which all wait for one
+#: renewal: as parts of a token's lifetime, and their longest durations in seconds.
+ADVISORY, MAX_ADVISORY = 0.25, 900.0
+MANDATORY, MAX_MANDATORY = 0.1, 120.0
 
 # The characters of an `Authorization` header; HTTP libraries quote other values in their errors.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
@@ -79,30 +84,6 @@ class Token:
         return self.valid_to is not None or self.expires_in is not None
 
 
-def _fraction(_: object, attribute: object, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ConfigurationError(
-            f"RenewalWindows.{getattr(attribute, 'name', '')} must be from 0 up to, not including, 1"
-        )
-
-
-@frozen(kw_only=True)
-class RenewalWindows:
-    """When a token is renewed before its end; the windows shrink with the token's lifetime.
-
-    Attributes:
-        advisory: the last part of a lifetime (0.25: its last quarter) in which one caller renews and none waits.
-        mandatory: the last part in which all callers wait for one renewal.
-        max_advisory: the longest advisory window, in seconds.
-        max_mandatory: the longest mandatory window, in seconds.
-    """
-
-    advisory: float = field(default=0.25, validator=_fraction)
-    mandatory: float = field(default=0.1, validator=_fraction)
-    max_advisory: float = 900.0
-    max_mandatory: float = 120.0
-
-
 @frozen(kw_only=True)
 class ActiveToken:
     """A token in use. All times are seconds of the monotonic clock.
@@ -119,20 +100,19 @@ class ActiveToken:
     ends_at: float = math.inf
 
 
-def activate(token: Token, *, seconds: float | None, start: float, windows: RenewalWindows) -> ActiveToken:
+def activate(token: Token, *, seconds: float | None, start: float) -> ActiveToken:
     """Compute a token's refresh deadlines.
 
     Args:
         seconds: the lifetime left at `start`; `None` if the token does not end by time.
         start: when that was true, on the monotonic clock.
-        windows: when to renew.
     """
     if seconds is None:
         return ActiveToken(token=token)
     ends_at = start + seconds
-    advisory = min(seconds * windows.advisory, windows.max_advisory)
-    mandatory = min(seconds * windows.mandatory, windows.max_mandatory)
-    renew_at = min(max(ends_at - max(advisory, mandatory), start + MIN_SPACING), ends_at)
+    advisory = min(seconds * ADVISORY, MAX_ADVISORY)
+    mandatory = min(seconds * MANDATORY, MAX_MANDATORY)
+    renew_at = min(max(ends_at - advisory, start + MIN_SPACING), ends_at)
     require_at = max(renew_at, ends_at - mandatory)
     return ActiveToken(token=token, renew_at=renew_at, require_at=require_at, ends_at=ends_at)
 

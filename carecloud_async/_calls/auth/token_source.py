@@ -23,7 +23,6 @@ from carecloud_async._calls.auth.secret import Secret, digest, hash_secret, reso
 from carecloud_async._calls.auth.stores import StoredToken, TokenStore
 from carecloud_async._calls.auth.token import (
     ActiveToken,
-    RenewalWindows,
     Token,
     activate,
     is_header_safe,
@@ -33,7 +32,7 @@ from carecloud_async._calls.auth.token import (
 from carecloud_async._calls.http.network import NETWORK_PACKAGES
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 
-__all__ = ["DEVICE_KEEP_SECONDS", "SESSION_KEEP_SECONDS", "StoredTokenIndex", "TokenSource"]
+__all__ = ["StoredTokenIndex", "TokenSource"]
 
 T = TypeVar("T")
 
@@ -45,13 +44,9 @@ MIN_LIFETIME_LEFT = 1.0
 LOCK_SECONDS = 20.0
 #: How long saving a new token may take after its caller was cancelled, in seconds.
 SAVE_SECONDS = 5.0
-#: How long the store keeps an unused token that does not end by time, in seconds: a customer's session, and a device's
-#: token. A client that is in use renews that time.
-SESSION_KEEP_SECONDS = 30 * 24 * 3600.0
-DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
-#: After this part of that time a client in use saves the record again, and after a tenth a client that loads it.
-KEEP_ALIVE_PART = 0.25
-SAVED_AGAIN_PART = 0.1
+#: How long the store keeps a token that does not end by time after its login, in seconds: that of a device, and of a
+#: customer who is logged in on it.
+KEEP_SECONDS = 90 * 24 * 3600.0
 #: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
 MAX_INDEXED_TOKENS = 16_384
 #: A device token that had to be recreated twice within this many seconds is probably also used elsewhere.
@@ -104,7 +99,6 @@ class TokenSource:
         begin_login: makes what sends the requests of one login; the argument says whether failures are retried by the
             client's policy.
         zone: the project's time zone.
-        windows: when to renew.
 
     Attributes:
         provider: the identity; an equal one with other settings may take its place.
@@ -121,7 +115,6 @@ class TokenSource:
         begin_login: Callable[[bool], Login],
         clock: Clock,
         zone: ZoneInfo,
-        windows: RenewalWindows,
     ) -> None:
         self.provider: AuthProvider = provider
         self._key = key
@@ -130,7 +123,6 @@ class TokenSource:
         self._begin_login = begin_login
         self._clock = clock
         self._zone = zone
-        self._windows = windows
         self._of_device = provider.device_key is not None
         self._store_failed = False
         self.replaced_at: float = -math.inf
@@ -138,8 +130,6 @@ class TokenSource:
 
     async def obtain(self, *, current: Token | None, rejected: str | None, forced: bool, patient: bool) -> ActiveToken:
         """Return another token than the rejected and the current one: that of another process, or of a login.
-
-        A current token that does not end by time is kept: only its record's time to live is renewed.
 
         Args:
             current: the last token that the server has not refused, if any.
@@ -151,12 +141,10 @@ class TokenSource:
             stored = await self._load()
             if stored is not None and stored.value == rejected:
                 stored = None
-            if not forced:
-                if current is not None and not current.ends and (stored is None or stored.value == current.value):
-                    await self._save(current, None)
-                    return self._activate(current, seconds=None, start=self._clock.monotonic())
-                if stored is not None and await self._is_usable(stored, current=current):
-                    return await self._take(stored)
+            if not forced and stored is not None and await self._is_usable(stored, current=current):
+                self._index.add(stored.value, self._key)
+                token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
+                return activate(token, seconds=stored.expires_in, start=self._clock.monotonic())
             if current is None and stored is not None:
                 current = Token(stored.value, customer_id=stored.customer_id)
             if current is None and forced and not self.provider.renewable:
@@ -187,20 +175,6 @@ class TokenSource:
         await await_uninterrupted(partial(self._ask_store, discard), seconds=SAVE_SECONDS)
         self._store_failed = False
 
-    async def _take(self, stored: StoredToken) -> ActiveToken:
-        start = self._clock.monotonic()
-        token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
-        self._index.add(stored.value, self._key)
-        if stored.keep_for is not None and stored.keep_for < self._keep_seconds * (1 - SAVED_AGAIN_PART):
-            await self._write(evolve(stored, keep_for=self._keep_seconds))
-        return self._activate(token, seconds=stored.expires_in, start=start)
-
-    def _activate(self, token: Token, *, seconds: float | None, start: float) -> ActiveToken:
-        active = activate(token, seconds=seconds, start=start, windows=self._windows)
-        if seconds is None and self.provider.stored:
-            return evolve(active, renew_at=start + self._keep_seconds * KEEP_ALIVE_PART)
-        return active
-
     async def _log_in(self, previous: Token | None, *, replaces: bool, patient: bool) -> ActiveToken:
         if replaces and self._of_device and self._clock.monotonic() - self.replaced_at < CONFLICT_SECONDS:
             raise DeviceTokenConflictError(_CONFLICT)
@@ -215,7 +189,7 @@ class TokenSource:
         # From here on the token exists at the server. If a cancellation lost it, the next caller would need a login,
         # and a device would lose its token.
         await await_uninterrupted(lambda: self._save(token, seconds), seconds=SAVE_SECONDS)
-        return self._activate(token, seconds=seconds, start=start)
+        return activate(token, seconds=seconds, start=start)
 
     async def _ask_provider(self, login: Login, previous: Token | None) -> Token:
         name = type(self.provider).__name__
@@ -251,10 +225,6 @@ class TokenSource:
             self._warned.add(problem)
             _log.warning("token lifetime unknown: %s; taking %.0f seconds", problem, seconds)
         return start, seconds
-
-    @property
-    def _keep_seconds(self) -> float:
-        return SESSION_KEEP_SECONDS if self.provider.requires_relogin else DEVICE_KEEP_SECONDS
 
     @asynccontextmanager
     async def _lock(self) -> AsyncIterator[None]:
@@ -333,11 +303,8 @@ class TokenSource:
             expires_in=seconds,
             customer_id=token.customer_id,
             secret_hash=secret_hash,
-            keep_for=self._keep_seconds if seconds is None else None,
+            keep_for=KEEP_SECONDS if seconds is None else None,
         )
-        await self._write(record)
-
-    async def _write(self, record: StoredToken) -> None:
         self._index.add(record.value, self._key)
         if self._store_failed:
             return

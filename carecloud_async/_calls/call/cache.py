@@ -20,7 +20,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.lowlevel
@@ -30,7 +29,7 @@ from attrs.validators import optional
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, whole_number
 from carecloud_async._calls.auth.tokens import Tokens
-from carecloud_async._calls.call.call_errors import transport_error
+from carecloud_async._calls.call.failure import transport_error
 from carecloud_async._calls.call.operation import CallRequest, Operation, RawResponse
 from carecloud_async.errors import (
     BadRequestError,
@@ -176,7 +175,7 @@ class Flight:
         self.part = part
         self.done: anyio.Event = anyio.Event()
         self.response: RawResponse | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
 
 class AnswerStore:
@@ -191,16 +190,12 @@ class AnswerStore:
         self._clock = clock
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._bytes = 0
-        self._flights: dict[Hashable, Flight] = {}
+        #: The reads under way that began after the last write which can change them.
+        self.flights: dict[Hashable, Flight] = {}
         #: By part: the number of writes that could change it, and until when nothing is stored after a lost one. `None`
         #: stands for every part.
         self._writes: Counter[str | None] = Counter()
         self._closed_until: dict[str | None, float] = {}
-        self._identities: WeakKeyDictionary[Tokens, object] = WeakKeyDictionary()
-
-    def identity(self, tokens: Tokens) -> object:
-        """Return the key part of an identity: unique, and constant as long as the identity lives."""
-        return self._identities.setdefault(tokens, object())
 
     def get(self, key: Hashable) -> RawResponse | None:
         """Return the answer stored under a key, if it is still fresh."""
@@ -213,24 +208,9 @@ class AnswerStore:
         self._entries.move_to_end(key)
         return entry.response
 
-    def flight(self, key: Hashable) -> Flight | None:
-        """Return the read under way for a key, if there is one that began after the last write."""
-        return self._flights.get(key)
-
     def generation(self, part: str) -> int:
         """Return the number of writes that could change a part."""
         return self._writes[part] + self._writes[None]
-
-    def begin_read(self, key: Hashable, tokens: Tokens, *, part: str) -> Flight:
-        """Register a read that others may wait for."""
-        flight = self._flights[key] = Flight(key, tokens, part)
-        return flight
-
-    def end_read(self, flight: Flight) -> None:
-        """End a read; its waiters continue."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
-        flight.done.set()
 
     def put(self, key: Hashable, response: RawResponse, *, part: str, generation: int) -> None:
         """Store an answer as long as it may be kept, unless a write that can change it began meanwhile.
@@ -264,8 +244,8 @@ class AnswerStore:
         for key in [key for key, entry in self._entries.items() if None in parts or entry.part in parts]:
             self._drop(key)
         # Calls that wait already get their answer: they began before the write.
-        self._flights = {
-            key: flight for key, flight in self._flights.items() if None not in parts and flight.part not in parts
+        self.flights = {
+            key: flight for key, flight in self.flights.items() if None not in parts and flight.part not in parts
         }
 
     def end_write(self, operation: Operation, *, lost: bool) -> None:
@@ -348,9 +328,9 @@ class CacheUse:
                 return response
             call.notify("cache_missed")
             key = self._key()
-            if store.flight(key) is not None:  # another call's read failed, and a third one has begun
+            if key in store.flights:  # another call's read failed, and a third one has begun
                 return None
-            self._flight = store.begin_read(key, self._tokens, part=self._part)
+            self._flight = store.flights[key] = Flight(key, self._tokens, self._part)
         self._keeps, self._token = True, self._tokens.token_digest
         self._generation = store.generation(self._part)
         return None
@@ -365,12 +345,15 @@ class CacheUse:
         operation, store = self._call.operation, self._store
         if operation.clears_cache:
             store.end_write(operation, lost=lost)
-        if self._flight is not None:
+        flight = self._flight
+        if flight is not None:
             if isinstance(outcome, RawResponse):
-                self._flight.response = outcome
+                flight.response = outcome
             elif isinstance(outcome, Exception):
-                self._flight.error = outcome
-            store.end_read(self._flight)
+                flight.error = outcome
+            if store.flights.get(flight.key) is flight:
+                del store.flights[flight.key]
+            flight.done.set()
         if self._keeps and isinstance(outcome, RawResponse):
             self._keep(outcome)
 
@@ -389,7 +372,7 @@ class CacheUse:
 
         It includes the token: a device token may serve another customer later, who must not find these answers.
         """
-        return (self._store.identity(self._tokens), token, *self._scope, self._call.target)
+        return (self._tokens, token, *self._scope, self._call.target)
 
     async def _look_up(self, seconds: float) -> RawResponse | None:
         call, store, tokens = self._call, self._store, self._tokens
@@ -399,7 +382,7 @@ class CacheUse:
                 response = store.get(key) or store.get(self._own_key(tokens.token_digest))
                 if response is not None:
                     return response
-            flight = store.flight(key)
+            flight = store.flights.get(key)
             if flight is None:
                 return None
             seconds = await self._wait(flight, seconds)
@@ -412,7 +395,7 @@ class CacheUse:
                 error = flight.error.fresh()
                 error.correlation_id = None  # this call has one of its own
                 raise error
-            if isinstance(flight.error, Exception):
+            if flight.error is not None:
                 return None
         return None
 

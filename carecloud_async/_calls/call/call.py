@@ -17,7 +17,6 @@ from carecloud_async._calls.auth.secret import secrets_of
 from carecloud_async._calls.auth.token import Token
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.call import failure
-from carecloud_async._calls.call.call_errors import request_id, transport_error
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.events import (
     AnswerHeaders,
@@ -30,6 +29,7 @@ from carecloud_async._calls.call.events import (
     notify,
     observers_now,
 )
+from carecloud_async._calls.call.failure import request_id, transport_error
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation, RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.http.redaction import Hiding, texts_under_names
@@ -46,7 +46,7 @@ from carecloud_async.fixes import LOOK_FIRST
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.cache import CacheUse
-    from carecloud_async._calls.call.request import RequestBuilder
+    from carecloud_async._calls.call.caller import Caller
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -64,8 +64,7 @@ class Call(Generic[T]):
     """One call, which collects the facts of itself.
 
     Args:
-        context: state that all views share.
-        options: the view's own settings.
+        caller: makes it, and builds its requests.
         request: the call's arguments, which were checked.
         target: the path and query below the version.
         body: the encoded body, if any.
@@ -99,7 +98,6 @@ class Call(Generic[T]):
     _start: CallStart | None = None
     _failure: Failure | None = None  # the last failed attempt that is followed by another
     _slot: int | None = None  # of the rate limiter
-    _unreported: float = 0.0  # the time at the limiter since the last event
     _under_way: bool = False  # whether an attempt is
     _may_have_happened: bool = False
     _at_limiter: bool = False  # whether the call waits there, or was interrupted while it waited
@@ -108,32 +106,31 @@ class Call(Generic[T]):
 
     def __init__(
         self,
-        context: ClientContext,
-        options: ViewOptions,
+        caller: Caller,
         request: CallRequest[T],
         *,
         target: str,
         body: bytes | None,
         tokens: Tokens | None,
     ) -> None:
-        self.context = context
-        self.options = options
+        self.caller = caller
+        self.context: ClientContext = caller.context
+        self.options: ViewOptions = caller.options
         self.request = request
         self.operation: Operation = request.operation
         self.target = target
         self.body = body
         self.tokens = tokens
-        self.started: float = context.clock.monotonic()
+        self.started: float = self.context.clock.monotonic()
         self.latest: float = self.started + request.within
         self.statuses: list[int | None] = []
         self.sent_tokens: list[str] = []
-        self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
+        self._observers: tuple[CallObserver, ...] = observers_now(self.context, self.context.observers)
 
-    async def run(self, builder: RequestBuilder, cache: CacheUse | None) -> T:
+    async def run(self, cache: CacheUse | None) -> T:
         """Make the call and return its result. One record describes it, however it ends.
 
         Args:
-            builder: builds a new request for each attempt.
             cache: how the call uses the cache, or `None` for a call without it.
 
         Raises:
@@ -151,7 +148,7 @@ class Call(Generic[T]):
                 context.budget.deposit()
                 # The loop is not a function of its own: every frame stands in the user's tracebacks.
                 while True:
-                    received = await self._attempt(builder)
+                    received = await self._attempt()
                     outcome = received if isinstance(received, Failure) else await self._decoded(received)
                     self._end_attempt(outcome)
                     if isinstance(outcome, Failure):
@@ -193,7 +190,7 @@ class Call(Generic[T]):
             raise outcome.error
         return outcome
 
-    async def _attempt(self, builder: RequestBuilder) -> RawResponse | Failure:
+    async def _attempt(self) -> RawResponse | Failure:
         """Send the request, and once more after a 401 that another token may cure.
 
         Raises:
@@ -201,7 +198,7 @@ class Call(Generic[T]):
             Exception: raised by a user's own code: a provider, a hook, a transport.
         """
         self.require_time()
-        request, tokens, http = builder.build(self), self.tokens, self.context.http
+        request, tokens, http = self.caller.build(self), self.tokens, self.context.http
         self.statuses.append(None)
         self.notify("attempt_started", len(self.statuses), request.headers)
         self._under_way, self.sent, self.handed_over, self.replayed = True, False, False, False
@@ -291,7 +288,6 @@ class Call(Generic[T]):
             if self._slot is None:
                 raise self._limiter_error()
         self._has_left = True
-        self._report_limiter()
 
     async def _wait_at_limiter(self, wait: Callable[[float], Coroutine[Any, Any, S]]) -> S:
         """Wait for a slot: that counts against `Timeout.limiter`, and not against the call's total time."""
@@ -301,16 +297,9 @@ class Call(Generic[T]):
             seconds = max(self.limiter_left, 0.0)
             result = await self._within(wait(seconds), seconds=seconds)
         finally:
-            waited = self.context.clock.monotonic() - before
-            self.limiter_seconds += waited
-            self._unreported += waited
+            self.limiter_seconds += self.context.clock.monotonic() - before
         self._at_limiter = False
         return result
-
-    def _report_limiter(self) -> None:
-        if self._unreported:
-            self.notify("limiter_waited", self._unreported)
-            self._unreported = 0.0
 
     def _limiter_error(self) -> CareCloudError:
         """Return the error of a call that cannot wait for its turn: the server's own, if it refused the call before."""
@@ -369,15 +358,12 @@ class Call(Generic[T]):
         failed, limiter = outcome if isinstance(outcome, Failure) else None, self.context.rate_limiter
         status = outcome.response.status if isinstance(outcome, Answer) else getattr(outcome.error, "status", None)
         self.statuses[-1] = status
-        throttled = failed if failed is not None and failed.kind is FailureKind.THROTTLED else None
         slot, self._slot = self._slot, None
-        if slot is not None and throttled is not None:
-            limiter.on_throttled(slot, retry_after=throttled.retry_after)
+        if slot is not None and failed is not None and failed.kind is FailureKind.THROTTLED:
+            limiter.on_throttled(slot, retry_after=failed.retry_after)
         elif slot is not None and status is not None:
             limiter.on_success(slot)
         self.notify("attempt_ended", len(self.statuses), status, None if failed is None else failed.error)
-        if throttled is not None:
-            self.notify("throttled", throttled.retry_after, limiter.rate)
         if failed is None or isinstance(failed.error, ApiError):
             self.context.answered = True
         self._may_have_happened |= failed is not None and failed.may_have_happened
@@ -433,7 +419,6 @@ class Call(Generic[T]):
 
     def _end(self, outcome: RawResponse | BaseException, cache: CacheUse | None) -> None:
         """Report the end of the call: the response of its result, or its error."""
-        self._report_limiter()
         if self._gave_up and self._under_way:
             self.statuses.pop()  # this attempt never left
         if cache is not None:

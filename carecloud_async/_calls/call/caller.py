@@ -17,7 +17,6 @@ from carecloud_async._calls.call.call import Call
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation
 from carecloud_async._calls.call.request import (
-    RequestBuilder,
     RequestSize,
     check_headers,
     check_request_line,
@@ -26,9 +25,18 @@ from carecloud_async._calls.call.request import (
     query_pairs,
     request_size,
 )
-from carecloud_async.errors import InterfaceError, ReadOnlyError
+from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestHeaders
+from carecloud_async._calls.http.redaction import redacted_url
+from carecloud_async._calls.http.responses import ACCEPT_ENCODING
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async.errors import ConfigurationError, InterfaceError, ReadOnlyError
 
 T = TypeVar("T")
+
+#: Headers of the user's own client that must not be sent with the SDK's calls.
+_NOT_OURS = (b"authorization", b"cookie", b"host")
+#: Bounds the table of URLs, which ad-hoc paths could make grow without end.
+_MOST_URLS = 1000
 
 
 class Caller:
@@ -53,8 +61,9 @@ class Caller:
         self.interface = interface
         self.options = options
         self.tokens = tokens
-        self._builder = RequestBuilder(context, interface, options)
         self._base_path = context.project.base_path(interface)
+        self._headers = self._default_headers()
+        self._timeouts = self._default_timeouts()
 
     @cached_property
     def fresh(self) -> Caller:
@@ -81,10 +90,10 @@ class Caller:
         call = self._prepare(request)
         store, tokens = self.context.answers, self.tokens
         if store is None or tokens is None or not (request.operation.clears_cache or is_cacheable(request)):
-            return call.run(self._builder, None)
+            return call.run(None)
         scope = (self.interface, self.options.language)
         cache = CacheUse(call, store, tokens=tokens, scope=scope, reuses=self.options.reuses)
-        return call.run(self._builder, cache)
+        return call.run(cache)
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
         """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.
@@ -93,7 +102,7 @@ class Caller:
             CareCloudError: as from `call`.
         """
         call = self._prepare(request)
-        await call.run(self._builder, None)
+        await call.run(None)
         assert call.answer is not None  # noqa: S101  (it has run)
         return call.answer
 
@@ -138,7 +147,7 @@ class Caller:
             # Without a query the line is short: a path holds ids.
             check_request_line(operation, f"{self._base_path}{target}")
         tokens = None if request.bearer is not None or operation.takes_credentials else self.tokens
-        return Call(context, self.options, request, target=target, body=body, tokens=tokens)
+        return Call(self, request, target=target, body=body, tokens=tokens)
 
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
@@ -154,3 +163,77 @@ class Caller:
     def with_options(self, options: ViewOptions) -> Caller:
         """Return a caller for the same identity with other options."""
         return Caller(self.context, interface=self.interface, options=options, tokens=self.tokens)
+
+    def build(self, call: Call[Any]) -> OutgoingRequest:
+        """Return a new request; each attempt has its own.
+
+        Raises:
+            ConfigurationError: the HTTP library does not accept the path and query, or a header.
+        """
+        operation, target = call.operation, self._base_path + call.target
+        # Our own transports read the true target; parsing a URL for each call would take 10 % of a small call.
+        owned = self.context.http.owned
+        request = OutgoingRequest(
+            operation.method,
+            self._template(operation) if owned else self._redacted(target, operation),
+            origin=self.context.project.origin,
+            target=target,
+            headers=self._headers,
+            content=call.body,
+            timeout=self._timeouts,
+            check=call.check_age,
+        )
+        if call.request.bearer is not None:
+            request.set_bearer(call.request.bearer)
+        for name, value in (call.request.headers or {}).items():
+            request.headers[name] = value
+        return request
+
+    def _template(self, operation: Operation) -> Any:
+        key, urls = self._base_path + operation.path, self.context.urls
+        url = urls.get(key)
+        if url is None:
+            if len(urls) >= _MOST_URLS:
+                urls.clear()
+            url = urls[key] = self._redacted(key, operation)
+        return url
+
+    def _redacted(self, target: str, operation: Operation) -> Any:
+        http_library, origin = self.context.http.http_library, self.context.project.origin
+        try:
+            url = redacted_url(http_library)(origin + target)
+        except http_library.InvalidURL:
+            url = None
+        if url is None:
+            raise ConfigurationError(
+                f"{operation.title}: its path and query cannot be sent: together they may have some "
+                "65,000 characters. Check the id, or split a long list into several requests"
+            )
+        url.shown = f"{origin}{self._base_path}{operation.path}"
+        return url
+
+    def _default_headers(self) -> RequestHeaders:
+        http, options = self.context.http, self.options
+        theirs = [
+            (name.decode(), value.decode()) for name, value in http.client.headers.raw if name.lower() not in _NOT_OURS
+        ]
+        headers = RequestHeaders([("Host", self.context.project.host), *theirs])
+        ours = {
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "Accept-Language": options.language,
+            "Content-Type": "application/json",
+            "User-Agent": http.user_agent,
+        }
+        headers.update(ours)
+        if not options.reuses:
+            headers["Cache-Control"] = "no-cache"  # RFC 9111, 5.2.1.4: caches ask the server before they answer
+        return headers
+
+    def _default_timeouts(self) -> dict[str, float | None]:
+        """Return the timeouts of connecting and reading: those of the user's client, unless a view sets others."""
+        http, timeout = self.context.http, self.options.timeout
+        if not http.owned and timeout == Timeout():
+            phases: dict[str, float | None] = http.client.timeout.as_dict()
+            return phases
+        return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}

@@ -153,17 +153,11 @@ class CallObserver:
             status: the status of the answer to the first one, mostly 401.
         """
 
-    def limiter_waited(self, call: CallStart, seconds: float) -> None:
-        """Called when a call has waited for the rate limiter."""
-
     def retry_scheduled(self, call: CallStart, seconds: float, kind: FailureKind) -> None:
         """Called before a call waits to be sent again, because of a failure of this kind."""
 
     def cache_missed(self, call: CallStart) -> None:
         """Called when a call missed the cache and has to be sent; the record reports a hit."""
-
-    def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
-        """Called after a 429, with the wait that the server asks for and the new rate in calls per second, if any."""
 
 
 class Telemetry(Protocol):
@@ -280,12 +274,8 @@ def error_name(error: BaseException) -> str:
 
     On trio a call that is cancelled while it connects ends with a group of cancellations: it has the name of one.
     """
-    if isinstance(error, BaseExceptionGroup):
-        cancelled, others = error.split(lambda error: is_cancellation(type(error).__name__))
-        if cancelled is not None and others is None:
-            while isinstance(cancelled, BaseExceptionGroup):
-                cancelled = cancelled.exceptions[0]
-            return type(cancelled).__name__
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception):
+        return error_name(error.exceptions[0])
     return type(error).__name__
 
 

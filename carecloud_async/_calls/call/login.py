@@ -16,12 +16,11 @@ from carecloud_async._base.runtime.secret_text import SecretDict, conceal, conce
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.secret import digest
 from carecloud_async._calls.auth.stores import TokenStore
-from carecloud_async._calls.auth.token import RenewalWindows
 from carecloud_async._calls.auth.token_source import StoredTokenIndex, TokenSource
 from carecloud_async._calls.auth.tokens import Tokens
-from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
+from carecloud_async._calls.call.failure import server_date
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async.errors import CareCloudError, ConnectionFailedError, OutcomeUnknownError
 
@@ -100,7 +99,7 @@ def _data(body: bytes) -> dict[str, Any]:
 
 
 def tokens_maker(
-    context: ClientContext, *, options: ViewOptions, store: TokenStore, windows: RenewalWindows
+    context: ClientContext, *, options: ViewOptions, store: TokenStore
 ) -> Callable[[AuthProvider], Tokens]:
     """Return a function that makes the tokens of an identity.
 
@@ -108,7 +107,6 @@ def tokens_maker(
         context: sends the logins.
         options: how they are sent.
         store: keeps the tokens.
-        windows: when they are renewed.
     """
     index, project = StoredTokenIndex(), context.project
     once = evolve(options, retry=evolve(options.retry, attempts=1))
@@ -129,7 +127,6 @@ def tokens_maker(
             begin_login=lambda retry: LoginSender(caller(interface, retry)),
             clock=context.clock,
             zone=project.timezone,
-            windows=windows,
         )
         return Tokens(source, clock=context.clock)
 

@@ -1,4 +1,4 @@
-"""Requests to be sent: path and query, within the limits of servers, headers of a view, and the URL of an operation."""
+"""The path, the query and the added headers of a request, within the limits of servers."""
 
 from __future__ import annotations
 
@@ -7,30 +7,17 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from attrs import frozen
 
-from carecloud_async._base.project import Interface, Project
+from carecloud_async._base.project import Project
 from carecloud_async._base.runtime.validators import expected, is_unicode
-from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.filters import check_count
 from carecloud_async._calls.call.operation import PAGING, PLACEHOLDER, Operation
-from carecloud_async._calls.http.outgoing import (
-    HEADER_NAME,
-    HEADER_VALUE,
-    RESERVED_HEADERS,
-    OutgoingRequest,
-    RequestHeaders,
-)
-from carecloud_async._calls.http.redaction import redacted_url
-from carecloud_async._calls.http.responses import ACCEPT_ENCODING
-from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._calls.http.outgoing import HEADER_NAME, HEADER_VALUE, RESERVED_HEADERS
 from carecloud_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from carecloud_async._calls.call.call import Call
 
 __all__ = ["MAX_REQUEST_LINE", "NotAnIdError", "RequestSize", "check_request_line", "quoted_length", "request_size"]
 
@@ -45,10 +32,6 @@ _QUOTED: Final = re.compile(rb"[^A-Za-z0-9_.~ -]")
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 #: PHP reads this many variables of a query (`max_input_vars`) and silently drops the rest.
 MAX_VARIABLES = 1000
-#: Headers of the user's own client that must not be sent with the SDK's calls.
-_NOT_OURS = (b"authorization", b"cookie", b"host")
-#: Bounds the table of URLs, which ad-hoc paths could make grow without end.
-_MOST_URLS = 1000
 #: The most characters of the name and the value of a header that a caller adds.
 _MOST_NAME, _MOST_VALUE = 100, 8000
 
@@ -226,95 +209,3 @@ def check_headers(headers: Any) -> None:
             raise ConfigurationError(f"headers: {name} is set by the SDK")
         if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value) or len(value) > _MOST_VALUE:
             raise ConfigurationError(f"headers: the value of {name} must be text in ASCII, without line breaks")
-
-
-class RequestBuilder:
-    """Builds the requests of one view.
-
-    Args:
-        context: state that all views share.
-        interface: the API that the identity may use.
-        options: the view's own settings.
-    """
-
-    def __init__(self, context: ClientContext, interface: Interface, options: ViewOptions) -> None:
-        self._http = context.http
-        self._urls = context.urls
-        self._origin = context.project.origin
-        self._base_path = context.project.base_path(interface)
-        self._headers = self._default_headers(context.project.host, options)
-        self._timeouts = self._default_timeouts(options.timeout)
-
-    def _default_headers(self, host: str, options: ViewOptions) -> RequestHeaders:
-        theirs = [
-            (name.decode(), value.decode())
-            for name, value in self._http.client.headers.raw
-            if name.lower() not in _NOT_OURS
-        ]
-        headers = RequestHeaders([("Host", host), *theirs])
-        ours = {
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPT_ENCODING,
-            "Accept-Language": options.language,
-            "Content-Type": "application/json",
-            "User-Agent": self._http.user_agent,
-        }
-        headers.update(ours)
-        if not options.reuses:
-            headers["Cache-Control"] = "no-cache"  # RFC 9111, 5.2.1.4: caches ask the server before they answer
-        return headers
-
-    def _default_timeouts(self, timeout: Timeout) -> dict[str, float | None]:
-        """Return the timeouts of connecting and reading: those of the user's client, unless a view sets others."""
-        if not self._http.owned and timeout == Timeout():
-            phases: dict[str, float | None] = self._http.client.timeout.as_dict()
-            return phases
-        return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
-
-    def build(self, call: Call[Any]) -> OutgoingRequest:
-        """Return a new request; each attempt has its own.
-
-        Raises:
-            ConfigurationError: the HTTP library does not accept the path and query, or a header.
-        """
-        operation, target = call.operation, self._base_path + call.target
-        # Our own transports read the true target; parsing a URL for each call would take 10 % of a small call.
-        url = self._template(operation) if self._http.owned else self._redacted(target, operation)
-        request = OutgoingRequest(
-            operation.method,
-            url,
-            origin=self._origin,
-            target=target,
-            headers=self._headers,
-            content=call.body,
-            timeout=self._timeouts,
-            check=call.check_age,
-        )
-        if call.request.bearer is not None:
-            request.set_bearer(call.request.bearer)
-        for name, value in (call.request.headers or {}).items():
-            request.headers[name] = value
-        return request
-
-    def _template(self, operation: Operation) -> Any:
-        key = self._base_path + operation.path
-        url = self._urls.get(key)
-        if url is None:
-            if len(self._urls) >= _MOST_URLS:
-                self._urls.clear()
-            url = self._urls[key] = self._redacted(key, operation)
-        return url
-
-    def _redacted(self, target: str, operation: Operation) -> Any:
-        http_library = self._http.http_library
-        try:
-            url = redacted_url(http_library)(self._origin + target)
-        except http_library.InvalidURL:
-            url = None
-        if url is None:
-            raise ConfigurationError(
-                f"{operation.title}: its path and query cannot be sent: together they may have some "
-                "65,000 characters. Check the id, or split a long list into several requests"
-            )
-        url.shown = f"{self._origin}{self._base_path}{operation.path}"
-        return url

@@ -12,7 +12,7 @@ from carecloud_async._base.codec import Malformed
 from carecloud_async._base.codec.pages import read_records
 from carecloud_async._base.runs import Publication
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._calls.call.call_errors import invalid_response
+from carecloud_async._calls.call.failure import invalid_response
 from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange
 from carecloud_async._lists.changes.values import Change, ChangesReport

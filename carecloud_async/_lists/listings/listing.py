@@ -14,7 +14,7 @@ from attrs import evolve
 from carecloud_async._base.codec import Page
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._base.runtime.validators import require_int
-from carecloud_async._calls.call.call_errors import invalid_response
+from carecloud_async._calls.call.failure import invalid_response
 from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.listings.misuse import NotAList, needs_limit
 from carecloud_async._lists.paging.fetching import PageFetcher

@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from carecloud_async._base.codec import Malformed, Page
 from carecloud_async._base.codec.pages import AnyPage
-from carecloud_async._calls.call.call_errors import invalid_response
+from carecloud_async._calls.call.failure import invalid_response
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import ResponseError
 

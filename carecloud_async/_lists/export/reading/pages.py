@@ -11,7 +11,7 @@ import msgspec
 from attrs import field, frozen
 
 from carecloud_async._base.codec.pages import Page, key_decoder
-from carecloud_async._calls.call.call_errors import server_date
+from carecloud_async._calls.call.failure import server_date
 from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._lists.export.reading.times import ChangeTimes
 from carecloud_async._lists.export.source import ExportSource
