@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async.bulk.references import note_with_reference
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.bulk.references import note_with_reference, reference_in, search_text
+from carecloud_async.errors import ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Plans", "balance"]
 
 _METHODS: Final = {"points": ("assign_points", "reduce_points"), "credits": ("deposit_credits", "reduce_credits")}
+_PLANNED: Final = "nothing was sent; show this, and call commit(plan) if it is right"
+_HAS_HAPPENED: Final = (
+    "nothing was sent, and nothing will be: this reference of the customer has happened already; another operation "
+    "needs another reference"
+)
 
 
 class Plans:
@@ -46,27 +51,33 @@ class Plans:
             amount: how many; below zero takes them away.
             reference: the key, such as the number of a sale: it happens once for a customer.
             note: a text beside it; empty for none.
-            **options: further arguments of the operation.
+            **options: further arguments of the operation; `None` is left out.
 
         Raises:
-            ConfigurationError: the amount is 0, or the reference has other characters than references.
-            CareCloudError: the customer's balance cannot be read.
+            ConfigurationError: the amount is 0, the reference has other characters than references, or there is no such
+                customer.
+            CareCloudError: the customer's balance or history cannot be read.
         """
         if not amount:
             raise ConfigurationError("amount is 0: give the number to add, or below zero the number to take away")
         note_with_reference(note, reference)  # what is wrong is an error now, not when the plan is committed
-        await self._client.customers.get(customer_id)
+        try:
+            await self._client.customers.get(customer_id)
+        except NotFoundError:
+            raise ConfigurationError("there is no customer with this id (404): customer() finds it") from None
         now = await balance(self._client, family, customer_id)
+        has_happened = await self._has_happened(family, customer_id, reference)
         method = _METHODS[family][amount < 0]
-        call = {"customer_id": customer_id, "amount": abs(amount), **({"note": note} if note else {}), **options}
+        given = {name: value for name, value in {"note": note or None, **options}.items() if value is not None}
+        call = {"customer_id": customer_id, "amount": abs(amount), **given}
         content = msgspec.json.encode({"family": family, "method": method, "reference": reference, "call": call})
         return {
             "plan": base64.urlsafe_b64encode(self._seal(content) + content).decode(),
             "operation": f"{family}.{method}",
             "customer_id": customer_id,
             "now": now,
-            "will_be": now + amount,
-            "next": "nothing was sent; show this, and call commit(plan) if it is right",
+            "will_be": now if has_happened else now + amount,
+            "next": _HAS_HAPPENED if has_happened else _PLANNED,
         }
 
     async def commit(self, plan: str, outbox: Outbox) -> JsonObject:
@@ -94,6 +105,14 @@ class Plans:
             "reason": why,
             "next": "it is stored and will be sent once; do not plan it again under another reference",
         }
+
+    async def _has_happened(self, family: str, customer_id: str, reference: str) -> bool:
+        kind = family.removesuffix("s")
+        note = f"{kind}_operation_note"
+        history = getattr(self._client, f"{kind}_history").list(
+            customer_id=customer_id, **{note: search_text(reference)}
+        )
+        return any([reference_in(getattr(record, note)) == reference async for record in history])
 
     def _seal(self, content: bytes) -> bytes:
         return hmac.digest(self._secret, content, "sha256")

@@ -215,7 +215,10 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
         name = _list(list).call.removesuffix(".list")
         if not any(operation.call == f"{name}.get" for operation in all_families().get(name, ())):
             raise ConfigurationError(f"records of {list} cannot be read by id: use find() with a filter")
-        record = await bind(session.client, name.split("."), []).get(id)
+        try:
+            record = await bind(session.client, name.split("."), []).get(id)
+        except NotFoundError:
+            raise ConfigurationError(f"{list} has no record with this id (404): find() shows the ids") from None
         return {"notice": _NOTICE, "record": masked(record, show=session.show)}
 
     async def customer(typed: str) -> JsonObject:
@@ -270,9 +273,11 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
 
 
 def _writing(session: _Session, allow: Collection[str]) -> list[Callable[..., Awaitable[Any]]]:
-    async def plan_points(customer_id: str, amount: float, reference: str, note: str = "") -> JsonObject:
+    async def plan_points(
+        customer_id: str, amount: float, reference: str, note: str = "", partner_id: str | None = None
+    ) -> JsonObject:
         """Plan to give points (below zero: to take them); sends nothing. The reference happens once."""
-        return await session.plans.make("points", customer_id, amount, reference, note)
+        return await session.plans.make("points", customer_id, amount, reference, note, partner_id=partner_id)
 
     async def plan_credits(
         customer_id: str, amount: float, reference: str, partner_id: str, note: str = ""

@@ -142,7 +142,8 @@ async def test_a_field_that_is_shown(session, sandbox):
         ("find", {"list": "custmers"}, "did you mean customers"),
         ("find", {"list": "customers", "filters": {"lastname": "Smith"}}, "did you mean last_name"),
         ("find", {"list": "customers", "limit": 50}, "export()"),
-        ("get", {"list": "customers", "id": "nobody"}, "404"),
+        ("get", {"list": "customers", "id": "nobody"}, "find() shows the ids"),
+        ("get", {"list": "cards", "id": "nobody"}, "cards has no record with this id (404)"),
         ("get", {"list": "products.tags", "id": "1"}, "cannot be read by id"),
         ("customer", {"typed": "nobody"}, "no customer has"),
         ("export", {"list": "cards", "file": "../cards.jsonl"}, "a name without folders"),
@@ -180,6 +181,8 @@ async def test_a_plan_that_is_committed_twice_happens_once(session, sandbox):
         assert (await call("commit", plan=plan["plan"]))["state"] == "sent"
         assert (await call("commit", plan=plan["plan"]))["state"] == "sent"
         again = await call("plan_points", customer_id=customer_id, amount=50, reference="sale-1")
+        assert (again["now"], again["will_be"]) == (before + 50, before + 50)
+        assert "has happened already" in again["next"]
         assert (await call("commit", plan=again["plan"]))["state"] == "sent"
         assert (await call("customer", typed=customer_id))["points"] == before + 50
 
@@ -193,7 +196,16 @@ async def test_only_a_plan_of_this_run_can_be_committed(session, sandbox):
         assert "plan again" in await call("commit", plan="A" + plan["plan"])
         assert "0" in await call("plan_points", customer_id=customer_id, amount=0, reference="sale-2")
         assert "letters" in await call("plan_points", customer_id=customer_id, amount=1, reference="sale 2")
-        assert "404" in await call("plan_points", customer_id="nobody", amount=1, reference="sale-3")
+        assert "customer() finds it" in await call("plan_points", customer_id="nobody", amount=1, reference="sale-3")
+
+
+async def test_the_partner_of_points(session, sandbox):
+    """Points may name their partner, which the API's description requires."""
+    customer_id = (await records(sandbox))[0].customer_id
+    async with session(allow=["points"]) as call:
+        plan = await call("plan_points", customer_id=customer_id, amount=5, reference="sale-1", partner_id="partner")
+        assert (await call("commit", plan=plan["plan"]))["state"] == "sent"
+    assert sandbox.requests[-1].json()["partner_id"] == "partner"
 
 
 async def test_a_lost_answer_is_waiting(session, sandbox):
