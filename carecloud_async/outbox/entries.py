@@ -18,7 +18,7 @@ from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.decide import missing_fields
-from carecloud_async.bulk.errors import ConversionError
+from carecloud_async.bulk.errors import ConversionError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, pack
@@ -240,7 +240,11 @@ class Entries:
         family, key = target.family, target.key
         columns = Columns(family, renamed={}, ignored=())
         checker = RowChecker(family, columns, key=key, options=target.options)
-        loaded = checker.check(row_of({**changes, key.name: record_id}))
+        try:
+            loaded = checker.check(row_of({**changes, key.name: record_id}))
+        except UnknownColumnError as error:  # its fix names settings of bulk writes, which `put` does not have
+            field = error.problem.removeprefix("the column ")
+            raise NotForOutboxError(f"put(client.{call}.update, id, changes): {field}") from None
         checked = loaded.checked
         reasons = [*checked.refused, *(f"{path}: {why}" for path, why in checked.faults.items())]
         reasons += [f"{path}: not a field of the record" for path in (*checked.parts, *checked.create_fields)]

@@ -251,6 +251,12 @@ async def test_a_mistake_is_the_callers_error(client, outbox, call, message):
     assert outbox.waiting == 0
 
 
+async def test_a_mistyped_field_of_an_update_names_the_right_one(client, outbox):
+    """The error is that of a call which cannot be put, and names no setting of bulk writes."""
+    with pytest.raises(NotForOutboxError, match=r"first_nam.*did you mean personal_information.first_name\?\)$"):
+        await outbox.put(client.customers.update, "c1", {"personal_information": {"first_nam": "Ann"}})
+
+
 async def test_a_method_of_another_client_is_refused(client, server, clock, path):
     """An outbox sends as the client that it was made with, never as another identity."""
     async with client_of(server, clock, login="other") as other, client.outbox(path) as outbox:
