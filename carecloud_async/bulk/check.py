@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,9 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
 from carecloud_async.bulk.spellings import YEARS_AHEAD, ZERO_DATE, lacks_prefix
+from carecloud_async.fixes import PHONE_PREFIX
+
+_log = logging.getLogger("carecloud_async.bulk")
 
 #: Most bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
@@ -37,8 +41,6 @@ class RowChecker:
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
 
-    Attributes:
-        unprefixed_phones: phone numbers without an international prefix that were taken as they are.
     """
 
     def __init__(
@@ -68,7 +70,14 @@ class RowChecker:
         )
         self._as_written = attrs.evolve(self._converter, as_written=True)
         self._of_birthdates = attrs.evolve(self._converter, latest_year=this_year)
-        self.unprefixed_phones: int = 0
+        self._unprefixed = 0  # phone numbers without an international prefix that were taken as they are
+
+    def warn(self) -> None:
+        """Warn of what was noticed in rows and refuses none of them."""
+        if self._unprefixed:
+            count = f"{self._unprefixed:,} phone number{' has' if self._unprefixed == 1 else 's have'}"
+            outcome = "to complete them; without it they are sent as they are"
+            _log.warning("%s no international prefix: %s, %s", count, PHONE_PREFIX, outcome)
 
     async def check_row(self, row: SourceRow, *, number: int = 0, source: bytes = b"") -> LoadedRow:
         """Check a row, as `check` does; an unknown column may be one that only the server knows."""
@@ -122,40 +131,31 @@ class RowChecker:
         self._add(values, "", fields)
         for name, value in options.values.items():
             place = self._columns.place(name, is_default=True)
-            fields.faults.pop(place.path, None)
+            fields.row.faults.pop(place.path, None)
             self._set(place, value, fields, replaces=True)
         for name, value in options.defaults.items():
             place = self._columns.place(name, is_default=True)
             if place.path not in fields.given:
                 self._set(place, value, fields, is_default=True)
-        for path in fields.faults:  # they are never written, and no other row must wait for them
-            fields.parts.pop(path, None)
-            fields.new_parts.pop(path, None)
-        self._add_created_part(fields)
+        row = fields.row
+        for path in row.faults:  # they are never written, and no other row must wait for them
+            row.parts.pop(path, None)
+            row.new_parts.pop(path, None)
+        self._add_created_part(row)
         key = None if self._key is None else self._key.values_in(fields.given)
         reasons = [*self._refuse_key(key, fields.given), *fields.refused]
-        if reasons or (self._key is not None and not fields.faults.keys().isdisjoint(self._key.paths)):
-            return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in fields.faults.items())))
-        return CheckedRow(
-            key=key,
-            changes=fields.changes,
-            defaults=fields.defaults,
-            create_fields=fields.create_fields,
-            parts=fields.parts,
-            new_parts=fields.new_parts,
-            faults=fields.faults,
-            unknown=fields.unknown,
-            last_change=fields.last_change,
-        )
+        if reasons or (self._key is not None and not row.faults.keys().isdisjoint(self._key.paths)):
+            return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in row.faults.items())))
+        return attrs.evolve(row, key=key, last_change=fields.last_change)
 
-    def _add_created_part(self, fields: _Fields) -> None:
+    def _add_created_part(self, row: CheckedRow) -> None:
         """Add a part that gives a known record the fields that only a create sends, such as an external id."""
         created = None if self._parts is None else self._parts.created
-        if created is None or not fields.create_fields or self._is_key(created):
+        if created is None or not row.create_fields or self._is_key(created):
             return
-        given = {path: fields.create_fields.get(path) for path in created.paths}
-        if all(given.values()) and fields.faults.keys().isdisjoint(given):
-            fields.parts.update(given)
+        given = {path: row.create_fields.get(path) for path in created.paths}
+        if all(given.values()) and row.faults.keys().isdisjoint(given):
+            row.parts.update(given)
 
     def _refuse_key(self, key: tuple[str, ...] | None, given: Mapping[str, Any]) -> list[str]:
         """Return why a row cannot be written because of its key."""
@@ -183,7 +183,7 @@ class RowChecker:
         if isinstance(value, Mapping):
             self._add(value, f"{name}.", fields)
         elif value is not None and value != "":  # null and a blank name no field
-            fields.faults[name] = "not an object"
+            fields.row.faults[name] = "not an object"
             given = _as_json(value)
             fields.add(Place(path=name), given, given=given)
 
@@ -211,7 +211,7 @@ class RowChecker:
             return
         if place.role == "unknown":
             if value is not None and value != "":
-                fields.unknown[place.path] = _as_json(value)
+                fields.row.unknown[place.path] = _as_json(value)
             return
         if value is None or value == "":
             if place.role != "field":  # only fields of the record can be cleared
@@ -226,7 +226,7 @@ class RowChecker:
                 plain = self._convert(value, place)
                 value, given = self._phone(plain, place) if place.is_phone and plain else (plain, plain)
             except ConversionError as error:
-                fields.faults[place.path] = str(error)
+                fields.row.faults[place.path] = str(error)
                 value = given = _as_json(value)
         fields.add(place, value, given=given, is_default=is_default, replaces=replaces)
 
@@ -237,7 +237,7 @@ class RowChecker:
             return number, given
         if self._converter.phone_prefix:
             return number, number
-        self.unprefixed_phones += 1
+        self._unprefixed += 1
         return number, given
 
     def _convert(self, value: Any, place: Place) -> Any:
@@ -254,21 +254,18 @@ class RowChecker:
 
 
 class _Fields:
-    """The fields of a row that is being checked; see `CheckedRow`.
+    """The fields of a row that is being checked.
 
     Attributes:
+        row: the row so far.
         given: the values by dotted field as the row spells them, those of keys too.
+        last_change: see `CheckedRow`.
+        refused: why the row cannot be written.
     """
 
     def __init__(self) -> None:
+        self.row = CheckedRow()
         self.given: dict[str, Any] = {}
-        self.changes: dict[str, Any] = {}
-        self.defaults: dict[str, Any] = {}
-        self.create_fields: dict[str, Any] = {}
-        self.parts: dict[str, Any] = {}
-        self.new_parts: dict[str, Any] = {}
-        self.faults: dict[str, str] = {}
-        self.unknown: dict[str, Any] = {}
         self.last_change: str | None = None
         self.refused: list[str] = []
 
@@ -286,13 +283,13 @@ class _Fields:
             self.refused.append(f"{path}: two columns of the row lead to it")
         self.given[path] = given
         if place.role == "create":
-            self.create_fields[path] = value
+            self.row.create_fields[path] = value
         elif place.role == "part":
             is_new = is_default and "." in path  # such as a property; a default `card_type_id` makes no card
-            (self.new_parts if is_new else self.parts)[path] = value
+            (self.row.new_parts if is_new else self.row.parts)[path] = value
         elif place.role == "field":
             *objects, name = path.split(".")
-            parent = self.defaults if is_default else self.changes
+            parent = self.row.defaults if is_default else self.row.changes
             for part in objects:
                 if not isinstance(parent.get(part), dict):
                     parent[part] = {}

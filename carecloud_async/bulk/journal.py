@@ -270,9 +270,6 @@ class RowJournal(Journal):
         file: the run file; `None` to keep the writes in memory if no later run could resume them.
         keep_rows: whether rows are kept as the source has them, for results and rejects.
         key_name: the name of the key of rows, for the reasons of rows that repeat it.
-
-    Attributes:
-        repeats: rows of this loading that an earlier one refuses, since it has their key or their card.
     """
 
     def __init__(self, file: RunFile | None, *, keep_rows: bool, key_name: str = "key") -> None:
@@ -280,7 +277,6 @@ class RowJournal(Journal):
         self._file = file
         self._keep_rows = keep_rows
         self._key = key_name
-        self.repeats: int = 0
         self._memory: Database | None = None
         if file is not None:
             self.path: Path = file.path
@@ -351,7 +347,6 @@ class RowJournal(Journal):
                     **{name: _unique_value(name, value) for name, value in row.unique.items()},
                 }
                 reasons = row.checked.refused or _repeated(unique, lines)
-                self.repeats += bool(reasons and not row.checked.refused)
                 if row.in_lines and row.key is not None and row.key in lines:
                     torn.append((json.dumps([f"more of its lines begin in line {row.line}"]), row.key))
                 what: tuple[Any, ...] = (row.key, pack(row.checked), State.WAITING, None, None)

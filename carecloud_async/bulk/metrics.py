@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,9 +16,7 @@ from carecloud_async.bulk.errors import TooManyRefusedError
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
-from carecloud_async.fixes import ALLOW_REFUSED, PHONE_PREFIX
-
-_log = logging.getLogger("carecloud_async.bulk")
+from carecloud_async.fixes import ALLOW_REFUSED
 
 #: Seconds between two reports of the progress.
 _INTERVAL: Final = 0.1
@@ -36,7 +33,7 @@ class Kept:
     """What a run counts besides the outcomes of its rows, kept in its journal for the run that continues it.
 
     Attributes:
-        requests, retries, waited, seconds, unprefixed_phones, repeats: see `BulkWriteReport`.
+        requests, retries, waited, seconds: see `BulkWriteReport`.
         refused_when_read: rows that were refused before any was sent.
     """
 
@@ -45,27 +42,7 @@ class Kept:
         self.retries: int = 0
         self.waited: float = 0.0
         self.seconds: float = 0.0
-        self.unprefixed_phones: int = 0
-        self.repeats: int = 0
         self.refused_when_read: int = 0
-
-    def warn(self) -> None:
-        """Warn of what a run notices in its rows that refuses none of them by itself."""
-        if self.unprefixed_phones:
-            _log.warning(
-                "%s: %s, to complete them; without it they are sent as they are",
-                _counted(self.unprefixed_phones, "phone number has", "phone numbers have", "no international prefix"),
-                PHONE_PREFIX,
-            )
-        if self.repeats:
-            _log.warning(
-                "%s: these rows are refused, also where the earlier row is refused itself",
-                _counted(self.repeats, "row has", "rows have", "the key or the card of an earlier row"),
-            )
-
-
-def _counted(count: int, singular: str, plural: str, what: str) -> str:
-    return f"{count:,} {singular if count == 1 else plural} {what}"
 
 
 class RunMetrics(CallObserver):

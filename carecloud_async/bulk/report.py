@@ -51,8 +51,6 @@ class BulkWriteReport(BulkFigures):
         reasons: the most common reasons of rows that were not written, each with the number of its rows, the most
             common first; ten at most, and none of them shows a value.
         reason_lines: the first lines of the source with each of these reasons; ten at most.
-        unprefixed_phones: phone numbers without an international prefix that were taken as they are.
-        repeats: rows that were refused because an earlier row has their key, or their card.
     """
 
     retries: int = 0
@@ -63,8 +61,6 @@ class BulkWriteReport(BulkFigures):
     rejects: str | None = None
     reasons: Mapping[str, int] = field(factory=dict)
     reason_lines: Mapping[str, Sequence[int]] = field(factory=dict)
-    unprefixed_phones: int = 0
-    repeats: int = 0
 
     @property
     def complete(self) -> bool:

@@ -276,10 +276,8 @@ class _Run:
                 await metrics.report_progress()
         digest = seen.hexdigest()
         if digest != other_than:
-            kept = metrics.kept
-            kept.unprefixed_phones, kept.repeats = checker.unprefixed_phones, journal.repeats
-            kept.refused_when_read = metrics.refused
-            kept.warn()
+            checker.warn()
+            metrics.kept.refused_when_read = metrics.refused
             facts = {"columns": [*names], "digest": digest, "kept": metrics.to_keep}
             await run_in_thread(partial(journal.finish_loading, loaded=True, **facts))
 

@@ -138,9 +138,7 @@ def _reasons_to_wait(entry: WaitingEntry) -> Iterator[str]:
             yield f"sent again from {_moment(time.time() + entry.due_in, 'seconds')} on unless it is there"
         else:
             yield "looked up when a program opens the outbox"
-    if entry.problem is not None:
-        yield explain(entry.problem)[0]
-    elif not entry.is_lost:
+    else:
         yield "not sent yet"
 
 

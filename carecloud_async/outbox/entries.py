@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import cached_property
 from typing import Any, Final
 
 from attrs import frozen
@@ -102,7 +101,8 @@ class Entries:
 
     def _make_target(self, kind: str) -> Target:
         if kind.startswith(_UPDATE):
-            family = self._families.resource(kind.removeprefix(_UPDATE))._as_family()
+            resource: type[Updating[Any, Any]] = getattr(Families, kind.removeprefix(_UPDATE)).resource
+            family = resource(self._caller)._as_family()
             key = _id_key(family)
             mode: Any = "update"
         else:
@@ -113,10 +113,6 @@ class Entries:
             family, key, mode = calls, calls.key, "upsert"
         options = BulkWriteOptions(match=key.name, mode=mode, concurrency=self._concurrency)
         return Target(family=family, key=key, options=options)
-
-    @cached_property
-    def _families(self) -> _Resources:
-        return _Resources(self._caller)
 
     def make(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], reference: str | None) -> NewEntry:
         """Make the entry of a call.
@@ -253,31 +249,6 @@ class Entries:
         lane = f"customer {record_id.casefold()}" if call == "customers" else f"{call} {record_id.casefold()}"
         label = f"{call}.update {record_id}"
         return NewEntry(kind=_UPDATE + call, key=loaded.key, lane=lane, label=label, body=pack(checked))
-
-
-class _Resources(Families):
-    """The families of a caller, by the names that calls have.
-
-    Args:
-        caller: makes the calls.
-    """
-
-    def __init__(self, caller: Caller) -> None:
-        self._own = caller
-
-    @property
-    def _caller(self) -> Caller:
-        return self._own
-
-    @property
-    def _acting(self) -> bool:
-        return False
-
-    def resource(self, call: str) -> Updating[Any, Any]:
-        """Return a family that can be updated."""
-        family = getattr(self, call)
-        assert isinstance(family, Updating)  # noqa: S101  (it was when it was put)
-        return family
 
 
 def _id_key(family: Family) -> Key:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Collection
@@ -290,11 +289,10 @@ class Outbox:
         self._last_counts = self._counts
         claims, self._claims = self._claims, None
         queue, self._queue = self._queue, None
-        dispatcher, self._dispatcher = self._dispatcher, None
+        self._dispatcher = None
         try:
             if claims is not None:
                 claims.__exit__()
         finally:
             if queue is not None:
-                with contextlib.closing(queue), contextlib.suppress(OutboxError):  # a full disk keeps the entries
-                    queue.leave({} if dispatcher is None else dispatcher.problems)
+                queue.close()

@@ -28,12 +28,11 @@ from carecloud_async.bulk.journal import PROGRESS
 from carecloud_async.bulk.machine import State, wait_after
 from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, unpack
-from carecloud_async.errors import CareCloudError
-from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, OUTBOX_MOVED, Fix
+from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, OUTBOX_MOVED
 from carecloud_async.outbox import past
 from carecloud_async.outbox.errors import OutboxError, OutboxInUseError
 
-__all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "QueuedEntry", "WaitingEntry", "problem_words"]
+__all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "QueuedEntry", "WaitingEntry"]
 
 T = TypeVar("T")
 
@@ -155,7 +154,6 @@ class WaitingEntry:
         is_lost: whether it was sent, or may have been, and its answer is not known.
         fault: what the server answered to it, if that was a 5xx.
         due_in: seconds until what was lost may be sent again; `None` if they count from the next opening of the outbox.
-        problem: why its program could not send it, if it had closed the outbox.
     """
 
     id: int
@@ -165,7 +163,6 @@ class WaitingEntry:
     is_lost: bool = False
     fault: str | None = None
     due_in: float | None = None
-    problem: CareCloudError | None = None
 
 
 class _Commits:
@@ -301,7 +298,6 @@ class OutboxQueue:
             self._file.set("owners", [*earlier, owner])
             settle = longest if db.execute(unsettled) else settle_seconds
             self._file.set("settle", settle)
-            self._file.set("problems", None)
             if self._is_of_another(boot):
                 db.execute("UPDATE entries SET lost_at = ? WHERE lost_at NOTNULL", (now,))
             self._file.set("boot", boot)
@@ -317,16 +313,6 @@ class OutboxQueue:
     def forget_earlier_owners(self, owner: int) -> None:
         """Note that this run has the claims of all earlier ones."""
         self.commit(lambda _: self._file.set("owners", [owner]))
-
-    def leave(self, problems: Mapping[str, Exception]) -> None:
-        """Note why entries wait, for the person who looks at them while no program has the outbox open.
-
-        Args:
-            problems: why the entries of a kind cannot be sent.
-        """
-        words = {kind: problem_words(error) for kind, error in problems.items()}
-        if words:
-            self.commit(lambda _: self._file.set("problems", words))
 
     def lost_keys(self) -> list[tuple[str, str]]:
         """Return kind and key of the entries whose answer was lost, or which an earlier process may have sent."""
@@ -475,12 +461,10 @@ class OutboxQueue:
             boot: the boot that the time of the clock is of; `None` if it is not known.
         """
         settle = None if self._is_of_another(boot) else self.settle_seconds
-        words = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
-        problems = {kind: _problem_of(*of_kind) for kind, of_kind in words.items()}
         is_waiting = f"state < {State.ENDED}"
         after = f"SELECT id FROM entries AS other WHERE lane = entries.lane AND {is_waiting} AND ready = 1"
         rows = self._file.db.execute(
-            f"SELECT id, kind, label, put_at, CASE ready WHEN 0 THEN ({after}) END, state, tries, ended, "
+            f"SELECT id, label, put_at, CASE ready WHEN 0 THEN ({after}) END, state, tries, ended, "
             f"fault, lost_at, due "
             f"FROM entries WHERE {is_waiting} ORDER BY id LIMIT ?",
             (limit,),
@@ -494,9 +478,8 @@ class OutboxQueue:
                 is_lost=state == State.INTENDED or tries > 0,
                 fault=fault,
                 due_in=self._due_in(lost_at, due if tries == ended else None, tries - ended, settle),
-                problem=problems.get(kind),
             )
-            for number, kind, label, put_at, after, state, tries, ended, fault, lost_at, due in rows
+            for number, label, put_at, after, state, tries, ended, fault, lost_at, due in rows
         ]
 
     def _due_in(self, lost_at: float | None, due: float | None, losses: int, settle: float | None) -> float | None:
@@ -578,15 +561,3 @@ def _entry(number: int, kind: str, body: bytes, intent: str | None, due: float |
     if intent is not None:
         Intent.from_text(intent)
     return QueuedEntry(id=number, kind=kind, is_new=state == State.WAITING and due == 0)
-
-
-def problem_words(error: Exception) -> tuple[str, str | None]:
-    """Return an error as the file keeps it: its text, and the step of its fix."""
-    if not isinstance(error, CareCloudError):
-        return type(error).__name__, None  # whose text may hold a value
-    return error.problem, None if error.fix is None else error.fix.step
-
-
-def _problem_of(text: str, step: str | None) -> CareCloudError:
-    """Return an error that the file has kept."""
-    return OutboxError(text, fix=None if step is None else Fix(step))

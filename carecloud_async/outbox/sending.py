@@ -28,7 +28,7 @@ from carecloud_async.errors import CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.family import Grace
-from carecloud_async.outbox.queue import OutboxQueue, QueuedEntry, problem_words
+from carecloud_async.outbox.queue import OutboxQueue, QueuedEntry
 
 __all__ = ["Dispatcher", "QueueJournal"]
 
@@ -154,12 +154,6 @@ class Dispatcher:
             return None
         errors = [*(state.error for state in self._kinds.values()), *(state.error for state in self._failed.values())]
         return next((error for error in errors if error is not None), None)
-
-    @property
-    def problems(self) -> dict[str, Exception]:
-        """Why entries wait, by their kind."""
-        errors = {kind: state.error for kind, state in self._kinds.items() if kind != _READING}
-        return {kind: error for kind, error in errors.items() if error is not None}
 
     def wake(self, *, now: bool = False) -> None:
         """Look at the queue again.
@@ -318,7 +312,9 @@ class Dispatcher:
             entry.due = now + _pause_after(error, entry.times)
             if entry.alone >= _ALONE and now - entry.since >= _ALONE_SECONDS:
                 times = f"it failed {entry.times} times while others were sent"
-                to_blame[number] = f"{times}: {problem_words(error)[0]}"
+                # The text of another error may hold a value.
+                why = error.problem if isinstance(error, CareCloudError) else type(error).__name__
+                to_blame[number] = f"{times}: {why}"
         if not is_alone:
             self._fail(kind, error, is_again=is_again)
         await self._set_aside(to_blame)

@@ -115,7 +115,7 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     done = carecloud(*given, *defaults)
     assert done.code == 1, done.err
     assert "5 rows of customers: 4 created, 1 refused" in done.err
-    assert "warning: 1 row has the key or the card of an earlier row: these rows are refused, also" in done.err
+    assert "1 row (line 6): email: repeats a line\n" in done.err
     person = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
     assert (person["phone"], person["gender"], person["birthdate"]) == ("420603123450", 2, "1990-02-01")
     assert person["agreement"]["agreement_marketing_communication"] == 1

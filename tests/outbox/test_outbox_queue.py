@@ -8,7 +8,6 @@ import pytest
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan
 from carecloud_async.bulk.sending import Lost
-from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.outbox.queue import NewEntry, OutboxQueue
 from carecloud_async.outbox.sending import QueueJournal
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -27,17 +26,6 @@ def lose(queue, number, fault=None):
     ((write,), _) = journal.take_turn(now=queue.now, after=0, limit=1)
     journal.intend([(write, Plan(kind="create", body={}))])
     journal.lose([(write, Lost(fault=fault), queue.now + 35)], now=queue.now)
-
-
-def test_the_next_program_begins_without_problems(path):
-    """A program that opens the outbox forgets why the last one could not send."""
-    with closing(OutboxQueue.open(path, binding={})) as queue:
-        queue.begin(owner=1, settle_seconds=35.0)
-        queue.put(entry("points", "d", "3"))
-        queue.leave({"points": ConnectionFailedError("no network")})
-        queue.begin(owner=2, settle_seconds=35.0)
-        (points,) = queue.waiting_entries(limit=9)
-    assert points.problem is None
 
 
 def test_earlier_owners_are_named_until_their_claims_are_adopted(path):

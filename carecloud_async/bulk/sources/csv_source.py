@@ -12,7 +12,7 @@ import anyio.lowlevel
 from carecloud_async._lists.export.formats.csv import is_formula
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.encodings import encoding_of, name_encoding
-from carecloud_async.bulk.sources.files import TOO_LONG, is_workbook, read_error, read_lines, workbook
+from carecloud_async.bulk.sources.files import is_workbook, read_error, workbook
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, Dialect, RowSource, SourceRow
 from carecloud_async.fixes import Fix
 
@@ -54,8 +54,6 @@ class CsvSource(RowSource):
         self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         if self._lines.has_nul:
             raise BadSourceError(f"{label}: it has NUL bytes and no byte order mark", fix=_UTF16)
-        if self._lines.starts_too_long:
-            raise BadSourceError(f"{label}: the header line is longer than 16 MiB")
         header = self._next()
         if header is None or isinstance(header, str) or not any(header):
             raise BadSourceError(f"{label}: there is no header line with the names of the columns")
@@ -111,8 +109,6 @@ class CsvSource(RowSource):
             if "field larger" in str(error):
                 return f"line {begin}: a cell is longer than {csv.field_size_limit():,} characters"
             return f"line {self._lines.number}: it is no CSV ({str(error)[:80]})"
-        if self._lines.too_long:
-            return f"line {self._lines.number}: it is longer than 16 MiB"
         if self._lines.has_nul:
             return f"line {self._lines.number}: it has a NUL byte"
         return cells
@@ -127,14 +123,12 @@ class _Lines:
     """The lines of a text, counted."""
 
     def __init__(self, text: Any, label: str, encoding: str) -> None:
-        self._lines = read_lines(text)
+        self._lines: Iterator[str] = iter(text)
         self._label = label
         self._encoding = encoding
         self._held: str | None = None
         self.number = 0
-        self.too_long = False
         self.has_nul = False
-        self.starts_too_long = False
         self._row: list[str] = []
         self._kept = 0
 
@@ -145,15 +139,12 @@ class _Lines:
 
     def begin_row(self) -> None:
         """Note that the next line begins a row."""
-        self.has_nul = self.too_long = False
+        self.has_nul = False
         self._row, self._kept = [], 0
 
     def first(self) -> str:
         """Return the first line that is not blank, which is read again."""
         for line in self:
-            if self.too_long:
-                self.starts_too_long = True
-                return ""
             if line.strip():
                 self._held = line
                 self.number -= 1
@@ -179,9 +170,6 @@ class _Lines:
             except (EOFError, OSError) as error:
                 raise read_error(self._label, self.number, error) from error
         self.number += 1
-        if line is TOO_LONG:
-            self.too_long = True
-            return "\n"
         if "\0" in line:
             self.has_nul = True
             line = line.replace("\0", "\ufffd")

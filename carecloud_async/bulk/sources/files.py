@@ -1,11 +1,10 @@
-"""Files of rows: opened, unpacked and read line by line, with a bound on the length of a line."""
+"""Files of rows: opened and unpacked."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -13,11 +12,6 @@ from carecloud_async._lists.export.errors import BadExportError, missing_extra
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
-
-#: Most bytes of one line.
-MAX_LINE: Final = 16 * 1024 * 1024
-#: Takes the place of a line that is longer.
-TOO_LONG: Final = object()
 
 _PACKED: Final = (".gz", ".zst")
 #: Workbooks by their suffixes and first bytes: archives of ZIP, and the older format of Excel.
@@ -111,15 +105,3 @@ class _Gzip(gzip.GzipFile):
 def read_error(label: str, line: int, error: Exception) -> BadSourceError:
     """Make the error of a source that breaks off after a line."""
     return BadSourceError(f"{label}: after line {line} it cannot be read: {type(error).__name__}")
-
-
-def read_lines(stream: Any) -> Iterator[Any]:
-    """Yield the lines of a binary or text stream with their ends, and `TOO_LONG` in place of one that is too long."""
-    newline: Any = "\n" if isinstance(stream, io.TextIOBase) else b"\n"
-    while line := stream.readline(MAX_LINE):
-        if len(line) < MAX_LINE or line.endswith(newline):
-            yield line
-            continue
-        while line and not line.endswith(newline):
-            line = stream.readline(MAX_LINE)
-        yield TOO_LONG
