@@ -55,6 +55,7 @@ class WatchedDisk:
                 shutil.copyfile(path, left / path.name)
             elif path.with_name(f"{path.name}-wal").exists() or path.name in self._names.get(folder.stat().st_ino, ()):
                 (left / path.name).write_bytes(self._contents.get(path.stat().st_ino, b""))
+                shutil.copystat(path, left / path.name)
 
 
 def watch_databases(monkeypatch, before):

@@ -117,7 +117,8 @@ class Machine:
     def cut_power(self, dice: Random) -> None:
         """End all processes at once, and boot again, perhaps on another host.
 
-        Files keep what was synced, and any part of the rest; names that no synced folder had may be lost.
+        Files keep what was synced, and any part of the rest; names that no synced folder had may be lost, and a file
+        that was renamed has its old name then.
         """
         kept = self.folder.with_name(f"{self.folder.name}.kept")
         shutil.copytree(self.folder, kept, symlinks=True)
@@ -131,10 +132,13 @@ class Machine:
                 continue
             # SQLite makes the files beside a database after it: they are not there without it.
             base = name.with_name(name.name.removesuffix("-wal").removesuffix("-shm").removesuffix("-journal"))
-            has_name = base.name in self.names.get(inodes[name.parent], {})
-            if not has_name and fates.setdefault(base, dice.random()) < _LOST:
-                path.unlink()
-                continue
+            names = self.names.get(inodes[name.parent], {})
+            if base.name not in names and fates.setdefault(base, dice.random()) < _LOST:
+                old = next((other for other, of in names.items() if of == inode), None)
+                if old is None or (kept / name).with_name(old).exists():
+                    path.unlink()
+                    continue
+                path = path.rename(path.with_name(old))
             size, synced = path.stat().st_size, self.synced.get(inode)
             if _is_database(path):
                 if synced is None and not path.name.endswith(("-shm", "-journal")) and dice.random() < _LOST:

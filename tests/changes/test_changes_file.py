@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from disks import FullFile, make_files_of
+from disks import FullFile, WatchedDisk, make_files_of
 from kit import connect
 from thorough import variants
 
@@ -289,6 +289,28 @@ def test_a_file_that_was_killed_before_its_name_survives_a_remount(sandbox, tmp_
         report = run(url, sandbox, target, state, overwrite=True)
     assert (report.created, report.finished_before) == (30, True)
     assert kinds(target) == ["created"] * 30
+
+
+async def test_a_power_cut_before_the_file_has_its_name_leaves_the_file_that_the_state_rests_on(
+    sandbox, tmp_path, monkeypatch
+):
+    """The first name of the file is on the disk before the state is: the next run publishes the changes."""
+    folder, left = tmp_path / "disk", tmp_path / "left"
+    folder.mkdir()
+    disk = WatchedDisk(monkeypatch)
+
+    def cut_power(*_):
+        disk.cut_power(folder, left)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "link", cut_power)
+        await write(sandbox, folder / "c.jsonl", folder / "s")
+    shutil.rmtree(folder)
+    left.rename(folder)
+    report = await write(sandbox, folder / "c.jsonl", folder / "s")
+    assert (report.created, report.finished_before) == (30, True)
+    assert kinds(folder / "c.jsonl") == ["created"] * 30
 
 
 def test_two_states_that_write_one_file_keep_theirs_apart(sandbox, tmp_path):

@@ -23,7 +23,7 @@ from attrs import asdict, evolve, field, frozen, make_class
 
 from carecloud_async._base.codec.fields import API_NAME, api_names, field_types, is_model
 from carecloud_async._base.runs import Publication, partial_path, publish
-from carecloud_async._base.runtime.durable_files import create_private
+from carecloud_async._base.runtime.durable_files import create_private, sync_folder
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange
@@ -196,6 +196,7 @@ class _ChangesFile:
                 self._write_table(file)
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(self._partial.parent)  # the note that is committed next rests on this name
 
     def _write_table(self, file: BufferedRandom) -> None:
         sink = SinkStream(file, self._target.format, self._layout)
