@@ -18,6 +18,7 @@ from carecloud_async.bulk.rows import CheckedRow, Plan
 from carecloud_async.bulk.spellings import lacks_only_prefix, phone_paths
 
 _UNKNOWN = "a field that the SDK does not know cannot be changed"
+_ONLY_NEW = "the record has another one, and the API has no way to change it"
 
 
 def decide(
@@ -94,6 +95,7 @@ def _change(
         if value_at(row.defaults, path) is None and not _is_dropped(path, row.changes, changes)
     }
     faults |= {path: _UNKNOWN for path, value in row.unknown.items() if not has_value(base, path, value)}
+    faults |= dict.fromkeys(_given_anew(changes, base, facts.writes.only_new), _ONLY_NEW)
     if faults:
         return result(outcome=Outcome.REFUSED, reasons=tuple(f"{path}: {why}" for path, why in faults.items()))
     try:
@@ -125,6 +127,18 @@ def _change(
 def _of_batch(key: Key | None, read_at: float) -> float:
     """Return when a batch was looked up: 0 by a list, whose reading may take long. A batch replaces no record."""
     return 0.0 if key is not None and key.needs_list else read_at
+
+
+def _given_anew(changes: dict[str, Any], base: Any, only_new: Mapping[str, str]) -> list[str]:
+    """Remove from `changes` the fields that only a new record takes, and return those of which the record has another.
+
+    What the record does not show counts as equal.
+    """
+    given = {name: changes.pop(name) for name in only_new if name in changes}
+    shown = {name: value_at(base, only_new[name]) for name in given}
+    return [
+        name for name, value in given.items() if shown[name] and str(shown[name]).casefold() != str(value).casefold()
+    ]
 
 
 def _is_dropped(path: str, given: Any, changes: Any) -> bool:

@@ -155,6 +155,7 @@ class BulkWrites:
         create_fields: fields that a create sends outside the record, and their place in its body: `external_id` →
             `("customer_source", "external_id")`. An update does not send them.
         required_create_fields: those that every create needs.
+        only_new: fields that only a new record takes, and where the record shows them.
         parts: makes the parts that rows may have; a function, so that few programs import them.
         batch_updates: whether the batch endpoint also updates records that it knows.
         wrapper: an object in which rows may have fields of the record, as the create's body has them.
@@ -165,6 +166,7 @@ class BulkWrites:
     keys: tuple[Key, ...] = ()
     create_fields: Mapping[str, tuple[str, ...]] = field(factory=dict)
     required_create_fields: tuple[str, ...] = ()
+    only_new: Mapping[str, str] = field(factory=dict)
     parts: Callable[[], Parts] | None = None
     batch_updates: bool = False
     wrapper: str | None = None

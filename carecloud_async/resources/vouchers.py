@@ -32,7 +32,10 @@ class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
 class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     """Customers' vouchers."""
 
-    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")),
+        only_new={"reward_id": "reward.reward_id"},
+    )
 
     property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
 

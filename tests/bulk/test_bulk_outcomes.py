@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, counts, emails, outcomes, people, read
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, emails, outcomes, people, read
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk import TooManyRefusedError
@@ -297,3 +297,22 @@ async def test_a_file_written_again_with_the_same_rows_creates_none_twice(sandbo
         report = await client.customers.bulk_write(path, match=None, defaults=SOURCE, resume=True)
         assert counts(report) == {"created": 3}
         assert sandbox.count("POST /customers") == made
+
+
+async def test_the_reward_of_a_known_voucher(sandbox, tmp_path):
+    """A row that names the reward of its voucher changes nothing; one that names another reward is refused."""
+    vouchers = sandbox.records("vouchers")
+    first, second = (vouchers.get(name) for name in vouchers.ids()[:2])
+    for voucher, code in ((first, "V1"), (second, "V2")):
+        vouchers.update(voucher["voucher_id"], {"code": code, "reward": {"reward_id": "8BED991C68A4", "name": "Tea"}})
+    rows = [
+        {"code": "V1", "customer_id": first["customer_id"], "reward_id": "8bed991c68a4"},
+        {"code": "V2", "customer_id": second["customer_id"], "reward_id": "another"},
+    ]
+    async with connect(sandbox) as client:
+        report = await client.vouchers.bulk_write(rows, match="code", results=tmp_path / "results.jsonl")
+    assert counts(report) == {"unchanged": 1, "refused": 1}
+    assert read(tmp_path / "results.jsonl")[1]["reasons"] == [
+        "reward_id: the record has another one, and the API has no way to change it"
+    ]
+    assert sandbox.count("PUT /vouchers/{voucher_id}") == 0
