@@ -11,7 +11,7 @@ from attrs import frozen
 _SETTING = re.compile(r"\{(\w+)\}")
 
 _SWITCHES = "allow_http allow_shrink allow_unknown overwrite resume"
-_ARGUMENTS = "auth columns defaults encoding ignore_columns journal match proxy results verify"
+_ARGUMENTS = "auth columns defaults encoding ignore_columns into journal list_key match proxy results verify"
 #: Reasons of rows stand in files that users of the command read too, and so name its options as well.
 _OF_ROWS = "as_written date_format decimal phone_prefix"
 
@@ -63,13 +63,16 @@ DELETE = Fix("delete it to begin again")
 CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")
 COLUMNS = Fix("name its field in {columns}, or the column in {ignore_columns}")
 COLUMNS_OF_LIST = Fix(f"{COLUMNS.step}; an export shows the names of fields")
+FEWER_AT_ONCE = Fix("make fewer calls at once, or let them wait longer")
 GO_ON = Fix("go on with {resume}, or remove the file to begin again")
 IDS = Fix("check the ids")
 IN_FRONT = Fix(
     "check {proxy} and that {project_url} is that of a CareCloud project; if both are right, try again later"
 )
+INTO = Fix("correct the type given as {into}")
 INTERFACE = Fix("ask the administrator for an application that may use this interface")
 PROXY = Fix("check {proxy} or HTTPS_PROXY")
+LIST_KEY = Fix("name one with client.listing(…, {list_key}…)")
 LOOK_FIRST = Fix("it may have happened, look before sending it again")
 NAME_DATES = Fix("write {date_format} with dd, mm and yy or yyyy, as in dd/mm/yyyy")
 NAME_PREFIX = Fix("write {phone_prefix} as in +420")
@@ -99,6 +102,7 @@ REVOKED = Fix(
     "try again in a minute; if it lasts, ask the administrator what ends the tokens, or whether this call is allowed"
 )
 ROOM = Fix("free some space and run it again")
+SHORTER_ANSWERS = Fix("read less at once, with a smaller {count}, or raise {max_response_bytes}")
 SLOW_DOWN = Fix("try again later, with a lower {requests_per_second}")
 SMALLER_PAGES = Fix("try again, with a smaller {count} if pages are slow")
 TLS = Fix("check {project_url}, {proxy} and {verify}")

@@ -4,7 +4,7 @@ import gc
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import attrs
 import msgspec
@@ -106,6 +106,16 @@ async def test_answer_that_does_not_fit_the_target_raises(sandbox, into):
         with pytest.raises(ResponseError, match=r"does not fit .*(customer_id|\$)") as caught:
             await client.request("GET", path, into=into)
     assert wanted not in str(caught.value)
+    assert caught.value.fix.settings == ("into",)
+
+
+@pytest.mark.parametrize("into", [Customer | None, AttrsRecord | None, Any, type(None), dict], ids=str)
+async def test_null_is_no_result(sandbox, into):
+    """Null under `data` is a ResponseError, also for a type that would take it: `into=` never gives `None`."""
+    sandbox.faults.add("GET /customers/{customer_id}", body=b'{"data": null}')
+    async with connect(sandbox) as client:
+        with pytest.raises(ResponseError, match="null"):
+            await client.request("GET", f"customers/{sandbox.customers.id_at(0)}", into=into)
 
 
 @pytest.mark.parametrize("into", [AttrsRecord, PydanticRecord, Customer, list[int]], ids=str)
@@ -138,8 +148,9 @@ async def test_several_lists_are_not_guessed(sandbox):
     """With two lists under data, the error names them and asks for list_key=."""
     sandbox.faults.add("GET /customers", body=b'{"data": {"a": [], "b": [], "total_items": 0}}', times=2)
     async with connect(sandbox) as client:
-        with pytest.raises(ResponseError, match=r"several lists \(a, b\)"):
+        with pytest.raises(ResponseError, match=r"several lists \(a, b\).*list_key=") as caught:
             await client.request("GET", "customers", into=list[Customer])
+        assert caught.value.fix.settings == ("list_key",)
         assert await client.listing("customers", list_key="b").collect(limit=5) == []
 
 

@@ -75,7 +75,8 @@ async def test_an_answer_beyond_the_limit_is_a_response_error(kind, most, sent):
     """A plain answer, a gigabyte of gzip and an endless body end at max_response_bytes, whatever sends."""
     error = await ask(kind, *sent, max_response_bytes=most)
     assert isinstance(error, ResponseError)
-    assert str(error) == f"GET /customers: the response is larger than max_response_bytes={most}"
+    assert error.problem == f"GET /customers: the response is larger than max_response_bytes={most}"
+    assert error.fix.settings == ("count", "max_response_bytes")
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])

@@ -18,6 +18,7 @@ import msgspec
 from carecloud_async._base.codec.fields import has_renamed_fields, is_model, is_read_model, typed_cache
 from carecloud_async._base.codec.json_text import REFUSED, Malformed, RawJson, json_kind, load, members
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.fixes import INTO, LIST_KEY
 
 T = TypeVar("T")
 
@@ -228,9 +229,7 @@ def only_list(value: Any) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        raise Malformed(
-            f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with client.listing(…, list_key=…)"
-        )
+        raise Malformed(f"`data` has several lists ({', '.join(sorted(names)[:10])})", fix=LIST_KEY)
     return ""
 
 
@@ -297,7 +296,14 @@ def target_reader(into: Any) -> Callable[[bytes], Any]:
     read = value_reader(into)
     if get_origin(into) is list or into is list:
         return lambda body: read(_list_in(data(body)))
-    return lambda body: read(data(body))
+
+    def read_data(body: bytes) -> Any:
+        value = data(body)
+        if value is None:  # a type such as `Card | None` would take it, and `into=` never gives `None`
+            raise Malformed("`data` is null")
+        return read(value)
+
+    return read_data
 
 
 @typed_cache
@@ -328,7 +334,7 @@ def _exact_reader(into: Any) -> Callable[[Any], Any]:
             text = str(error)
         known = text.startswith(_QUOTES_NOTHING)
         where = text.rpartition(" - at ")[2] if " - at " in text else "$"
-        raise Malformed(f"`data` does not fit {_type_name(into)}: {text if known else f'at {where}'}")
+        raise Malformed(f"`data` does not fit {_type_name(into)}: {text if known else f'at {where}'}", fix=INTO)
 
     return read
 
@@ -381,7 +387,7 @@ def _pydantic_reader(into: Any) -> Callable[[Any], Any]:
         except pydantic.ValidationError as error:
             first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "$"
-        raise Malformed(f"`data` does not fit {_type_name(into)}: {first['type']} at {where}")
+        raise Malformed(f"`data` does not fit {_type_name(into)}: {first['type']} at {where}", fix=INTO)
 
     return read
 
@@ -417,4 +423,4 @@ def _type_name(into: Any) -> str:
     """Name a type for an error."""
     if isinstance(into, type) and get_origin(into) is None:
         return into.__name__
-    return str(into) if get_origin(into) is not None else f"a {type(into).__name__}"
+    return str(into) if get_origin(into) is not None else f"an object of type {type(into).__name__}"

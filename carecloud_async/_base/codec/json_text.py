@@ -20,6 +20,7 @@ import msgspec
 
 from carecloud_async._base.codec.fields import FieldWarning
 from carecloud_async._base.runtime.secret_text import SecretBytes
+from carecloud_async.fixes import Fix
 
 JsonValue: TypeAlias = Any
 """Any JSON value: an object (`dict`), a list, text, a number, a boolean or `None`."""
@@ -34,7 +35,16 @@ REFUSED = (ValueError, RecursionError)
 
 
 class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; users of the SDK get a ResponseError)
-    """A body or value does not have the API's form; the text is a short reason without content."""
+    """A body or value does not have the API's form, or not that of the caller's type.
+
+    Args:
+        reason: a short reason without content.
+        fix: what the caller can do about it, where it is not the server's fault.
+    """
+
+    def __init__(self, reason: str, *, fix: Fix | None = None) -> None:
+        super().__init__(reason)
+        self.fix = fix
 
 
 class BrokenJson(Malformed):

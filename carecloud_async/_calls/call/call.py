@@ -42,7 +42,7 @@ from carecloud_async.errors import (
     RateLimitError,
     RequestTimeoutError,
 )
-from carecloud_async.fixes import LOOK_FIRST
+from carecloud_async.fixes import FEWER_AT_ONCE, LOOK_FIRST
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.cache import CacheUse
@@ -309,7 +309,7 @@ class Call(Generic[T]):
         sent = "not sent again" if self._has_left else "not sent"
         hint = f"{sent}: the wait at the rate limiter is longer than Timeout(limiter=…) allows"
         method, path, seconds = self.operation.method, self.operation.path, self.context.rate_limiter.delay()
-        return RateLimitError(status=429, method=method, path=path, retry_after=seconds, hint=hint)
+        return RateLimitError(status=429, method=method, path=path, retry_after=seconds, hint=hint, fix=FEWER_AT_ONCE)
 
     def _with_unknown_outcome(self, error: CareCloudError) -> CareCloudError:
         """Return the error of the call, given that of its last attempt.

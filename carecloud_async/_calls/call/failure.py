@@ -60,6 +60,7 @@ from carecloud_async.fixes import (
     PROJECT_URL,
     PROXY,
     REVOKED,
+    SHORTER_ANSWERS,
     Fix,
 )
 
@@ -158,7 +159,7 @@ def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure
     """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
     if isinstance(error, BodyTooLargeError):
         call.headers = None
-        return _invalid(call, str(error))
+        return _invalid(call, str(error), fix=SHORTER_ANSWERS)
     if call.tokens is not None and not call.sent and not call.handed_over and not http.client.is_closed:
         raise error  # of the login, or of a user's code in it
     failure = _of_library(call, error, http.http_library)
@@ -178,7 +179,7 @@ def of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse
     """Return the failure of a successful response that cannot be decoded."""
     kind = _kind_of_unreadable(call, error, response)
     problem = f"{error} (status {response.status}{call.page}, id {call.correlation_id})"
-    failed = invalid_response(call.operation, problem, status=response.status)
+    failed = invalid_response(call.operation, problem, status=response.status, fix=error.fix)
     failed.is_retryable = kind is not FailureKind.PERMANENT and call.operation.safe_to_repeat
     return Failure(kind=kind, error=failed, may_have_happened=True)
 
