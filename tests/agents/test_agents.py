@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -262,3 +264,14 @@ def test_what_cannot_be_allowed_is_refused(tmp_path):
         make_server(kit.connect, allow=["everything"], folder=tmp_path)
     with pytest.raises(ConfigurationError, match="outbox"):
         make_server(kit.connect, allow=["points"])
+
+
+def test_without_its_library_the_extra_is_named():
+    """Without the protocol's library, the error of the import says what to install."""
+    script = (
+        "import sys; sys.modules['mcp'] = None\n"
+        "try: from carecloud_async.agents import make_server\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'carecloud-async[mcp]'" in done.stdout

@@ -58,7 +58,7 @@ WRONG = [
     ("list customers --offset -1", "Invalid value for '--offset'"),
     ("total customers --filter =x", "--filter '=x' is not name=value"),
     ("total customers --filter birthdate=12.2.1985", "--filter birthdate takes a date, or text like 1985-02-12"),
-    ("total customers --filter last_name=", "--filter last_name takes one text that is not empty"),
+    ("total customers --filter last_name=", "--filter last_name takes one non-empty text"),
     ("total customers --filter email=a --filter email=b", "--filter email is given twice, and takes one value"),
     ("total customers --filter customer_ids=,", "--filter customer_ids= is empty"),
     ("total customers --filter customer_short_salutation=x", "--filter customer_short_salutation is true or false"),

@@ -60,7 +60,7 @@ def test_mistakes_say_what_to_write(options, words):
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(["a", "b"], "not a list: write several values as one"), (" ", "one text that is not empty")]
+    ("value", "words"), [(["a", "b"], "not a list: write several values as one"), (" ", "one non-empty text")]
 )
 def test_filter_that_would_find_something_else_is_refused(value, words):
     """A list would become a text with brackets, which finds nothing; no value is repeated."""

@@ -265,9 +265,7 @@ FIXES = {
         http_client=object()
     ),
     "give the domain alone": lambda here: here.connect(host="sandbox.crmcarecloud.com/webservice"),
-    "last_name takes one text that is not empty, not several": lambda here: here.client.customers.list(
-        last_name=["Smith"]
-    ),
+    "last_name takes one non-empty text, not several": lambda here: here.client.customers.list(last_name=["Smith"]),
     "count must be a whole number from 1 up, not 0": lambda here: here.client.customers.list(count=0),
 }
 

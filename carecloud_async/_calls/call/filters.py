@@ -80,7 +80,7 @@ def _reads(text: str, pattern: re.Pattern[str]) -> bool:
 
 #: For each kind: the function that accepts its values, and its name in errors.
 _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
-    "str": (_text, "one text that is not empty"),
+    "str": (_text, "one non-empty text"),
     "int": (_int, "a whole number"),
     "float": (_number, "a number"),
     "bool": (_bool, "True or False"),
@@ -161,7 +161,8 @@ def check_count(name: str, values: Sized) -> None:
     """
     if not len(values):  # columns of data frames have no truth value
         raise ConfigurationError(
-            f"{name} is empty, which the API would read as no filter at all: leave it out, or ask for nothing"
+            f"{name} is empty, which the API would read as no filter at all: leave it out to get all records, or send "
+            "nothing"
         )
     if len(values) > MAX_VALUES:
         raise ConfigurationError(
@@ -172,7 +173,7 @@ def check_count(name: str, values: Sized) -> None:
 def _described(value: Any) -> str:
     if isinstance(value, str):
         return "an empty one" if not value.strip() else "such text"
-    return f"a {type(value).__name__}"
+    return type(value).__name__
 
 
 @cache

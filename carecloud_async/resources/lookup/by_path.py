@@ -281,10 +281,15 @@ def _filled_twice(name: str) -> ConfigurationError:
 
 def _segments(path: str) -> list[str]:
     if not isinstance(path, str) or path.startswith("//") or "?" in path or "#" in path or "://" in path:
-        raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without a query")
+        raise ConfigurationError(
+            "path must begin below the API's version, such as customers/{customer_id}, without host and without a query"
+        )
     segments = path.removeprefix("/").removesuffix("/").split("/")
     if not all(segments) or any(segment in {".", ".."} or "\\" in segment for segment in segments):
-        raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without gaps")
+        raise ConfigurationError(
+            "path must begin below the API's version, such as customers/{customer_id}, without empty segments, without "
+            ". or .. and without a backslash"
+        )
     return segments
 
 
