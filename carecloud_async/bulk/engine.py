@@ -151,22 +151,24 @@ class Engine:
             shows_lost_creates=self._records.shows_lost_creates,
         )
         self._sender = Sender(on_retry=metrics.count_retry, attempts=limits.attempts)
+        self._failures = Failures(family.clock, limits)
         self._database = anyio.Lock()
-        self._turns = anyio.Lock()
-        self._last = 0
-        self._working = 0
-        self._changed = anyio.Event()
-        self._before = anyio.Event()
-        self._before.set()
+        self._choosing = anyio.Lock()
+        self._turns = 0  # turns under way
+        self._changed = anyio.Event()  # set, and replaced, when a turn is decided or has ended
+        self._stops = False
+        self._size = self._largest_turn
+        self._times_held: dict[int, int] = {}  # write → how often in a row its key or record was held
         # If records do not show the key, several keys may lead to one record. Its rows are written in their order: none
         # overtakes another, and a row whose key is held keeps all later rows from beginning.
         self._in_order = key is not None and not key.in_record
-        self._begin_at = 0.0  # when new rows have their next turn, after some were put back or nothing could be sent
+        # New rows have their turns in order: those after the last one that began, when the turn before is decided.
+        self._last_begun = 0
+        self._turn_before = anyio.Event()
+        self._turn_before.set()
+        # Some have to begin once more: when, and how many.
+        self._begin_at = 0.0
         self._put_back = 0
-        self._busy: dict[int, int] = {}  # write → how often in a row its key or record was held
-        self._stops = False
-        self._size = self._largest_turn
-        self._failures = Failures(family.clock, limits)
 
     async def run(self, rows: RowJournal | None = None) -> None:
         """Write the rows until every one has its outcome.
@@ -230,7 +232,7 @@ class Engine:
 
     async def _work(self) -> None:
         while True:
-            async with self._turns:
+            async with self._choosing:
                 turn = await self._next_turn()
             if turn is None:
                 return
@@ -242,7 +244,7 @@ class Engine:
                 self._stops = True
                 raise
             finally:
-                self._working -= 1
+                self._turns -= 1
                 self._let_next_begin(turn)
 
     def _let_next_begin(self, turn: _Turn) -> None:
@@ -251,34 +253,44 @@ class Engine:
         self._changed = anyio.Event()
 
     async def _next_turn(self) -> _Turn | None:
-        """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
+        """Return the next turn, and wait for it; `None` when every write has its outcome, or the run stops."""
         while not self._stops:
-            now, changed = self._clock.monotonic(), self._changed
-            opens_at = self._gate.opens_at
+            now, changed, opens_at = self._clock.monotonic(), self._changed, self._gate.opens_at
             is_closed = now < opens_at
-            may_begin = now >= self._begin_at and not is_closed and (not self._in_order or self._before.is_set())
-            after = self._last if may_begin else None
+            may_begin = now >= self._begin_at and not is_closed and (not self._in_order or self._turn_before.is_set())
+            after = self._last_begun if may_begin else None
             take = partial(self._journal.take_turn, now=now, after=after, limit=self._size, only_lost=is_closed)
             writes, are_new = await self._db(take)
             if writes:
                 turn = _Turn(writes=writes, are_new=are_new)
                 if are_new:
-                    self._last, self._before, self._put_back = writes[-1].id, turn.decided, 0
-                self._working += 1
+                    self._last_begun, self._turn_before, self._put_back = writes[-1].id, turn.decided, 0
+                self._turns += 1
                 return turn
-            if self._working or changed.is_set():
+            if self._turns or changed.is_set():
                 await changed.wait()
-                continue
-            waiting = await self._db(self._journal.waiting)
-            lost, due = waiting.get(State.LOST, (0, math.inf))
-            others, others_due = waiting.get(State.WAITING, (0, math.inf))
-            if not may_begin:
-                others, others_due = others + self._put_back, min(others_due, self._begin_at)
-            due = min(due, max(others_due, opens_at))
-            if due == math.inf:
+            elif not await self._wait_for_next(now, opens_at, may_begin=may_begin):
                 return None
-            await self._pause(self._why(lost, others, is_closed=is_closed), max(due - now, 0.0))
         return None
+
+    async def _wait_for_next(self, now: float, opens_at: float, *, may_begin: bool) -> bool:
+        """Wait until the next write has its turn, while none is under way; return whether there is one.
+
+        Args:
+            now: the time.
+            opens_at: when the gate opens.
+            may_begin: whether new rows could have begun.
+        """
+        waiting = await self._db(self._journal.waiting)
+        lost, lost_due = waiting.get(State.LOST, (0, math.inf))
+        others, others_due = waiting.get(State.WAITING, (0, math.inf))
+        if not may_begin:
+            others, others_due = others + self._put_back, min(others_due, self._begin_at)
+        due = min(lost_due, max(others_due, opens_at))
+        if due == math.inf:
+            return False
+        await self._pause(self._why(lost, others, is_closed=now < opens_at), max(due - now, 0.0))
+        return True
 
     def _why(self, lost: int, others: int, *, is_closed: bool) -> str:
         """Say what is waited for."""
@@ -306,7 +318,7 @@ class Engine:
         self._let_next_begin(turn)
         await self._wait_for_others(others)
         for write, _ in decided:
-            self._busy.pop(write.id, None)
+            self._times_held.pop(write.id, None)
         await self._end([(write, decision) for write, decision in decided if not isinstance(decision, Plan)])
         await self._send(
             await self._admitted([(write, decision) for write, decision in decided if isinstance(decision, Plan)])
@@ -357,7 +369,7 @@ class Engine:
         """Let a row of a turn, and all that follow it, begin once more at a time."""
         behind = [write for write in writes if write.id >= first]
         self._begin_at = max(self._begin_at, until)
-        self._last, self._put_back = first - 1, len(behind)
+        self._last_begun, self._put_back = first - 1, len(behind)
         await self._held.release(behind)
 
     async def _wait_for_others(self, busy: Sequence[Write]) -> None:
@@ -366,8 +378,8 @@ class Engine:
 
     def _until_free(self, number: int) -> float:
         """Return when a write that waits for others has its next turn, which is later each time."""
-        times = self._busy.get(number, 0)
-        self._busy[number] = times + 1
+        times = self._times_held.get(number, 0)
+        self._times_held[number] = times + 1
         return self._clock.monotonic() + _busy_seconds(times)
 
     async def _decide(self, writes: Sequence[Write], *, are_new: bool) -> Decided:

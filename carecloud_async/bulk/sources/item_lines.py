@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
-from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Items
 from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
@@ -28,27 +28,16 @@ def with_items(lines: RowSource, items: Items | None, columns: Columns) -> RowSo
     """
     if items is None or not lines.textual or lines.columns is None:
         return lines
-    paths = {name: path for name in lines.columns if (path := _path(columns, name)) is not None}
-    fields = {name: path.removeprefix(f"{items.name}.") for name, path in paths.items() if _is_item(columns, name)}
-    if not fields:
+    places: dict[str, Place] = {}
+    for name in lines.columns:
+        with suppress(UnknownColumnError):  # the check of the columns says so
+            places[name] = columns.place(name)
+    if all(place.role != "item" for place in places.values()):
         return lines
-    key = next((name for name, path in paths.items() if path == items.key), None)
+    key = next((name for name, place in places.items() if place.path == items.key), None)
     if key is None:
         raise BadSourceError(f"{lines.label}: lines of items need the column {items.key}, which tells whose they are")
-    words = {name: columns.place(name).words for name in fields}
-    ignored = frozenset(name for name in paths if columns.place(name).role == "ignored")
-    return _ItemLines(lines, key=key, list_name=items.name, fields=fields, words=words, ignored=ignored)
-
-
-def _path(columns: Columns, name: str) -> str | None:
-    try:
-        return columns.place(name).path
-    except UnknownColumnError:
-        return None  # the check of the columns says so
-
-
-def _is_item(columns: Columns, name: str) -> bool:
-    return columns.place(name).role == "item"
+    return _ItemLines(lines, key=key, list_name=items.name, places=places)
 
 
 class _ItemLines(RowSource):
@@ -61,30 +50,19 @@ class _ItemLines(RowSource):
         lines: the source of the lines.
         key: the column of the key.
         list_name: the field of the list.
-        fields: column of items → field of an item.
-        words: column → the values that its words stand for; see `Place`.
-        ignored: the columns that are not imported, in which the lines of a record may differ.
+        places: where each column leads.
     """
 
-    def __init__(
-        self,
-        lines: RowSource,
-        *,
-        key: str,
-        list_name: str,
-        fields: Mapping[str, str],
-        words: Mapping[str, Mapping[str, Any]],
-        ignored: Collection[str],
-    ) -> None:
+    def __init__(self, lines: RowSource, *, key: str, list_name: str, places: Mapping[str, Place]) -> None:
         super().__init__(label=lines.label, identity=lines.identity)
         self.columns, self.textual, self.blanks = lines.columns, lines.textual, lines.blanks
         self.dialect = lines.dialect
         self._lines = lines
         self._key = key
         self._list_name = list_name
-        self._fields = fields
-        self._words = words
-        self._ignored = ignored
+        self._items = {name: place for name, place in places.items() if place.role == "item"}
+        #: Columns that are not imported, in which the lines of a record may differ.
+        self._ignored = {name for name, place in places.items() if place.role == "ignored"}
 
     def close(self) -> None:
         """Close the source of the lines."""
@@ -125,14 +103,14 @@ class _ItemLines(RowSource):
         faults = [] if group.stray is None else [_STRAY.format(group.stray)]
         for line in group.lines:
             for name, value in line.values.items():
-                if name in self._fields or value is None or value == "":
+                if name in self._items or value is None or value == "":
                     continue
                 begun = named_in.setdefault(name, line.line)
                 kept = values.setdefault(name, value)
                 if name not in self._ignored and str(kept).strip() != str(value).strip():
                     faults.append(f"line {line.line}: {name} is another than in line {begun}")
         items = [item for line in group.lines if (item := self._item(line.values))]
-        blanks = {name: "" for name in first.values if name not in self._fields and name not in values}
+        blanks = {name: "" for name in first.values if name not in self._items and name not in values}
         more = {self._list_name: items} if items else {}
         return [
             SourceRow(
@@ -146,12 +124,13 @@ class _ItemLines(RowSource):
     def _item(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the item of a line; an empty dict if the line has no item."""
         item: dict[str, Any] = {}
-        for name, path in self._fields.items():
+        for name, place in self._items.items():
             value = values.get(name)
             if isinstance(value, str):
-                value = self._words[name].get(value.strip().casefold(), value)
+                value = place.words.get(value.strip().casefold(), value)
             if value is None or value == "":
                 continue
+            path = place.path.removeprefix(f"{self._list_name}.")
             list_name, _, inner = path.partition(".")
             if inner:  # a list of one object
                 item.setdefault(list_name, [{}])[0][inner] = value
