@@ -87,10 +87,7 @@ def _share_tokens(actors: Sequence[Actor], dice: Random) -> None:
         return
     for actor in actors:
         machine, jitter = actor.machine, Random(f"{actor.name} jitter")
-        actor.tokens = partial(
-            FileTokenStore, machine.folder / "tokens", clock=machine, jitter=jitter.random,
-            boot=lambda machine=machine: f"boot {machine.boot}",
-        )  # fmt: skip
+        actor.tokens = partial(FileTokenStore, machine.folder / "tokens", clock=machine, jitter=jitter.random)
         if dice.random() < 0.4 and not isinstance(actor, Import):
             actor.identity = "office"
 
