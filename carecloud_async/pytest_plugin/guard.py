@@ -152,7 +152,7 @@ def _refused(name: str) -> HostRefusedError:
     return HostRefusedError(
         f"this test tried to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
         "carecloud_client or transport=sandbox.transport(); or allow it with @pytest.mark.carecloud_network, or "
-        f"with `carecloud_allowed_hosts = {name}` in pytest's configuration"
+        f'with `carecloud_allowed_hosts = {name}` in pytest.ini (in pyproject.toml a list: `["{name}"]`)'
     )
 
 

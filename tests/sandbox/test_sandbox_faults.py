@@ -36,6 +36,13 @@ def test_a_pattern_of_no_operation_is_refused(pattern, nearest):
         Faults().add(pattern, status=500)
 
 
+@pytest.mark.parametrize("options", [{}, {"times": None, "after": 2}])
+def test_a_fault_that_does_nothing_is_refused(options):
+    """A fault without an effect would let a test pass that tests nothing."""
+    with pytest.raises(ValueError, match="give it status"):
+        Faults().add("GET /customers", **options)
+
+
 async def test_faults_that_no_request_got(sandbox, api):
     """`unused` lists the faults that no request got, and `assert_used` fails while there are any."""
     used = sandbox.faults.add("GET /customers", status=500)

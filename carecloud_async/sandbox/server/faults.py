@@ -59,6 +59,9 @@ class ArmedFault:
     uses: Counter[str] = attrs.field(factory=Counter, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        texts = (self.body is not None, self.retry_after is not None)
+        if not any((self.status, self.delay, self.cut, self.garbage, self.html, self.headers, self.late, *texts)):
+            raise ValueError("this fault does nothing: give it status, delay, cut, garbage, html, body or headers")
         if self.late and not self.instead_of_work:
             raise ValueError("late needs a status or cut=True, without worked: otherwise the work would be done twice")
 
@@ -124,7 +127,7 @@ class Faults:
 
         Raises:
             ValueError: the pattern matches no operation of the API (the message names the nearest one), `cut` is not
-                one of its values, or `late` is given for a request whose work is done at once.
+                one of its values, the options do nothing, or `late` is given for a request whose work is done at once.
         """
         _check_pattern(pattern)
         fault = ArmedFault(pattern=pattern, **options)
