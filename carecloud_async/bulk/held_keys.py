@@ -110,15 +110,7 @@ class HeldKeys:
         """Claim the keys of writes; return those that have all of theirs, and the others, which have to wait."""
         if self._claims is None:
             return [*writes], []
-        wanted: dict[str, int] = {}
-        asked: dict[int, list[str]] = {}
-        for write in writes:
-            row = write.row
-            keys = [key for key in self._keys_of(write) if key not in self._holds or self._holds[key].row is not None]
-            # Parts of one row may have one key.
-            if all(self._taken.get(key, row) == row and wanted.get(key, row) == row for key in keys):
-                asked[write.id] = keys
-                wanted.update({key: row for key in keys if not self._is_key(key)})
+        asked, wanted = self._choose(writes)
         self._taken.update(wanted)  # at once: to the claims, all engines that share them are one run
         try:
             claimed = await self._claim(wanted)
@@ -132,22 +124,40 @@ class HeldKeys:
                 hold.is_made, hold.made_at = True, claimed.free_since[key]
         ready, others = [], []
         for write in writes:
-            keys = asked.get(write.id, [])
-            if write.id not in asked or not claimed.busy.isdisjoint(keys):
+            keys = asked.get(write.id)
+            if keys is None or not claimed.busy.isdisjoint(keys):
                 others.append(write)
-                continue
-            holds = [self._holds[key] for key in keys]
-            made_at = max((hold.made_at for hold in holds if hold.made_at is not None), default=None)
-            if made_at is not None or any(hold.is_doubted for hold in holds):
-                write = attrs.evolve(write, is_doubted=any(hold.is_doubted for hold in holds), made_at=made_at)
-            ready.append(write)
-            for hold in holds:
-                hold.writes.add(write.id)
+            else:
+                ready.append(self._hold_keys(write, keys))
         self._free(claimed.busy)
         await self._give_back([key for key in wanted if key not in claimed.busy and not self._is_key(key)])
         if left := [claim for claim in map(self._claim_left, others) if claim is not None]:
             await run_in_thread(partial(self._claims.release, left))
         return ready, others
+
+    def _choose(self, writes: Sequence[Write]) -> tuple[dict[int, list[str]], dict[str, int]]:
+        """Return the keys of each write that no other row of this process holds, and those to be claimed → row."""
+        asked: dict[int, list[str]] = {}
+        wanted: dict[str, int] = {}
+        for write in writes:
+            row = write.row
+            keys = [key for key in self._keys_of(write) if key not in self._holds or self._holds[key].row is not None]
+            # Parts of one row may have one key.
+            if all(self._taken.get(key, row) == row and wanted.get(key, row) == row for key in keys):
+                asked[write.id] = keys
+                wanted.update({key: row for key in keys if not self._is_key(key)})
+        return asked, wanted
+
+    def _hold_keys(self, write: Write, keys: Sequence[str]) -> Write:
+        """Note that a write has its keys, and return it with what other runs may have done with them."""
+        holds = [self._holds[key] for key in keys]
+        for hold in holds:
+            hold.writes.add(write.id)
+        is_doubted = any(hold.is_doubted for hold in holds)
+        made_at = max((hold.made_at for hold in holds if hold.made_at is not None), default=None)
+        if not is_doubted and made_at is None:  # nearly always
+            return write
+        return attrs.evolve(write, is_doubted=is_doubted, made_at=made_at)
 
     def _is_key(self, name: str) -> bool:
         return name in self._holds and bool(self._holds[name].writes)

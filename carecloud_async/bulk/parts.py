@@ -71,6 +71,10 @@ class PartKind(ABC):
         """Return the values of a part's key."""
         return self.key.values_in(values) or ()
 
+    def text_of(self, values: Mapping[str, Any]) -> str:
+        """Return a part's key in the form in which keys are compared."""
+        return self.key.text(self.key_of(values))
+
 
 @frozen(kw_only=True)
 class NamedPart:
@@ -159,7 +163,7 @@ class PartWrites:
 
     def _claim(self, kind: PartKind, record_id: str, values: Mapping[str, Any]) -> str:
         family = kind.looked_up_in(self.owner, record_id).facts.family
-        return kind.key.claim(family, kind.key.text(kind.key_of(values)))
+        return kind.key.claim(family, kind.text_of(values))
 
     async def decide(self, writes: Sequence[Write]) -> tuple[Decided, FailedLookUps]:
         """Look parts of one kind up, and decide; see `RecordWrites.decide`.
@@ -174,10 +178,11 @@ class PartWrites:
         decided: Decided = []
         failed: FailedLookUps = []
         for write, by_its_key in zip(writes, looked_up, strict=True):
-            if (error := _failure(kind, write.body.parts, by_its_key)) is not None:
+            text = kind.text_of(write.body.parts)
+            if (error := by_its_key.failure(text)) is not None:
                 failed.append((write, error))
                 continue
-            records = by_its_key.of(kind.key.text(kind.key_of(write.body.parts)))
+            records = by_its_key.of(text)
             facts = kind.looked_up_in(self.owner, write.record_id or "").facts
             copies = [facts.id_of(msgspec.json.decode(record)) for record in records]
             part = self._decide(kind, write.record_id, write.body.parts, by_its_key)
@@ -213,7 +218,7 @@ class PartWrites:
             )
             for (number, values), by_its_key in zip(asking, looked_up, strict=True):
                 write, decided = checked[number]
-                if (error := _failure(kind, values, by_its_key)) is not None:
+                if (error := by_its_key.failure(kind.text_of(values))) is not None:
                     failed[number] = error
                     continue
                 part = self._decide(kind, decided.record_id, values, by_its_key)
@@ -236,7 +241,7 @@ class PartWrites:
                 continue
             of_record = wanted.setdefault(record_id, {})
             # One value of each key: two rows may have the same, spelled differently.
-            of_record[kind.key.text(kind.key_of(values))] = kind.key_of(values)
+            of_record[kind.text_of(values)] = kind.key_of(values)
         looked_up: dict[str, FoundByKey] = {}
 
         async def find(record_id: str) -> None:
@@ -252,17 +257,13 @@ class PartWrites:
     def _decide(
         self, kind: PartKind, record_id: str | None, values: Mapping[str, Any], looked_up: FoundByKey
     ) -> RowResult | Plan:
-        text = kind.key.text(kind.key_of(values))
+        text = kind.text_of(values)
         if reasons := looked_up.refusal(text):
             return refused(*reasons)
         decided = kind.decide(kind.family(self.owner, record_id or ""), record_id, values, looked_up.of(text))
         if isinstance(decided, Plan) and decided.kind == "update" and not decided.record_id:
             return refused(f"{kind.label(values)}: the record has no id")
         return attrs.evolve(decided, read_at=looked_up.read_at.get(text, 0.0)) if isinstance(decided, Plan) else decided
-
-
-def _failure(kind: PartKind, values: Mapping[str, Any], looked_up: FoundByKey) -> CareCloudError | None:
-    return looked_up.failure(kind.key.text(kind.key_of(values)))
 
 
 def _parts_of(write: Write, *, is_new: bool) -> Mapping[str, Any]:
