@@ -78,6 +78,7 @@ NAME_DATES = Fix("write {date_format} with dd, mm and yy or yyyy, as in dd/mm/yy
 NAME_PREFIX = Fix("write {phone_prefix} as in +420")
 NO_PHONE = Fix("not a phone number that its country has; if it is right, name the column in {as_written}")
 NO_HOST = Fix("check {project_url} and {proxy}")
+NO_TOKEN = Fix("check {project_url} and the network; the log has the attempts of the login")
 NOT_THE_API = Fix("check that {project_url} is that of a CareCloud project; if it is, try again later")
 NOTHING_ANSWERS = Fix("check {project_url}, the port and the network")
 OUTBOX_DAMAGED = Fix("keep a copy, then remove it to begin again: what waited in it is not sent")

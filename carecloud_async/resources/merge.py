@@ -121,7 +121,7 @@ def merge(
     target = change.merged(base, changes, rules.model, "") | path_ids
     extra = {}
     for name in rules.extra_fields:
-        if name in changes and name in target:
+        if name in target and _is_named(changes, name):
             extra[name] = target.pop(name)
     changed = [*differences(target, base)]
     body_record: Tree = target

@@ -236,8 +236,12 @@ async def test_a_call_whose_login_hangs_blames_the_login_and_not_the_network():
         view = client.with_options(timeout=0.2)
         calls = [view.ping, lambda: view.request("POST", "customers", json={})]
         for call in calls:
-            with anyio.fail_after(60), pytest.raises(RequestTimeoutError, match="no token in time, the login"):
+            with (
+                anyio.fail_after(60),
+                pytest.raises(RequestTimeoutError, match="no token in time, the login") as caught,
+            ):
                 await call()
+            assert "the log has the attempts of the login" in str(caught.value)
 
 
 DEVICE = Device(device_id="d", device_system="s", device_name="n", device_type="t")

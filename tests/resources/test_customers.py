@@ -71,6 +71,14 @@ async def test_a_read_model_is_no_input_at_any_depth(client, sandbox):
     assert sandbox.count() == before
 
 
+async def test_an_input_counts_as_the_dict_of_its_fields(client):
+    """`update` takes a `CustomerInput` too: what it sets changes, and nothing else."""
+    before = await client.customers.get(FIRST_CUSTOMER_ID)
+    await client.customers.update(FIRST_CUSTOMER_ID, new_customer(first_name="Ada"))
+    after = (await client.customers.get(FIRST_CUSTOMER_ID)).personal_information
+    assert (after.first_name, after.email) == ("Ada", before.personal_information.email)
+
+
 async def test_replace_deletes_what_is_absent(client, sandbox):
     """`replace` sends the whole record: a field that is absent is deleted."""
     await client.customers.replace(FIRST_CUSTOMER_ID, new_customer(last_name="Only"))

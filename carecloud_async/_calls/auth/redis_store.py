@@ -188,7 +188,7 @@ class RedisTokenStore(TokenStore):
         try:
             return await ask(client, work, timeout=self._timeout)
         except self._failures as error:
-            problem = self._describe(error)
+            problem = self._describe(error).removesuffix(".")
         # Raised here, without a cause: Redis and redis-py quote refused commands, which contain the token.
         raise TokenStoreError(
             f"Redis ({self._clients.label}) cannot be used: {problem}. Start it, or correct what the store was given."

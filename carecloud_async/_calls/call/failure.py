@@ -56,6 +56,7 @@ from carecloud_async.fixes import (
     INTERFACE,
     LOOK_FIRST,
     NO_HOST,
+    NO_TOKEN,
     NOTHING_ANSWERS,
     PROJECT_URL,
     PROXY,
@@ -91,7 +92,7 @@ _MAX_RETRY_AFTER = 1e300
 #: The message of a call that timed out before anything was sent.
 _NO_CONNECTION = "no connection in time"
 #: The message of a call that timed out while it waited for its token.
-_NO_LOGIN = "no token in time, the login or the token store did not answer"
+_NO_LOGIN = "no token in time, the login or the token store took longer"
 #: The message for an answer that no HTTP library can parse.
 _NOT_HTTP = "not valid HTTP"
 #: The message for an answer that a user's response hook has read away.
@@ -197,8 +198,8 @@ def _kind_of_unreadable(call: Call[Any], error: codec.Malformed, response: RawRe
 def timed_out(call: Call[Any]) -> CareCloudError:
     """Return the error of an attempt that used up the time of its call."""
     if not call.sent:
-        problem = f"{_NO_CONNECTION if call.handed_over else _NO_LOGIN} (total{call.page})"
-        return transport_error(RequestTimeoutError, call.operation, problem, fix=NOTHING_ANSWERS)
+        problem, fix = (_NO_CONNECTION, NOTHING_ANSWERS) if call.handed_over else (_NO_LOGIN, NO_TOKEN)
+        return transport_error(RequestTimeoutError, call.operation, f"{problem} (total{call.page})", fix=fix)
     return _no_response(call, "total", sent=True, kind=FailureKind.PERMANENT, timeout=True).error
 
 

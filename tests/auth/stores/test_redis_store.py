@@ -175,6 +175,7 @@ async def test_server_that_is_not_there(place, use):
         await use(store)
     assert time.monotonic() - started < PATIENCE
     assert "pass-word" not in f"{store!r} {caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+    assert ".." not in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     await store.aclose()
 
