@@ -306,22 +306,3 @@ async def test_a_busy_server_refuses_no_credentials(sandbox, status):
         assert not isinstance(caught.value, AuthenticationError)
         await client.ping()
     assert sandbox.count("POST /users/actions/login") == 2
-
-
-REFUSED = b'{"error": {"type": "unauthorized", "exception": "login_failed", "title": "No", "detail": "No"}}'
-
-
-async def test_an_error_with_a_success_status_refuses_the_login(sandbox):
-    """A login that is answered with 200 and an error of CareCloud is refused: the next calls do not send it again."""
-    sandbox.faults.add("POST /users/actions/login", status=200, body=REFUSED, times=None)
-    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
-        for _ in range(3):
-            with pytest.raises(AuthenticationError, match=r"200 on POST .* the login was refused"):
-                await client.ping()
-    assert sandbox.count("POST /users/actions/login") == 1
-
-
-async def test_a_customer_who_is_refused_with_a_success_status(sandbox):
-    """A customer's login that is answered with 200 and an error of CareCloud is a refused login."""
-    sandbox.faults.add("POST /tokens/{token_id}/actions/login", status=200, body=REFUSED, times=None)
-    assert (await refusal(sandbox, sandbox.customer_session())).login_refused

@@ -27,8 +27,6 @@ NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 #: The members of the API's `error`. The other JSON errors of gateways have an `error` too, as text or with members of
 #: their own (`code`, `message`, `status`).
 _MEMBERS = frozenset({"type", "exception", "title", "detail", "error_data"})
-#: The beginning of a body in which `"error"` must stand for a success status to count as a refusal.
-_HEAD = 64
 
 
 @typed_cache
@@ -271,11 +269,6 @@ def refusal(body: bytes) -> Mapping[str, Any] | None:
     if not isinstance(error, dict) or (error and _MEMBERS.isdisjoint(error)):
         return None
     return error
-
-
-def success_refusal(body: bytes) -> Mapping[str, Any] | None:
-    """Return the `error` of an answer with a success status as `refusal` does; a success costs no parsing."""
-    return refusal(body) if b'"error"' in body[:_HEAD] else None
 
 
 #: Messages of msgspec that name fields and kinds, and never quote a value.

@@ -12,7 +12,7 @@ import httpx
 from carecloud_async._base.codec.answers import refusal
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.http.client import http_library_of
-from carecloud_async._calls.http.responses import MAX_ERROR_BYTES, load
+from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES, load
 from carecloud_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ExternalClientAuth(AnyAuth):
                 return
             # An unread response would keep its connection during the whole renewal.
             library = http_library_of(response, what="the response", wanted="Response")
-            await load(response, library, limit=MAX_ERROR_BYTES)
+            await load(response, library, limit=MAX_RESPONSE_BYTES)
             if refusal(response.content) is None:
                 return
             another = await tokens.after_401(token, replayed=replayed)

@@ -326,11 +326,8 @@ def _copy(error: Exception) -> Exception:
 
 
 def refuses_login(status: int) -> bool:
-    """Return whether a login with an error of CareCloud says by its status that the credentials are wrong.
-
-    A success status does, too: PHP services write errors under a 200.
-    """
-    return 200 <= status < 300 or (400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS)
+    """Return whether a login with an error of CareCloud says by its status that the credentials are wrong."""
+    return 400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS
 
 
 async def _fingerprint(provider: AuthProvider) -> str | None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from carecloud_async import fixes
 from carecloud_async._base import codec
-from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE, has_data, refusal, success_refusal
+from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE, has_data, refusal
 from carecloud_async._base.codec.json_text import BrokenJson, Malformed, load
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, refuses_login
 from carecloud_async._calls.call.operation import Operation, RawResponse
@@ -151,8 +151,6 @@ def of_response(call: Call[Any], response: Any, http_library: ModuleType) -> Raw
         return _unsuccessful(call, response, body or b"")
     if body is None:
         return _invalid(call, _CONSUMED)
-    if call.request.login and call.is_login and success_refusal(body):
-        return _unsuccessful(call, response, body)
     return RawResponse(status, response.headers, body, call.began, len(call.statuses))
 
 

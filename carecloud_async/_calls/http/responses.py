@@ -20,9 +20,8 @@ import anyio.lowlevel
 ACCEPT_ENCODING = "gzip"
 #: The default bound on a response, in bytes, unpacked.
 MAX_RESPONSE_BYTES = 256 * 2**20
-#: The largest body of an error response; a longer one is dropped, since the status is enough.
-MAX_ERROR_BYTES = 2**20
-
+#: A body up to this size, in bytes, is read at once.
+_SHORT = 2**20
 _PIECE = 64 * 1024
 #: Bytes that are unpacked before other tasks run: 0.1 ms of JSON, less than 1 ms at worst (hexadecimal noise). Every
 #: page in flight may take that long in one pass of the loop.
@@ -95,14 +94,11 @@ def _inflater(encoding: str, limit: int) -> _Inflater | None:
     return _Inflater(limit)
 
 
-async def read_chunks(chunks: AsyncIterable[bytes], *, status: int, encoding: str, limit: int) -> bytes:
+async def read_chunks(chunks: AsyncIterable[bytes], *, encoding: str, limit: int) -> bytes:
     """Read a body to its end and unpack it.
-
-    The body of an error response that is too long is dropped: the API's own errors are shorter.
 
     Args:
         chunks: the body as it comes over the wire.
-        status: the HTTP status.
         encoding: the `Content-Encoding`, empty if there is none.
         limit: the largest size in bytes, packed and unpacked.
 
@@ -110,30 +106,24 @@ async def read_chunks(chunks: AsyncIterable[bytes], *, status: int, encoding: st
         BodyTooLargeError: it is larger.
         UnpackError: it cannot be unpacked.
     """
-    most = limit if status < 400 else min(limit, MAX_ERROR_BYTES)
-    inflater, counter = _inflater(encoding, most), _Counter(most)
+    inflater, counter = _inflater(encoding, limit), _Counter(limit)
     pieces: list[bytes] = []
     received = False
     done = steps = 0
-    try:
-        async for chunk in chunks:
-            received = received or bool(chunk)
-            if inflater is None:
-                pieces.append(counter.count(chunk))
-                continue
-            for piece in inflater.feed(counter.count(chunk)):
-                pieces.append(piece)
-                done += len(piece)
-                steps += 1
-                if done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS:
-                    done = steps = 0
-                    await anyio.lowlevel.checkpoint()
-        if received and inflater is not None:
-            inflater.check_end()
-    except BodyTooLargeError:
-        if status < 400:
-            raise
-        return b""
+    async for chunk in chunks:
+        received = received or bool(chunk)
+        if inflater is None:
+            pieces.append(counter.count(chunk))
+            continue
+        for piece in inflater.feed(counter.count(chunk)):
+            pieces.append(piece)
+            done += len(piece)
+            steps += 1
+            if done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS:
+                done = steps = 0
+                await anyio.lowlevel.checkpoint()
+    if received and inflater is not None:
+        inflater.check_end()
     return b"".join(pieces)
 
 
@@ -144,13 +134,9 @@ async def read_body(response: Any, *, limit: int) -> bytes:
     """
     if response.is_closed:  # a transport or a hook has read it
         return _Counter(limit).count(response.content)
-    length, status = _length(response.headers), response.status_code
     chunks = response.aiter_raw()
     try:
-        if length is not None and length > limit and status < 400:
-            raise BodyTooLargeError(limit)
-        encoding = response.headers.get("content-encoding", "")
-        return await read_chunks(chunks, status=status, encoding=encoding, limit=limit)
+        return await read_chunks(chunks, encoding=response.headers.get("content-encoding", ""), limit=limit)
     finally:
         await response.aclose()
         await _exhaust(chunks)
@@ -163,12 +149,6 @@ async def _exhaust(chunks: AsyncGenerator[bytes, None]) -> None:
             await anext(chunks)
 
 
-def _length(headers: Any) -> int | None:
-    """Return the `Content-Length`, if it is a number (RFC 9112, 6.3)."""
-    text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
 async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
     """Read a response of the user's own client, within the limit; then `response.content` has its body.
 
@@ -178,8 +158,9 @@ async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
     """
     if response.is_closed:
         return
-    length, headers = _length(response.headers), response.headers
-    is_short = length is not None and length <= min(limit, MAX_ERROR_BYTES)
+    headers = response.headers
+    length = headers.get("content-length", "")
+    is_short = length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= min(limit, _SHORT)
     if is_short and "content-encoding" not in headers and "transfer-encoding" not in headers:
         await response.aread()  # as below, and 20 µs of a small call faster
         return

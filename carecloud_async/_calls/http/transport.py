@@ -163,7 +163,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             return reply.body[0] if len(reply.body) == 1 else b"".join(reply.body)
         try:
             encoding = packing.decode("latin-1")
-            return await read_chunks(_each(reply.body), status=reply.status, encoding=encoding, limit=self._limit)
+            return await read_chunks(_each(reply.body), encoding=encoding, limit=self._limit)
         except UnpackError as error:
             raise httpx.DecodingError(str(error)) from error
 

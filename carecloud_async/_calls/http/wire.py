@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 import httpx
 
-from carecloud_async._calls.http.responses import MAX_ERROR_BYTES, BodyTooLargeError
+from carecloud_async._calls.http.responses import BodyTooLargeError
 from carecloud_async._calls.http.timeout import OutOfTimeError
 
 #: Scheme, host and port.
@@ -38,7 +38,7 @@ class Reply:
         is_over: whether nothing more belongs to it: it is complete, or has failed.
     """
 
-    __slots__ = ("body", "head_size", "headers", "is_over", "overhead", "reason", "size", "status")
+    __slots__ = ("body", "headers", "is_over", "overhead", "reason", "size", "status")
 
     def __init__(self) -> None:
         self.status = 0
@@ -47,7 +47,6 @@ class Reply:
         self.body: list[bytes] = []
         self.is_over = False
         self.size = 0  # of the body
-        self.head_size = 0
         self.overhead = 0  # bytes since the last part of the body
 
     def header(self, name: bytes) -> bytes | None:
@@ -213,10 +212,6 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(reply)
 
-    def _is_announced_too_large(self, reply: Reply) -> bool:
-        length = reply.header(b"content-length")  # the parser has checked that it is a number
-        return length is not None and int(length) > self._limit and reply.status < 400
-
     def _fail(self, error: Exception) -> None:
         self.is_usable = False
         if self._reply is not None:
@@ -258,8 +253,6 @@ class Connection(asyncio.Protocol):
         self._deadline = min(self._loop.time() + self._silence, self._until)
         if reply.overhead > _MOST_OVERHEAD:
             self._fail_malformed(httptools.HttpParserError("its head is too long"))
-        if reply.status and not pieces and self._is_announced_too_large(reply):
-            self._fail(BodyTooLargeError(self._limit))
         if len(reply.body) > pieces + 1:  # many small chunks would take many times their size
             reply.body[pieces:] = [b"".join(reply.body[pieces:])]
 
@@ -302,9 +295,6 @@ class Connection(asyncio.Protocol):
         if reply is None or reply.is_over or reply.status:
             return
         reply.headers.append((name, value))
-        reply.head_size += len(name) + len(value)
-        if reply.head_size > _MOST_OVERHEAD:
-            self._fail_malformed(httptools.HttpParserError("its head is too long"))
 
     def on_headers_complete(self) -> None:
         """Take the status; that of an interim response (a 103) does not count."""
@@ -327,11 +317,7 @@ class Connection(asyncio.Protocol):
         reply.overhead = 0
         reply.size += len(data)
         reply.body.append(data)
-        if reply.status >= 400 and reply.size > min(self._limit, MAX_ERROR_BYTES):  # the status is enough
-            self.is_usable = False
-            reply.body.clear()
-            self._finish(reply)
-        elif reply.size > self._limit:
+        if reply.size > self._limit:
             self._fail(BodyTooLargeError(self._limit))
 
     def on_message_complete(self) -> None:
