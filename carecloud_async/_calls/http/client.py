@@ -82,19 +82,20 @@ class HttpClient:
             OutOfTimeError: it took longer, or the client was closed.
             BodyTooLargeError: it is larger than `max_response_bytes`.
         """
-        if self.owned:
-            response: Coroutine[Any, Any, Any] = self.client.send_outgoing(request, self.running, seconds)
+        if self.owned and not self.client.is_watched():
+            response: Coroutine[Any, Any, Any] = self.client.own_transport.send_outgoing(request, self.running, seconds)
             return response
-        return self._send_through_users(request.to_httpx(self.http_library), seconds)
+        return self._send_by_library(request.to_httpx(self.http_library), seconds)
 
-    async def _send_through_users(self, request: Any, seconds: float) -> Any:
+    async def _send_by_library(self, request: Any, seconds: float) -> Any:
         with Waiting(self.running, seconds), sending():
-            handing_over(f"//{request.url.netloc.decode()}")
-            trace_departure(request.extensions)
+            if not self.owned:
+                handing_over(f"//{request.url.netloc.decode()}")
+                trace_departure(request.extensions)
             try:
                 response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
             except self.http_library.HTTPStatusError as error:
-                # A user's client may have a hook that calls raise_for_status. The SDK needs the response itself.
+                # A hook may call raise_for_status. The SDK needs the response itself.
                 response = error.response
             try:
                 self._forget_cookies(response)
@@ -228,7 +229,7 @@ def _own_client_class(http_library: ModuleType) -> Any:
             super().__init__(transport=transport, trust_env=False)
             # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
             self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
-            self._own_transport = transport
+            self.own_transport = transport
             self._attributes = len(vars(self)) + 1
 
         @property
@@ -236,22 +237,7 @@ def _own_client_class(http_library: ModuleType) -> Any:
             """A new empty jar each time: nothing is kept."""
             return NoCookies()
 
-        def send_outgoing(
-            self, request: OutgoingRequest, running: RunningCalls, seconds: float
-        ) -> Coroutine[Any, Any, Any]:
-            """Send a request and return its response, read to its end; see `DefaultTransport.send_outgoing`."""
-            if self._is_watched():
-                return self._send_watched(request.to_httpx(http_library), running, seconds)
-            response: Coroutine[Any, Any, Any] = self._own_transport.send_outgoing(request, running, seconds)
-            return response
-
-        async def _send_watched(self, request: Any, running: RunningCalls, seconds: float) -> Any:
-            with Waiting(running, seconds), sending():
-                response = await self.send(request, auth=None, follow_redirects=False)
-            drop_stream(response, http_library)
-            return response
-
-        def _is_watched(self) -> bool:
+        def is_watched(self) -> bool:
             """Return whether a hook, a log or a patch could notice how a request is sent."""
             hooks, own = self.event_hooks, vars(self)
             return bool(
@@ -259,8 +245,8 @@ def _own_client_class(http_library: ModuleType) -> Any:
                 or hooks["response"]
                 or self.is_closed  # httpx raises the error
                 or log.isEnabledFor(logging.INFO)
-                or own.get(self._transport_attribute) is not self._own_transport  # replaced
-                or "handle_async_request" in vars(self._own_transport)
+                or own.get(self._transport_attribute) is not self.own_transport  # replaced
+                or "handle_async_request" in vars(self.own_transport)
                 or is_patched()
                 or len(own) != self._attributes  # patched on this client alone
             )

@@ -130,7 +130,6 @@ class SharedPace(Pacer):
         self._members = 1
         self._calls = ServedCalls()  # of all processes, when Redis was read
         self._room = 0.0  # calls that may leave while no limit is known
-        self._learnt = -math.inf  # when this process learnt of the last pause's end
         self._probe_at = 0.0  # when the next probe may be asked for
         self._own_probe_at = math.inf  # when a call of this process may leave as a probe
         self._ahead = 0.0  # Redis's clock, less the monotonic one
@@ -142,7 +141,6 @@ class SharedPace(Pacer):
         self._news: Callable[[Limit, float], Limit] | None = None
         self._news_at = -math.inf
         self._alone: Pace | None = None
-        self._changed = -math.inf
         self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._nap: anyio.CancelScope | None = None
@@ -184,12 +182,10 @@ class SharedPace(Pacer):
 
     def on_success(self, ticket: int) -> None:
         """See `Pacer.on_success`."""
-        sent = sent_at(ticket)
-        if sent < self._changed:
-            return
         if self._alone is not None:
             self._alone.on_success(ticket)
             return
+        sent = sent_at(ticket)
         self._served += 1
         if self._limit.pause and self._news is None:
             self._tell(lambda limit, now: limit.with_success(sent + self._ahead, now))
@@ -197,14 +193,10 @@ class SharedPace(Pacer):
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """See `Pacer.on_throttled`; the other processes learn of it when they ask next."""
-        sent = sent_at(ticket)
-        if sent < self._changed:
-            return
         if self._alone is not None:
             self._alone.on_throttled(ticket, retry_after=retry_after)
             return
-        # A call that left before this process knew of the last pause's end belongs to that pause.
-        left, asked = (-math.inf if sent < self._learnt else sent + self._ahead), retry_after or 0.0
+        left, asked = sent_at(ticket) + self._ahead, retry_after or 0.0
         self._tell(lambda limit, now: limit.with_refusal(left, now, asked=asked, calls=self._calls))
         self._poke()
 
@@ -345,8 +337,7 @@ class SharedPace(Pacer):
         now = self._clock.monotonic()
         if self._alone is not None:
             _log.info("Redis (%s) is back: the rate limit is shared again", self._clients.label)
-            self._alone, self._changed = None, now
-            self._learnt = now + RETRY_SECONDS  # some of the others still go on with their parts
+            self._alone = None
         self._asked_at, self._round_trip, self._read_at = now, now - began, (now + began) / 2
         self._ahead = numbers["now"] - self._read_at
         known, self._version = self._limit, numbers.get("version", 0.0)
@@ -358,22 +349,20 @@ class SharedPace(Pacer):
             self._slots.clear()  # Redis has lost its queue
         if not self._limit.pause:
             self._own_probe_at = math.inf
-            if self._limit.began > known.began:
-                self._learnt = now
         if not self._version and known.served:  # Redis is empty: what this process knows is put there
             lost = evolve(known, began=numbers["now"] - BACK_AFTER, pause=0.0)
             self._news = lambda limit, _: limit if limit.served else lost
 
     def _on_failure(self, error: Exception) -> None:
         """Go on at this process's part of the rate known last, until Redis is back."""
-        self._asked_at = now = self._clock.monotonic()
+        self._asked_at = self._clock.monotonic()
         if self._alone is None:
             _log.warning(
                 "Redis (%s) cannot be used for the rate limit (%s): going on with a limit of its own until it is back",
                 self._clients.label,
                 type(error).__name__,
             )
-            self._alone, self._changed, self._news = self._part(), now, None
+            self._alone, self._news = self._part(), None
             self._slots.clear()
 
     def _part(self) -> Pace:
