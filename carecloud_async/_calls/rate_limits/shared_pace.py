@@ -130,6 +130,7 @@ class SharedPace(Pacer):
         self._members = 1
         self._calls = ServedCalls()  # of all processes, when Redis was read
         self._room = 0.0  # calls that may leave while no limit is known
+        self._learnt = -math.inf  # when this process learnt of the last pause's end
         self._probe_at = 0.0  # when the next probe may be asked for
         self._own_probe_at = math.inf  # when a call of this process may leave as a probe
         self._ahead = 0.0  # Redis's clock, less the monotonic one
@@ -196,7 +197,9 @@ class SharedPace(Pacer):
         if self._alone is not None:
             self._alone.on_throttled(ticket, retry_after=retry_after)
             return
-        left, asked = sent_at(ticket) + self._ahead, retry_after or 0.0
+        # A call that left before this process knew of the last pause's end belongs to that pause.
+        sent, asked = sent_at(ticket), retry_after or 0.0
+        left = -math.inf if sent < self._learnt else sent + self._ahead
         self._tell(lambda limit, now: limit.with_refusal(left, now, asked=asked, calls=self._calls))
         self._poke()
 
@@ -349,6 +352,8 @@ class SharedPace(Pacer):
             self._slots.clear()  # Redis has lost its queue
         if not self._limit.pause:
             self._own_probe_at = math.inf
+            if self._limit.began > known.began:
+                self._learnt = now
         if not self._version and known.served:  # Redis is empty: what this process knows is put there
             lost = evolve(known, began=numbers["now"] - BACK_AFTER, pause=0.0)
             self._news = lambda limit, _: limit if limit.served else lost
