@@ -235,11 +235,7 @@ async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
 
 async def test_the_users_own_timeouts_come_out_as_theirs():
     """`fail_after` raises TimeoutError of its own, `move_on_after` moves on; neither becomes an error of ours."""
-
-    async def silent(stream, head):
-        await anyio.sleep(30)
-
-    async with serving(silent) as server, default(server.url) as client:
+    async with serving(30.0) as server, default(server.url) as client:
         await client.login()
         with pytest.raises(TimeoutError) as caught, anyio.fail_after(0.05):
             await client.ping()

@@ -83,10 +83,7 @@ async def test_closing_a_client_on_aiohttp_cancels_no_task():
     )
     outcomes = []
 
-    async def silent(stream, head):
-        await anyio.sleep(30)
-
-    async with serving(silent) as server:
+    async with serving(30.0) as server:
         http = httpx.AsyncClient(transport=transport)
         client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
         await client.login()
@@ -124,13 +121,7 @@ async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
 
 async def test_a_write_that_was_sent_says_that_it_may_have_happened():
     """Closing cannot call a POST back: the error says so."""
-    sent = anyio.Event()
-
-    async def silent(stream, head):
-        sent.set()
-        await anyio.sleep(30)
-
-    async with serving(silent) as server:
+    async with serving(30.0) as server:
         client = CareCloud(server.url, auth=Sandbox(1).credentials())
         await client.login()
 
@@ -142,18 +133,14 @@ async def test_a_write_that_was_sent_says_that_it_may_have_happened():
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 group.start_soon(write)
-                await sent.wait()
+                await server.asked.wait()
                 await client.aclose()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_cancelled_task_stays_cancelled_while_the_client_closes():
     """A cancelled task ends as cancelled, though the client is closed in the same moment."""
-
-    async def silent(stream, head):
-        await anyio.sleep(30)
-
-    async with serving(silent) as server:
+    async with serving(30.0) as server:
         client = CareCloud(server.url, auth=Sandbox(1).credentials())
         await client.login()
         task = asyncio.create_task(client.ping())

@@ -82,11 +82,7 @@ async def test_a_post_refused_with_429_is_repeated_after_the_time_the_server_nam
 
 async def test_a_post_whose_time_runs_out_may_have_happened(door):
     """The total time ends while the server works: the outcome is unknown."""
-
-    async def silent(stream, head):
-        await anyio.sleep(30)
-
-    async with serving(silent) as server, door(server.url, retry=QUICK) as client:
+    async with serving(30.0) as server, door(server.url, retry=QUICK) as client:
         await client.login()
         with pytest.raises(OutcomeUnknownError):
             await create(client.with_options(timeout=Timeout(total=1)))

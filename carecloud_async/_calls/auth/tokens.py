@@ -347,13 +347,9 @@ class IdentityHandle:
 
     Attributes:
         tokens: the identity's tokens.
-        device_key: the device it owns, if any.
-        identity_key: the provider's own key.
     """
 
     tokens: Tokens
-    device_key: str | None
-    identity_key: str
 
 
 class IdentityRegistry:
@@ -381,15 +377,15 @@ class IdentityRegistry:
         Raises:
             ConfigurationError: the identity's device already serves another one.
         """
-        self._check_device(provider.device_key, provider.identity_key)
         key = self._key(provider)
         handle = self._handles.get(key)
         if handle is None or _is_over(handle.tokens):
             tokens = self._tokens.get(key)
             if tokens is None or _is_over(tokens):
                 tokens = self._make_tokens(provider)
-            handle = self._handles[key] = IdentityHandle(tokens, provider.device_key, provider.identity_key)
+            handle = IdentityHandle(tokens)
         self.claim(handle)
+        self._handles[key] = handle
         handle.tokens.adopt(provider)
         self._tokens[key] = handle.tokens
         self._tokens.move_to_end(key)
@@ -403,23 +399,23 @@ class IdentityRegistry:
         Raises:
             ConfigurationError: the device serves another one.
         """
-        self._check_device(handle.device_key, handle.identity_key)
-        if handle.device_key is not None:
-            self._device_owners[handle.device_key] = handle
-
-    def release(self, handle: IdentityHandle) -> None:
-        """Free the device of an identity that was logged out."""
-        if handle.device_key is not None and self._device_owners.get(handle.device_key) is handle:
-            del self._device_owners[handle.device_key]
-
-    def _check_device(self, device_key: str | None, identity_key: str) -> None:
-        owner = None if device_key is None else self._device_owners.get(device_key)
-        if owner is not None and owner.identity_key != identity_key:
+        provider = handle.tokens.provider
+        if provider.device_key is None:
+            return
+        owner = self._device_owners.get(provider.device_key)
+        if owner is not None and owner.tokens.provider.identity_key != provider.identity_key:
             raise ConfigurationError(
                 "this device already serves another identity of this client, and a login would take its token over: "
                 "give each customer and each installation its own device_id (Device(device_id=None, …) makes a random "
                 "one), or log the other one out first"
             )
+        self._device_owners[provider.device_key] = handle
+
+    def release(self, handle: IdentityHandle) -> None:
+        """Free the device of an identity that was logged out."""
+        device_key = handle.tokens.provider.device_key
+        if device_key is not None and self._device_owners.get(device_key) is handle:
+            del self._device_owners[device_key]
 
     @staticmethod
     def _key(provider: AuthProvider) -> Hashable:

@@ -248,11 +248,11 @@ def _invalid(call: Call[Any], problem: str, *, status: int | None = None, fix: F
 
 
 def _unsuccessful(call: Call[Any], response: Any, body: bytes) -> Failure:
-    status, own = response.status_code, refusal(body)
+    status = response.status_code
     explains_itself = status >= 500 or status == _TOO_MANY or status in SELF_EXPLANATORY
-    if own is None and not explains_itself:
+    if not explains_itself and refusal(body) is None:
         return _foreign(call, response, body)
-    error = _api_error(call, response, body, is_own=own is not None)
+    error = api_error(call, response, body)
     kind = _KIND_OF_STATUS.get(status, FailureKind.PERMANENT)
     if kind is FailureKind.SERVER_ERROR and not call.operation.safe_to_repeat:
         error.is_retryable = False
@@ -302,27 +302,43 @@ def _refused_token(call: Call[Any]) -> str:
     return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
 
-def _api_error(call: Call[Any], response: Any, body: bytes, *, is_own: bool) -> ApiError:
-    """Return the error of an answer; `is_own` says whether CareCloud wrote it."""
-    operation, status = call.operation, response.status_code
-    refused_login = is_own and call.is_login and refuses_login(status)
+def api_error(call: Call[Any], response: Any, body: bytes) -> ApiError:
+    """Return the typed error of an answer with an error status, whoever wrote it.
+
+    It is bounded in size, and without secrets.
+    """
+    operation, status, headers, own = call.operation, response.status_code, response.headers, refusal(body)
+    cls = _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)
     hint, fix = None, None
-    if refused_login:
-        hint, fix = "the login was refused", CREDENTIALS
+    if own is not None and call.is_login and refuses_login(status):
+        cls, hint, fix = AuthenticationError, "the login was refused", CREDENTIALS
     elif status == UNAUTHORIZED:
         hint = _refused_token(call)
         # Its login succeeded, or another process's: the credentials are probably right.
         fix = None if call.tokens is None or operation.takes_credentials else REVOKED
     elif status == 414:
         hint = "the server finds the query too long: give fewer values, or iterate the listing, which asks in parts"
-    elif not is_own and body.strip():
+    elif own is None and body.strip():
         hint = f"{_IN_FRONT} ({_described(call, response, body)})"
         fix = IN_FRONT if status >= 500 and status not in _KIND_OF_STATUS else None
     elif status == HTTPStatus.NOT_FOUND and operation.result_key is not None and not operation.placeholders:
         hint = "the API answers a list that is empty with an empty list"
-    kind = AuthenticationError if refused_login else None
-    hide = Hiding(call.secrets())
-    return api_error(response, body, operation=operation, kind=kind, hint=hint, fix=fix, now=_now(call), hide=hide)
+    hide, error = Hiding(call.secrets()), own or {}
+    exception = _code(error.get("exception"))
+    return cls(
+        status=status,
+        method=operation.method,
+        path=operation.path,
+        type=_shown(error.get("type"), hide),
+        exception=exception and hide(exception),
+        title=_shown(error.get("title"), hide),
+        detail=_shown(error.get("detail"), hide),
+        invalid_params=_invalid_params(error.get("error_data"), hide),
+        retry_after=retry_after(headers, now=_now(call)),
+        request_id=request_id(headers, hide),
+        hint=hint,
+        fix=INTERFACE if fix is None and exception == NO_SUCH_INTERFACE else fix,
+    )
 
 
 def _now(call: Call[Any]) -> datetime:
@@ -479,48 +495,6 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     if moment is None:
         return None
     return max((moment - (server_date(headers) or now)).total_seconds(), 0.0)
-
-
-def api_error(
-    response: Any,
-    body: bytes,
-    *,
-    operation: Operation,
-    kind: type[ApiError] | None,
-    hint: str | None,
-    fix: Fix | None,
-    now: datetime,
-    hide: Hiding,
-) -> ApiError:
-    """Return the typed error of an answer with an error status; bounded in size, and without secrets.
-
-    Args:
-        response: the answer.
-        body: its body, whoever wrote it.
-        operation: what was called.
-        kind: the class of the error, if the status alone does not tell.
-        hint: what the message adds.
-        fix: the remedy, if the class alone does not tell.
-        now: the host's time, for a `Retry-After` that is a date.
-        hide: hides the call's secrets in texts of the answer.
-    """
-    status, headers, error = response.status_code, response.headers, refusal(body) or {}
-    exception = _code(error.get("exception"))
-    cls = kind or _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)
-    return cls(
-        status=status,
-        method=operation.method,
-        path=operation.path,
-        type=_shown(error.get("type"), hide),
-        exception=exception and hide(exception),
-        title=_shown(error.get("title"), hide),
-        detail=_shown(error.get("detail"), hide),
-        invalid_params=_invalid_params(error.get("error_data"), hide),
-        retry_after=retry_after(headers, now=now),
-        request_id=request_id(headers, hide),
-        hint=hint,
-        fix=INTERFACE if fix is None and exception == NO_SUCH_INTERFACE else fix,
-    )
 
 
 def request_id(headers: Mapping[str, str], hide: Callable[[str], str]) -> str | None:
