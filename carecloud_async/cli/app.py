@@ -142,7 +142,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _wrong_usage(error: Any) -> int:
     """Print what is wrong with the command line, and the command that prints its help."""
-    message = " ".join(error.format_message().split())
+    message = " ".join(error.format_message().split()).replace(": Value error, ", ": ")
     if not message or type(error).__name__ == "NoArgsIsHelpError":
         return UsageError.code  # the error printed the help when it was made
     where = error.ctx.command_path if getattr(error, "ctx", None) else "carecloud"

@@ -54,7 +54,7 @@ WRONG = [
     ("total point_history", f"point_history {OWNER}"),
     ("list customers.segment_records --of c --offset 5", "customers.segment_records have no pages: leave --offset out"),
     ("list customers.segment_records --of c --sort-field x", "customers.segment_records cannot be sorted"),
-    ("list customers --sort-direction UP", "Invalid value for '--sort-direction'"),
+    ("list customers --sort-direction UP", "Invalid value for '--sort-direction': 'UP' is not one of"),
     ("list customers --offset -1", "Invalid value for '--offset'"),
     ("total customers --filter =x", "--filter '=x' is not name=value"),
     ("total customers --filter birthdate=12.2.1985", "--filter birthdate takes a date, or text like 1985-02-12"),
