@@ -298,26 +298,33 @@ class SharedPace(Pacer):
         finally:
             self._task = None
 
+    def _next_limit(self, began: float) -> tuple[Limit, float]:
+        """Return the limit to set, and the seconds until a probe may leave; the known limit if nothing is new."""
+        now, known, news = began + self._ahead, self._limit, self._news
+        if news is not None:
+            if self._news_at > self._read_at and self._rate(began) == math.inf:
+                return known, 0.0  # the calls that were served until then are read first
+            limit = news(known, now)
+            if limit is not known:
+                return limit, max(limit.pause, limit.refused - now)
+        if known.pause and began >= self._probe_at and self._waiting() and self._own_probe_at == math.inf:
+            return known.with_probe(), 0.0
+        return known, 0.0
+
     async def _ask(self) -> None:
         """Report to Redis, set what the law says, and take slots."""
-        began = self._clock.monotonic()
-        now, known, news = began + self._ahead, self._limit, self._news
-        served, self._served = self._served, 0
-        limit, wait, probe_at = known, 0.0, math.inf
-        if news is not None and self._news_at > self._read_at and self._rate(began) == math.inf:
-            pass  # the calls that were served until then are read first
-        elif news is not None and (limit := news(known, now)) is not known:
-            wait = max(limit.pause, limit.refused - now)
-        elif known.pause and began >= self._probe_at and self._waiting() and self._own_probe_at == math.inf:
-            limit = known.with_probe()
-        if limit.pause and limit is not known:
+        began, news = self._clock.monotonic(), self._news
+        now = began + self._ahead
+        limit, wait = self._next_limit(began)
+        is_set, probe_at = limit is not self._limit, math.inf
+        if is_set and limit.pause:  # the process that sets a pause sends the next probe
             probe_at, limit = began + wait, limit.with_probe()
             wait += limit.pause
         wanted, rate = self._wanted(limit, began), 0.0 if limit.pause else finite(limit.rate(now)) or 0.0
-        self._used = 0
+        served, self._served, self._used = self._served, 0, 0
         self._member = self._member or secrets.token_hex(8)
         words: list[float | str] = [self._member, served, self._version, wanted, rate, rate * catch_up(limit)]
-        if limit is not known:
+        if is_set:
             words += [wait, *(part for name in _LAW for part in (name, getattr(limit, name)))]
         slots, self._members, pairs = await self._run(words)
         numbers = {name.decode(): _number(text) for name, text in zip(pairs[::2], pairs[1::2], strict=False)}
