@@ -14,30 +14,23 @@ import bisect
 import math
 from collections.abc import Mapping
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from attrs import frozen
 
 from benchmarks.simulated import LoopClock
-from benchmarks.simulated_reading import HEADERS
+from benchmarks.simulated_reading import SimulatedCaller, source_of
 from benchmarks.virtual_time import run_virtually
-from carecloud_async._base.codec import Page
-from carecloud_async._base.project import Project
-from carecloud_async._calls.call.operation import Answer, RawResponse
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async._lists.export.reading.pages import RawPage
-from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.scan import Scan
 from carecloud_async._lists.export.reading.seen import TemporarySeen
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.paging.page_plan import AUTO, Auto
-from carecloud_async.resources import OPERATIONS
+from carecloud_async._lists.paging.auto import AUTO, Auto
 
 __all__ = ["CASES", "BusyList", "Result", "read_busy"]
-
-_PROJECT: Final = Project.parse("sandbox.example", timezone="Europe/Prague", language="en")
-_RECORD_BYTES: Final = 1300
 
 
 @frozen(kw_only=True)
@@ -131,20 +124,19 @@ class _Server:
         else:
             del listed[bisect.bisect_left(listed, key)]
 
-    async def fetch(self, params: Mapping[str, Any]) -> Answer[Page[bytes]]:
+    async def answer(self, offset: int, count: int) -> tuple[list[bytes], int, float]:
         """Answer a request."""
         dice, sent = self._dice, anyio.current_time()
-        count = min(params["count"], self._list.cap)
+        count = min(count, self._list.cap)
         await anyio.sleep((self._list.latency + count * 2e-4) * dice.uniform(0.5, 1.5))
         while self._late and self._late[0][0] <= anyio.current_time():
             _, key, is_new = self._late.pop(0)
             self._change(self._replica, key, is_new=is_new)
         rows = self._replica if self._list.lag and dice.random() < 0.5 else self._listed
-        items = [b'{"customer_id":"%s"}' % key.encode() for key in rows[params["offset"] : params["offset"] + count]]
+        items = [b'{"customer_id":"%s"}' % key.encode() for key in rows[offset : offset + count]]
         total = len(rows)
         await anyio.sleep(dice.uniform(0.005, 0.05))
-        page = Page(items=items, total_items=total, received=len(items))
-        return Answer(page, RawResponse(200, HEADERS, bytes(len(items) * _RECORD_BYTES), sent))
+        return items, total, sent
 
 
 class _Writer:
@@ -166,28 +158,14 @@ class _Writer:
 async def _read(busy: BusyList, seed: int) -> tuple[ExportReport, int, int]:
     server, seen = _Server(busy, Random(seed)), TemporarySeen()
     writer = _Writer(seen)
-    source = ExportSource(
-        operation=OPERATIONS["getCustomers"],
-        into=dict,  # without times of change, which are read in another thread
-        params={},
-        count=busy.count,
-        offset=0,
-        scope={},
-        fetch=server.fetch,
-        project=_PROJECT,
-        clock=LoopClock(),
-    )
+    caller = SimulatedCaller(server.answer, LoopClock(), RateLimiter(None, clock=LoopClock()))
+    # A dict has no time of change, which would be read in another thread.
+    source = source_of(caller, count=busy.count, into=dict)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.live)
-        report = await scan(
-            source,
-            Checkpoint(report=ExportReport(target="")),
-            since=None,
-            concurrency=busy.width,
-            on_progress=None,
-            writer=writer,
-        )
+        start = Checkpoint(report=ExportReport(target=""))
+        report = await Scan(source, writer, start, concurrency=busy.width).run()
         tasks.cancel_scope.cancel()
     seen.close()
     return report, len(server.began - server.gone - {*writer.ids}), len(writer.ids) - len({*writer.ids})

@@ -1,26 +1,24 @@
 """Reading the list of a simulated server, by `prefetch` and by the scan of an export."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from functools import cache
-from itertools import chain
-from typing import Any
-
-import anyio
+from types import SimpleNamespace
+from typing import Any, cast
 
 from benchmarks.simulated import RECORD_BYTES, Server, Simulation
 from benchmarks.virtual_time import run_virtually
 from carecloud_async import Customer
 from carecloud_async._base.codec import Page
 from carecloud_async._base.project import Project
-from carecloud_async._calls.call.operation import Answer, RawResponse
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.operation import Answer, CallRequest, RawResponse
 from carecloud_async._lists.export.reading.pages import RawPage
-from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.scan import Scan
 from carecloud_async._lists.export.reading.seen import Seen, TemporarySeen
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.paging.iterators import AnyPage
-from carecloud_async._lists.paging.page_plan import Auto, PagePlan
+from carecloud_async._lists.paging.auto import Auto
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.resources import OPERATIONS
 
@@ -34,30 +32,66 @@ HEADERS = {"date": "Thu, 01 Jan 2026 00:00:00 GMT"}
 _PROJECT = Project.parse("sandbox.example", timezone="Europe/Prague", language="en")
 
 
+class SimulatedCaller:
+    """Stands for a client's caller: the list is answered by a function.
+
+    Args:
+        answer: gets a page by offset and count: its records, the length of the list, and when the request left.
+        clock: the clock.
+        limiter: the rate limiter, which has a `rate`.
+    """
+
+    def __init__(
+        self, answer: Callable[[int, int], Awaitable[tuple[list[Any], int, float]]], clock: Any, limiter: Any
+    ) -> None:
+        self._answer = answer
+        http = SimpleNamespace(max_connections=MOST_REQUESTS)
+        self.context = SimpleNamespace(project=_PROJECT, clock=clock, http=http, rate_limiter=limiter)
+
+    @property
+    def fail_fast(self) -> "SimulatedCaller":
+        """Return itself: nothing fails."""
+        return self
+
+    async def execute(self, request: CallRequest[Any]) -> Answer[Page[Any]]:
+        """Answer a request for a page."""
+        query = request.params or {}
+        items, total, sent_at = await self._answer(query["offset"], query["count"])
+        page = Page(items=items, offset=query["offset"], total_items=total, received=len(items))
+        return Answer(page, RawResponse(200, HEADERS, bytes(len(items) * RECORD_BYTES), sent_at))
+
+
+def source_of(caller: SimulatedCaller, *, count: int | Auto, into: Any = Customer) -> ListSource[Any]:
+    """Return a list that is answered by a function."""
+    return ListSource(
+        caller=cast("Caller", caller),
+        operation=OPERATIONS["getCustomers"],
+        into=into,
+        path_params={},
+        params={},
+        json=None,
+        count=count,
+        offset=0,
+    )
+
+
+def _simulated(simulation: Simulation, record: Callable[[int], Any], count: int | Auto) -> ListSource[Any]:
+    async def answer(offset: int, count: int) -> tuple[list[Any], int, float]:
+        answer = await simulation.ask(offset, count)
+        numbers = range(answer.first, answer.first + answer.received)
+        return list(map(record, numbers)), simulation.server.records, answer.sent_at
+
+    return source_of(SimulatedCaller(answer, simulation.clock, simulation.limiter), count=count)
+
+
 async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto) -> int:
     """Read by `prefetch`.
 
     Raises:
         ValueError: a record was lost, or came twice.
     """
-    total = simulation.server.records
-
-    async def fetch(offset: int, count: int, _: bool) -> tuple[Page[Any], RawResponse]:
-        answer = await simulation.ask(offset, count)
-        items = list(range(offset, offset + answer.received))
-        page = Page(items=items, offset=offset, total_items=total, received=answer.received)
-        return page, RawResponse(200, HEADERS, bytes(answer.received * RECORD_BYTES), answer.sent_at)
-
-    plan = PagePlan(
-        width=width,
-        count=count,
-        most_requests=MOST_REQUESTS,
-        now=anyio.current_time,
-        rate=lambda: simulation.limiter.rate,
-    )
     expected = 0
-    operation = OPERATIONS["getCustomers"]
-    async with Prefetch[int](fetch, keys=_records_of, operation=operation, offset=0, plan=plan) as records:
+    async with Prefetch[Any](_simulated(simulation, int, count), width) as records:
         async for record in records:
             if record != expected:
                 raise ValueError(f"record {record} came in place of {expected}")
@@ -71,37 +105,9 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
     Raises:
         ValueError: the scan took something for a change of the list.
     """
-    server = simulation.server
-
-    async def fetch(params: Mapping[str, Any]) -> Answer[Page[bytes]]:
-        answer = await simulation.ask(params["offset"], params["count"])
-        items = list(map(_record, range(answer.first, answer.first + answer.received)))
-        page = Page(items=items, total_items=server.records, received=answer.received)
-        return Answer(page, RawResponse(200, HEADERS, bytes(answer.received * RECORD_BYTES), answer.sent_at))
-
-    source = ExportSource(
-        operation=OPERATIONS["getCustomers"],
-        into=Customer,
-        params={},
-        count=count,
-        offset=0,
-        scope={},
-        fetch=fetch,
-        project=_PROJECT,
-        clock=simulation.clock,
-        most_requests=MOST_REQUESTS,
-        rate=lambda: simulation.limiter.rate,
-    )
-
     seen = TemporarySeen()
-    report = await scan(
-        source,
-        Checkpoint(report=ExportReport(target="")),
-        since=None,
-        concurrency=width,
-        on_progress=None,
-        writer=_Writer(seen),
-    )
+    source, start = _simulated(simulation, _record, count), Checkpoint(report=ExportReport(target=""))
+    report = await Scan(source, _Writer(seen), start, concurrency=width).run()
     seen.close()
     if not seen.is_ordered:
         raise ValueError("the list was not read in the order of its ids")
@@ -128,10 +134,6 @@ def seconds(server: Server, reading: Reading, width: int | Auto, count: int | Au
     if records != server.records:
         raise ValueError(f"{records} of {server.records} records came")
     return taken
-
-
-def _records_of(page: AnyPage[int]) -> Iterator[int]:
-    return chain.from_iterable(page.batches())
 
 
 @cache

@@ -125,6 +125,5 @@ async def _is_all(listing: Listing[Any], first: Page[bytes]) -> bool:
 
 
 async def _page(listing: Listing[Any], *, offset: int) -> Page[bytes]:
-    source = listing.export_source()
-    paging = {"count": PAGE, "offset": offset} if source.operation.paged else {}
-    return (await source.fetch({**source.params, **paging})).data
+    page, _ = await listing.export_source().raw_measured(offset, PAGE)
+    return page

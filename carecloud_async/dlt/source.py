@@ -46,9 +46,9 @@ from carecloud_async._lists.export.reading.since import has_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.reasons import InexactReason, inexact_error
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.listings.arrow_stream import stream
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
 from carecloud_async.errors import ConfigurationError, ExportError
@@ -175,7 +175,7 @@ class _List:
         async with self.make_client() as client:
             yield open_list(client, self.operation, **self.params)
 
-    def _source(self) -> ExportSource:
+    def _source(self) -> ListSource[Any]:
         """Return the list as exports read it; nothing is sent."""
         return open_list(self.make_client(), self.operation, **self.params).export_source()
 
@@ -206,7 +206,7 @@ class _Run:
         replaces: whether dlt replaces the table: by our hint, or by one that the user gave dlt.
     """
 
-    def __init__(self, source: ExportSource, *, allow_inexact: bool) -> None:
+    def __init__(self, source: ListSource[Any], *, allow_inexact: bool) -> None:
         self._list_name = source.name
         self._allow_inexact = allow_inexact
         self.state: dict[str, Any] = dlt.current.resource_state()
@@ -255,7 +255,7 @@ class _Run:
         dlt_log.warning(f"{self._list_name} was not read exactly: {seen}: {then}")
 
 
-def _read(the_list: _List, source: ExportSource, *, has_watermark: bool) -> Iterator[Any]:
+def _read(the_list: _List, source: ListSource[Any], *, has_watermark: bool) -> Iterator[Any]:
     """Yield the rows of a list, or of what changed in it since the last run; note when this run began."""
     run = _Run(source, allow_inexact=the_list.allow_inexact)
     known = run.state if not run.replaces and run.state.get("list") == run.fingerprints else {}
@@ -285,7 +285,7 @@ def _read(the_list: _List, source: ExportSource, *, has_watermark: bool) -> Iter
         )
 
 
-def _compare(the_list: _List, source: ExportSource, folder: Path | None) -> Iterator[Any]:
+def _compare(the_list: _List, source: ListSource[Any], folder: Path | None) -> Iterator[Any]:
     """Yield the rows that differ from the last run, the deleted ones marked; note which state knows them."""
     run = _Run(source, allow_inexact=the_list.allow_inexact)
     # Not in the resource's state: a run that replaces the table, and fails, must not end it.
@@ -374,7 +374,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
 
 
-def _columns(source: ExportSource) -> Any:
+def _columns(source: ListSource[Any]) -> Any:
     """Return the hints of the model's columns; dlt infers those of lists, which become tables of their own."""
     columns = {
         "__".join(path): {"data_type": _TYPES.get(shape.kind, "text")}

@@ -56,7 +56,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._lists.listings.listing import Comparer, Listing, listing
-from carecloud_async._lists.paging.page_plan import Auto
+from carecloud_async._lists.paging.auto import Auto
 from carecloud_async.resources.hints import check_sort_field, name_of, needs_parent, no_such_method
 from carecloud_async.resources.signature import Signature, decoder_of, refuse_read_models, require_input
 

@@ -21,10 +21,10 @@ from carecloud_async._base.runs import IDENTITY, why_foreign
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, shape_of
 from carecloud_async._lists.export.reading.changed import FAR_END, NEAR_END, is_sorted_by_change
-from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import RawPage, RawPageReader
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
-from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import Fix
@@ -156,34 +156,34 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     async def _find_latest(self) -> Offset:
         async with self.open() as listing:
             source = listing.export_source()
-            fetcher = RawPageFetcher(source)
-            page = await fetcher.fetch(0, _ROWS, NEAR_END)
+            reader = RawPageReader(source)
+            page = await reader.fetch(0, _ROWS, NEAR_END)
             latest = self._latest or _offset(None, source)
             last = latest[_BEFORE]
-            if fetcher.began is None:  # no `Date` header shows the server's time
+            if reader.began is None:  # no `Date` header shows the server's time
                 return latest
-            if last is not None and await self._is_unchanged(fetcher, page, parse_since(last, source.project)):
+            if last is not None and await self._is_unchanged(reader, page, parse_since(last, source.project)):
                 return latest
-        end = fetcher.began - OVERLAP
+        end = reader.began - OVERLAP
         # Server clocks may be set back: an offset never goes back with them.
         end = end if last is None else max(end, datetime.fromisoformat(last))
         return _offset(end, source, has_records=bool(page.items))
 
-    async def _is_unchanged(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
+    async def _is_unchanged(self, reader: RawPageReader, page: RawPage, since: Since) -> bool:
         """Return whether the two ends of the list, sorted by change, show that nothing changed since a time."""
         if not page.items:
             return True
-        newest = (await fetcher.times.read(page.items))[0]
+        newest = (await reader.times.read(page.items))[0]
         if not isinstance(newest, datetime) or newest >= since.local:  # some servers sort records without a time first
             return False
-        far = await fetcher.fetch(0, _FAR_ROWS, FAR_END)
+        far = await reader.fetch(0, _FAR_ROWS, FAR_END)
         if self._sorted is None:
-            self._sorted = await is_sorted_by_change(fetcher, page, far)
-        return self._sorted and not await self._has_new_timeless(fetcher, far)
+            self._sorted = await is_sorted_by_change(reader, page, far)
+        return self._sorted and not await self._has_new_timeless(reader, far)
 
-    async def _has_new_timeless(self, fetcher: RawPageFetcher, far: RawPage) -> bool:
+    async def _has_new_timeless(self, reader: RawPageReader, far: RawPage) -> bool:
         """Return whether records without a time, at the other end of the list, are not those of the call before."""
-        times = await fetcher.times.read(far.items)
+        times = await reader.times.read(far.items)
         timeless = TimelessRecords(self._timeless)
         blanks = [
             (key, line)
@@ -230,7 +230,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         return self.read_partition(partition.value)
 
 
-def _offset(end: datetime | None, source: ExportSource, *, has_records: bool = False) -> Offset:
+def _offset(end: datetime | None, source: ListSource[Any], *, has_records: bool = False) -> Offset:
     return {
         _BEFORE: None if end is None else end.isoformat(),
         _HAS_RECORDS: has_records,
@@ -238,7 +238,7 @@ def _offset(end: datetime | None, source: ExportSource, *, has_records: bool = F
     }
 
 
-def _digests(source: ExportSource) -> Mapping[str, str]:
+def _digests(source: ListSource[Any]) -> Mapping[str, str]:
     """Return digests of what decides which records are due at which time."""
     fingerprints = source.fingerprints(timezone=source.project.timezone.key)
     return {name: digest for name, digest in fingerprints.items() if name not in _FREE}

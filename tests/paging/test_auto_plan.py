@@ -1,8 +1,9 @@
-"""`PagePlan` on simulated servers, in virtual time: 20 pages of 1,000 at once, halved where that is too much."""
+"""`PageReader` on simulated servers, in virtual time: 20 pages of 1,000 at once, halved where that is too much."""
 
 import math
 from dataclasses import replace
 from statistics import median
+from types import SimpleNamespace
 
 import anyio
 from hypothesis import given, settings
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from benchmarks.simulated import Server, Simulation
-from benchmarks.simulated_reading import MOST_REQUESTS, export, prefetch
+from benchmarks.simulated_reading import MOST_REQUESTS, SimulatedCaller, export, prefetch, source_of
 from benchmarks.virtual_time import run_virtually
-from carecloud_async._base.codec import Page
-from carecloud_async._lists.paging.page_plan import FIRST, LARGEST, TOO_LONG, PagePlan
+from carecloud_async._lists.export.reading.pages import RawPageReader
+from carecloud_async._lists.paging.page_reader import FIRST, LARGEST, TOO_LONG
 
 LONG = 200_000
 
@@ -111,18 +112,21 @@ def test_what_was_halved_grows_back():
 
 def test_the_width_is_halved_where_the_page_size_was_given():
     """A page that takes too long halves the requests at once, down to one; quick pages let them grow back."""
-    clock = [0.0]
-    plan = PagePlan(width="auto", count=200, most_requests=20, now=lambda: clock[0])
+    now, durations = [0.0], []
+
+    async def answer(_, count):
+        now[0] += durations.pop()
+        return [b"{}"] * count, 10**6, 0.0
+
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    source = source_of(SimulatedCaller(answer, clock, SimpleNamespace(rate=None)), count=200)
+    reader = RawPageReader(source, "auto")
 
     async def take(*seconds):
-        for each in seconds:
-
-            async def send(count, _, each=each):
-                clock[0] += each
-                return Page(items=[], received=count, total_items=None), None
-
-            await plan.request(plan.count, send)
-        return plan.width, plan.count
+        durations.extend(seconds)
+        while durations:
+            await reader.get(0, reader.count)
+        return reader.width, reader.count
 
     async def work():
         assert await take(1.0) == (20, 200)

@@ -204,12 +204,12 @@ GIVEN = {
     "_calls.http": "destinations timeout",
     "_calls.rate_limits": "rate_limit shared_pace",
     "_lists.changes": "file run state_file values",
-    "_lists.export": "batches job reasons report source",
+    "_lists.export": "batches job reasons report",
     "_lists.export.formats": "arrow jsonl schema",
     "_lists.export.reading": "changed pages ranges since times",
     "_lists.export.storage": "export_file target",
     "_lists.listings": "arrow_stream compare_report listing",
-    "_lists.paging": "page_plan",
+    "_lists.paging": "auto list_source",
 }
 
 

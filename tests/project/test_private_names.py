@@ -7,7 +7,7 @@ from project_files import PACKAGE, nodes_of, python_files
 
 #: Private names of the package's own objects that other files than their own read.
 OWN = {
-    "_acting", "_as_family", "_bound", "_bulk", "_caller", "_calling", "_call", "_family", "_fetcher", "_merge_rules",
+    "_acting", "_as_family", "_bound", "_bulk", "_caller", "_calling", "_call", "_family", "_merge_rules",
     "_merging", "_operations", "_source",
 }  # fmt: skip
 #: Python itself documents these in spite of their underscore.

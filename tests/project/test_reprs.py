@@ -17,7 +17,6 @@ HOLDS = ("str", "bytes", "Mapping", "Any", "Secret", "T |")
 ALLOWED = {
     "bulk/family.py Items.key",  # a field's name
     "_calls/call/failure.py TransportFailure.text",
-    "_lists/export/source.py ExportSource.params",
 }
 
 

@@ -8,14 +8,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import repeat
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from carecloud_async._lists.changes.state_file import PendingChange, StateFile
 from carecloud_async._lists.changes.values import Kind
-from carecloud_async._lists.export.reading.pages import Identity, RawPage, text_digest
+from carecloud_async._lists.export.errors import disk_errors
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, identify, text_digest
 from carecloud_async._lists.export.reading.seen import Seen
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.writer import Writer
+from carecloud_async._lists.paging.list_source import ListSource
 
 __all__ = ["Comparison"]
 
@@ -32,8 +36,6 @@ _REMOVE_GONE = "DELETE FROM records WHERE (id, twin) IN (SELECT id, twin FROM go
 #: Users know a record by its id: it is deleted when no other record has that id.
 _DELETED = "SELECT DISTINCT id FROM gone WHERE NOT EXISTS (SELECT 1 FROM records WHERE records.id = gone.id)"
 
-Identify: TypeAlias = Callable[[list[bytes]], list[Identity]]
-
 
 class _Known(NamedTuple):
     """A record as the state knows it; `value` is a digest too, the same for any order of its fields."""
@@ -45,24 +47,25 @@ class _Known(NamedTuple):
     is_kept: bool
 
 
-class Comparison:
+class Comparison(Writer):
     """Compares the records of one reading with a state. Everything blocks; one thread at a time.
 
     Args:
         state: what is known; changed as records are taken.
+        source: the list.
         keep: whether the state keeps records or their digests alone.
-        identify: returns the ids of records.
 
     Attributes:
-        seen: the ids that the reading showed.
         known: the number of records that the state knew at first.
         counts: the number of changes of each kind, and of unchanged records.
         earlier: the number of changes of each kind of an earlier run, which were not taken.
     """
 
-    def __init__(self, state: StateFile, *, keep: Literal["digests", "records"], identify: Identify) -> None:
-        self._state, self._db, self._keeps, self._identify = state, state.db, keep == "records", identify
-        self.seen: Seen = Seen(state.db)
+    def __init__(self, state: StateFile, source: ListSource[Any], *, keep: Literal["digests", "records"]) -> None:
+        super().__init__(source.clock)
+        self._state, self._db, self._keeps = state, state.db, keep == "records"
+        self._id_field = source.operation.id_field
+        self.seen = Seen(state.db)
         self.known: int = self._count("SELECT count(*) FROM records")
         self.counts: Counter[str] = Counter()
         self.earlier: Counter[str] = Counter(change.kind for changes in state.pending() for change in changes)
@@ -70,13 +73,23 @@ class Comparison:
     def _count(self, query: str) -> int:
         return int(self._db.execute(query)[0][0])
 
-    def restart(self) -> None:
-        """Drop everything that was taken: the list is read with another strategy."""
+    def clear(self) -> None:
+        """See `Writer.clear`."""
         self._state.restart()
         self.seen.clear()
         self.counts.clear()
 
-    def take(self, pages: Sequence[RawPage], *, by_text: bool) -> None:
+    def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
+        """Take the records of pages that were not shown before into the transaction of the state.
+
+        Raises:
+            ExportError: the disk refuses.
+        """
+        with disk_errors(self._state.path):
+            if new := self.seen.select(pages, sweep=checkpoint.sweep):
+                self._take(new, by_text=checkpoint.by_text)
+
+    def _take(self, pages: Sequence[RawPage], *, by_text: bool) -> None:
         """Take records, each of them once.
 
         Args:
@@ -87,7 +100,7 @@ class Comparison:
         ids = [key for page in pages for key in page.ids]
         texts = [*map(text_digest, lines)]
         if by_text:
-            ids = self._identify(lines)
+            ids = identify(lines, self._id_field)
         # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
         # without a look at each id.
         known = self._texts(ids) if self.known else set()

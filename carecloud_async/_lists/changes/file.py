@@ -88,11 +88,11 @@ async def publish_changes(
         await run_in_thread_regardless(run.close)
         raise
 
-    def note() -> None:
+    def confirm() -> None:
         run.state.set(PUBLICATION, None)
         run.state.commit()
 
-    return Written(report, note=note, close=run.close, is_remote=run.is_remote)
+    return Written(report, confirm=confirm, close=run.close, is_remote=run.is_remote)
 
 
 class _ChangesFile:

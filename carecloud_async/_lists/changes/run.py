@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
@@ -13,15 +14,13 @@ from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
-from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
-from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.scan import Scan
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.export.storage.remote_state import local_state, remote_state
-from carecloud_async._lists.export.storage.writer import Writer
-from carecloud_async._lists.paging.page_plan import require_int_or_auto
+from carecloud_async._lists.export.storage.remote_state import state_place
+from carecloud_async._lists.paging.auto import require_int_or_auto
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import Fix
 
@@ -45,16 +44,16 @@ class ChangesRun:
         is_remote: whether the state lives in a storage service.
     """
 
-    def __init__(self, source: ExportSource, state: str | os.PathLike[str], options: ChangesOptions) -> None:
+    def __init__(self, source: ListSource[Any], state: str | os.PathLike[str], options: ChangesOptions) -> None:
         require_int_or_auto("concurrency", options.concurrency)
         if source.offset:
             raise BadExportError("changes are those of the whole list: leave offset out")
         if options.compare_every is not None:
             require_changes(source)
-        self.source: ExportSource = source
-        self._remote = remote_state(state)
-        self.path: Path = local_state(state) if self._remote is None else self._remote.path
-        self.is_remote: bool = self._remote is not None
+        self.source: ListSource[Any] = source
+        self._place = state_place(state)
+        self.path: Path = self._place.path
+        self.is_remote: bool = self._place.is_remote
         self._options = options
         self._opened: StateFile | None = None
         self._report: ChangesReport | None = None
@@ -91,18 +90,16 @@ class ChangesRun:
         Raises:
             ExportError: it belongs to another list or identity, is damaged or in use, or cannot be read.
         """
-        if self._remote is not None:
-            with disk_errors(self.path):
-                self._remote.fetch()
-        self._opened = StateFile(self.path, self.source.fingerprints(), remote=self._remote)
+        with disk_errors(self.path):
+            self._place.fetch()
+        self._opened = StateFile(self._place, self.source.fingerprints())
 
     def close(self) -> None:
         """Close the state; what was not committed is dropped. Blocks."""
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
-        if self._remote is not None:
-            self._remote.close()
+        self._place.close()
 
     async def compare(self) -> None:
         """Read the list, and compare it with the open state.
@@ -112,10 +109,19 @@ class ChangesRun:
             CareCloudError: the server cannot be read.
         """
         source, state = self.source, self.state
-        identify = RawPageFetcher(source).identify
+        options = self._options
         since = await run_in_thread(lambda: self._since(state))
-        comparison = await run_in_thread(lambda: Comparison(state, keep=self._options.keep, identify=identify))
-        read = await self._scan(comparison, since)
+        comparison = await run_in_thread(lambda: Comparison(state, source, keep=options.keep))
+        read = await Scan(
+            source,
+            comparison,
+            Checkpoint(report=ExportReport(target="changes")),
+            since=since,
+            concurrency=options.concurrency,
+            on_progress=options.on_progress,
+            # A comparison of the whole list has its own bound (`_check_shrink`).
+            expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
+        ).run()
         if since is None:
             await run_in_thread(lambda: self._check_shrink(comparison, read))
         await run_in_thread(lambda: self._finish(comparison, read, since))
@@ -162,25 +168,6 @@ class ChangesRun:
         age = self.source.clock.time() - compared
         # If the clock was set back, compare now.
         return parse_since(since, self.source.project) if 0 <= age < every.total_seconds() else None
-
-    async def _scan(self, comparison: Comparison, since: Since | None) -> ExportReport:
-        source, options, seen = self.source, self._options, comparison.seen
-
-        def commit(pages: list[RawPage], state: Checkpoint) -> None:
-            with disk_errors(self.path):
-                if rows := seen.select(pages, sweep=state.sweep):
-                    comparison.take(rows, by_text=state.by_text)
-
-        return await scan(
-            source,
-            Checkpoint(report=ExportReport(target="changes")),
-            since=since,
-            concurrency=options.concurrency,
-            on_progress=options.on_progress,
-            # A comparison of the whole list has its own bound (`_check_shrink`).
-            expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
-            writer=Writer(commit, restart=comparison.restart, seen=lambda: seen, clock=source.clock),
-        )
 
     def _finish(self, comparison: Comparison, read: ExportReport, since: Since | None) -> None:
         state = self.state

@@ -22,7 +22,7 @@ from carecloud_async._base.runtime.durable_files import copy_private, sync_folde
 from carecloud_async._lists.changes.values import Kind
 from carecloud_async._lists.export.errors import disk_error
 from carecloud_async._lists.export.reading.seen import SEEN_TABLES
-from carecloud_async._lists.export.storage.remote_state import RemoteState
+from carecloud_async._lists.export.storage.remote_state import StatePlace
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 
@@ -81,19 +81,17 @@ class StateFile:
     """An open state, in a transaction. Everything blocks; one thread at a time.
 
     Args:
-        path: the file; made if it is not there, private to this user.
-        fingerprints: what it belongs to, see `ExportSource.fingerprints`.
-        remote: the storage service from which it was fetched, if it was.
+        place: where it is; its file is made if it is not there, private to this user.
+        fingerprints: what it belongs to, see `ListSource.fingerprints`.
 
     Raises:
         ExportError: it belongs to another list or identity, is damaged or in use, or cannot be written.
     """
 
-    def __init__(self, path: Path, fingerprints: Mapping[str, str], *, remote: RemoteState | None = None) -> None:
-        self.path: Path = path
-        self._remote = remote
-        shown = None if remote is None else remote.shown
-        self._run = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True, shown=shown)
+    def __init__(self, place: StatePlace, fingerprints: Mapping[str, str]) -> None:
+        self.path: Path = place.path
+        self._place = place
+        self._run = RunFile.open(place.path, kind=_KIND, binding=fingerprints, resume=True, shown=place.shown)
         try:
             if not self._run.continues:
                 self._run.begin()
@@ -162,8 +160,8 @@ class StateFile:
         if taken and self.db.execute("PRAGMA freelist_count")[0][0] > _MOST_FREE:
             with contextlib.suppress(ExportError):  # it is only larger
                 self.db.execute("VACUUM")
-        if store and self._remote is not None:
-            self._remote.store(self.db)
+        if store:
+            self._place.store(self.db)
         self._start()
 
     def require_unchanged(self) -> None:
@@ -172,8 +170,7 @@ class StateFile:
         Raises:
             ExportError: one has.
         """
-        if self._remote is not None:
-            self._remote.require_unchanged()
+        self._place.require_unchanged()
 
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""

@@ -33,14 +33,14 @@ from carecloud_async._lists.export.formats.schema import UNKNOWN_FIELDS, SchemaB
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan
-from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.scan import Scan
 from carecloud_async._lists.export.reading.seen import Seen, TemporarySeen
 from carecloud_async._lists.export.reading.since import parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport, OnProgress
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.paging.page_plan import AUTO, Auto, require_int_or_auto
+from carecloud_async._lists.paging.auto import AUTO, Auto, require_int_or_auto
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import ExportError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class RecordBatches:
         BadExportError: the list cannot be streamed, pyarrow is not installed, or `after` belongs to another stream.
     """
 
-    def __init__(self, source: ExportSource, options: BatchOptions) -> None:
+    def __init__(self, source: ListSource[Any], options: BatchOptions) -> None:
         require_int_or_auto("concurrency", options.concurrency)
         if source.offset:
             raise BadExportError("a stream holds the whole list: leave offset out")
@@ -199,25 +199,25 @@ class RecordBatches:
         try:
             is_one_page = self._since is None and not self._source.operation.paged
             writer = _BatchWriter(
-                self._encoder,
-                send,
-                seen,
-                name=self._source.name,
+                encoder=self._encoder,
+                send=send,
+                seen=seen,
+                source=self._source,
                 fingerprints=self._fingerprints,
                 is_one_page=is_one_page,
             )
             if self._options.id_range is not None:
                 return await self._scan_range(self._options.id_range, writer)
-            return await scan(
+            return await Scan(
                 self._source,
+                writer,
                 self._start,
                 since=self._since,
                 concurrency=self._options.concurrency,
                 on_progress=self._options.on_progress,
-                writer=writer,
                 timeless=self._options.timeless,
                 expects_records=sent > 0 or self._options.expects_records,
-            )
+            ).run()
         finally:
             await run_in_thread_regardless(seen.close)
 
@@ -232,42 +232,42 @@ class RecordBatches:
         return evolve(self._start.report, records=scan.records, list_changed=scan.list_changed, reasons=scan.reasons)
 
 
+@frozen(kw_only=True, repr=False)
 class _BatchWriter:
-    """Makes batches of records in a worker thread and sends them; waits while the consumer is slower."""
+    """Makes batches of records in a worker thread and sends them; waits while the consumer is slower.
 
-    def __init__(
-        self,
-        encoder: ArrowEncoder,
-        send: MemoryObjectSendStream[_Made],
-        seen: Seen,
-        *,
-        name: str,
-        fingerprints: dict[str, str],
-        is_one_page: bool,
-    ) -> None:
-        self._encoder = encoder
-        self._name = name
-        self._is_one_page = is_one_page
-        self._fingerprints = fingerprints
-        self._send = send
-        self.seen = seen
+    Attributes:
+        encoder: makes them.
+        send: takes them.
+        seen: the ids of their records.
+        source: the list.
+        fingerprints: what a mark is bound to.
+        is_one_page: whether the list has no paging, and is read whole: the mark after it is its end.
+    """
+
+    encoder: ArrowEncoder
+    send: MemoryObjectSendStream[_Made]
+    seen: Seen
+    source: ListSource[Any]
+    fingerprints: dict[str, str]
+    is_one_page: bool
 
     async def put(self, rows: RawPage, state: Checkpoint) -> None:
-        await self._send.send(await run_in_thread(lambda: self._make(rows, state)))
+        await self.send.send(await run_in_thread(lambda: self._make(rows, state)))
 
     def _make(self, rows: RawPage, state: Checkpoint) -> _Made:
         lines = self.seen.select_lines([rows], sweep=state.sweep)
         batch = self._encode(lines) if lines else None
         # The ids of a list in no order are stored on this machine only.
-        if not (self._is_one_page or (self.seen.is_ordered and state.sweep.evidence.orders)):
+        if not (self.is_one_page or (self.seen.is_ordered and state.sweep.evidence.orders)):
             return batch, None
         state = self.seen.count(state)
-        state = evolve(state, report=evolve(state.report, nulls=dict(self._encoder.nulls)))
-        return batch, _make_mark(state, self._fingerprints)
+        state = evolve(state, report=evolve(state.report, nulls=dict(self.encoder.nulls)))
+        return batch, _make_mark(state, self.fingerprints)
 
     async def put_lines(self, lines: list[bytes]) -> None:
         """Send a batch without a mark: a stream cannot continue after it."""
-        await self._send.send((await run_in_thread(lambda: self._encode(lines)), None))
+        await self.send.send((await run_in_thread(lambda: self._encode(lines)), None))
 
     async def drain(self) -> None:
         """Do nothing: each batch is sent before the next page is taken."""
@@ -275,14 +275,14 @@ class _BatchWriter:
     async def restart(self) -> None:
         if self.seen.written:
             raise ExportError(
-                f"several records of {self._name} have one id, and batches that were yielded cannot be taken back: "
-                "export to a file"
+                f"several records of {self.source.name} have one id, and batches that were yielded cannot be taken "
+                "back: export to a file"
             )
         await run_in_thread(self.seen.clear)
 
     def _encode(self, lines: list[bytes]) -> Any:
         with nesting_errors():
-            return self._encoder.encode(lines).combine_chunks().to_batches()[0]
+            return self.encoder.encode(lines).combine_chunks().to_batches()[0]
 
 
 class _Mark(msgspec.Struct):

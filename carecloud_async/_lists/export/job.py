@@ -22,23 +22,22 @@ from carecloud_async._base.runtime.threads import (
 )
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.nightly import LastRun, NightlyState
-from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.scan import Scan
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport, Reporter, Written
 from carecloud_async._lists.export.request import ExportRequest
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.direct import DirectFile
 from carecloud_async._lists.export.storage.export_file import Ended, ExportFile
 from carecloud_async._lists.export.storage.target import read_target
-from carecloud_async._lists.export.storage.writer import Writer
+from carecloud_async._lists.paging.list_source import ListSource
 
 __all__ = ["run", "write_export"]
 
 T = TypeVar("T")
 
 
-async def run(source: ExportSource, target: str | os.PathLike[str], **options: Any) -> ExportReport:
+async def run(source: ListSource[Any], target: str | os.PathLike[str], **options: Any) -> ExportReport:
     """Export a list; see `Listing.export`.
 
     Args:
@@ -54,7 +53,7 @@ async def run(source: ExportSource, target: str | os.PathLike[str], **options: A
 
 
 async def write_export(
-    source: ExportSource,
+    source: ListSource[Any],
     target: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002  (as users call it)
@@ -94,7 +93,7 @@ async def _export_since(request: ExportRequest, state: NightlyState) -> Written[
         await run_in_thread_regardless(state.close)
         raise
 
-    def note() -> None:
+    def confirm() -> None:
         if done is not None:
             return
         following = last.following(ended)
@@ -103,7 +102,7 @@ async def _export_since(request: ExportRequest, state: NightlyState) -> Written[
         if not (request.resume or request.target.direct):
             ExportFile(request).discard()
 
-    return Written(ended.report, note=note, close=state.close, is_remote=state.is_remote)
+    return Written(ended.report, confirm=confirm, close=state.close, is_remote=state.is_remote)
 
 
 def _find_done(request: ExportRequest, last: LastRun) -> Ended | None:
@@ -153,27 +152,18 @@ async def _read(request: ExportRequest, file: ExportFile | DirectFile, start: Ch
     """Read the list from a checkpoint on into the file."""
     if start.complete:
         return start.report
-    source = request.source
-    writer = Writer(
-        file.commit,
-        restart=file.restart,
-        seen=lambda: file.seen,
-        clock=source.clock,
-        interval=file.interval,
-        stop=file.stop,
-    )
     try:
-        return await scan(
-            source,
+        return await Scan(
+            request.source,
+            file,
             start,
             since=request.since,
             concurrency=request.concurrency,
             on_progress=request.on_progress,
-            writer=writer,
             timeless=request.timeless,
             expects_records=not request.allow_shrink and (request.expects_records or start.report.records > 0),
-        )
+        ).run()
     except BaseException:
         if file.stop is None:
-            await writer.leave()  # keeps what was accepted for a resume
+            await file.leave()  # keeps what was accepted for a resume
         raise

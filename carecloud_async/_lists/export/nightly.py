@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
 from carecloud_async._base.runs import RunFile, RunKind
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.reading.since import require_changes
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.export_file import Ended
-from carecloud_async._lists.export.storage.remote_state import local_state, remote_state
+from carecloud_async._lists.export.storage.remote_state import state_place
 from carecloud_async._lists.export.storage.target import Target
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 
@@ -79,13 +79,12 @@ class NightlyState:
         is_remote: whether it lives in a storage service.
     """
 
-    def __init__(self, given: str | os.PathLike[str], source: ExportSource) -> None:
+    def __init__(self, given: str | os.PathLike[str], source: ListSource[Any]) -> None:
         require_changes(source)
-        self._remote = remote_state(given)
-        self._path = local_state(given) if self._remote is None else self._remote.path
+        self._place = state_place(given)
         self._source = source
         self._run: RunFile | None = None
-        self.is_remote: bool = self._remote is not None
+        self.is_remote: bool = self._place.is_remote
 
     def open(self, target: Target) -> None:
         """Open the state, or begin one.
@@ -97,16 +96,15 @@ class NightlyState:
             ExportError: the file is in use, cannot be read, is damaged, or belongs to another list, its folder cannot
                 be written, or it is the target itself.
         """
-        if self._remote is not None:
-            self._remote.fetch()
-        path, folder = self._path, self._path.parent
+        self._place.fetch()
+        path, shown = self._place.path, self._place.shown
+        folder = path.parent
         if target.is_file(path):
             raise BadExportError(f"the target and state are the same file, {path}: give each a file of its own")
         if not folder.is_dir():
             raise BadExportError(f"{path}: there is no folder {folder}: make it first, or choose another place")
         if not os.access(folder, os.W_OK):
             raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
-        shown = None if self._remote is None else self._remote.shown
         self._run = run = RunFile.open(path, kind=_KIND, binding=self._source.fingerprints(), resume=True, shown=shown)
         if not run.continues:
             run.begin()
@@ -130,8 +128,7 @@ class NightlyState:
         run = self._opened
         with run.transaction():
             run.set(_LAST, last)
-        if self._remote is not None:
-            self._remote.store(run.db)
+        self._place.store(run.db)
 
     def close(self) -> None:
         """Close it, and remove the copy of one that lives in a storage service."""
@@ -139,5 +136,4 @@ class NightlyState:
             if self._run is not None:
                 self._run.close()
         finally:
-            if self._remote is not None:
-                self._remote.close()
+            self._place.close()

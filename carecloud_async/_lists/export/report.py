@@ -151,45 +151,26 @@ class Reporter:
         )
 
 
+def _nothing() -> None:
+    """Do nothing: there is no state."""
+
+
+@frozen
 class Written(Generic[R]):
     """A finished file. If it is never confirmed, the next run finds it, and returns its report again.
 
-    Args:
+    Attributes:
         report: what was written.
-        note: notes in the state that the report was received.
+        confirm: notes in the state that the report was received. Blocks: a local state for a few milliseconds, another
+            one as long as its storage service takes. Raises `ExportError` if the disk or the storage refuses.
         close: closes the state.
         is_remote: whether the state lives in a storage service.
-
-    Attributes:
-        report: see above.
     """
 
-    def __init__(
-        self,
-        report: R,
-        *,
-        note: Callable[[], None] = lambda: None,
-        close: Callable[[], None] = lambda: None,
-        is_remote: bool = False,
-    ) -> None:
-        self.report: R = report
-        self._note = note
-        self._close = close
-        self._is_remote = is_remote
-
-    def confirm(self) -> None:
-        """Note in the state that the report was received.
-
-        Blocks: a local state for a few milliseconds, another one as long as its storage service takes.
-
-        Raises:
-            ExportError: the disk or the storage refuses.
-        """
-        self._note()
-
-    def close(self) -> None:
-        """Close the state."""
-        self._close()
+    report: R
+    confirm: Callable[[], None] = _nothing
+    close: Callable[[], None] = _nothing
+    is_remote: bool = False
 
     async def confirmed(self) -> R:
         """Confirm, close, and return the report.
@@ -198,7 +179,7 @@ class Written(Generic[R]):
             ExportError: see `confirm`.
         """
         try:
-            if self._is_remote:
+            if self.is_remote:
                 # The storage service may be slow, and must not hold up the program's event loop.
                 await run_in_thread_regardless(self.confirm)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import Factory, field, frozen
 
@@ -16,14 +16,14 @@ from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import OnProgress
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.target import Target
-from carecloud_async._lists.paging.page_plan import AUTO, Auto, problem_of
+from carecloud_async._lists.paging.auto import AUTO, Auto, problem_of
+from carecloud_async._lists.paging.list_source import ListSource
 
 __all__ = ["ExportRequest"]
 
 
-def _source(_: object, __: object, value: ExportSource) -> None:
+def _source(_: object, __: object, value: ListSource[Any]) -> None:
     if value.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
 
@@ -83,7 +83,7 @@ class ExportRequest:
         BadExportError: an option cannot work, by itself or with this list or target.
     """
 
-    source: ExportSource = field(validator=_source)
+    source: ListSource[Any] = field(validator=_source, repr=False)
     target: Target
     concurrency: int | Auto = field(default=AUTO, validator=_concurrency)
     resume: bool = False

@@ -93,7 +93,7 @@ class ArrowStream:
 
     def _reopened(self) -> AbstractAsyncContextManager[Caller]:
         """Return a client of its own for another event loop; refuses one that would harm the listing's."""
-        caller = self._listing._fetcher.caller
+        caller = self._listing._source.caller
         assert caller.context.twin is not None and caller.tokens is not None  # noqa: S101, PT018  (a listing has both)
         return caller.context.twin(caller.tokens.provider, caller.options)
 

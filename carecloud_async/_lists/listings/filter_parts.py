@@ -13,7 +13,7 @@ from attrs import frozen
 
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.request import MAX_REQUEST_LINE, MAX_VARIABLES, RequestSize
-from carecloud_async._lists.paging.fetching import PageFetcher
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["FilterParts", "Params"]
@@ -24,22 +24,20 @@ Params: TypeAlias = Mapping[str, Any]
 _PAGING = {"count": 10**6, "offset": 10**9, "sort_field": "x" * 50, "sort_direction": "DESC"}
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(repr=False)
 class FilterParts:
     """The filters of one listing, which may be split.
 
     Attributes:
-        fetcher: gets the pages; has the operation, filters and order.
-        offset: records to skip.
+        source: the listing.
     """
 
-    fetcher: PageFetcher[Any]
-    offset: int
+    source: ListSource[Any]
 
     @property
     def params(self) -> Params:
         """Filters and order."""
-        return self.fetcher.params
+        return self.source.params
 
     def parts(self) -> list[Params]:
         """Return the filters in parts that each fit one request; usually one part is enough.
@@ -51,7 +49,7 @@ class FilterParts:
         params = self.params
         parts = self._split(params)
         is_ordered = params.get("sort_field") is not None or params.get("sort_direction") is not None
-        if len(parts) > 1 and (self.offset or is_ordered):
+        if len(parts) > 1 and (self.source.offset or is_ordered):
             raise self._refused("a sorted list, or one with an offset,", parts)
         return parts
 
@@ -79,14 +77,13 @@ class FilterParts:
         return [part for half in halves for part in self._split({**params, longest: half})]
 
     def _size(self, params: Params) -> RequestSize:
-        fetcher = self.fetcher
-        paging = _PAGING if fetcher.operation.paged else {}
-        query = {**params, **paging}
-        return fetcher.caller.request_size(fetcher.operation, path_params=fetcher.path_params, params=query)
+        source = self.source
+        query = {**params, **(_PAGING if source.operation.paged else {})}
+        return source.caller.request_size(source.operation, path_params=source.path_params, params=query)
 
     def _lists(self, params: Params) -> dict[str, list[Any]]:
         """Return the filters with several alternative values, duplicates removed."""
-        known = self.fetcher.operation.multi_value_parameters
+        known = self.source.operation.multi_value_parameters
         lists = {name: _distinct(params[name]) for name in params if name.removesuffix("[]") in known}
         return {name: values for name, values in lists.items() if len(values) > 1}
 
@@ -94,7 +91,7 @@ class FilterParts:
         fewest = {name: min(len(part[name]) for part in parts) for name in self._lists(self.params)}
         name = min(fewest, key=lambda name: fewest[name] / len(self.params[name]))
         return ConfigurationError(
-            f"{self.fetcher.operation.call}: {name} makes {self._size(self.params)}, and servers take "
+            f"{self.source.operation.call}: {name} makes {self._size(self.params)}, and servers take "
             f"{MAX_REQUEST_LINE:,} bytes and {MAX_VARIABLES:,} variables; {what} cannot be put together from parts. "
             f"Give some {fewest[name]} values at a time, or iterate the listing from its start without an order, which "
             "asks in parts"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
@@ -17,9 +16,9 @@ from carecloud_async._base.runtime.validators import require_int
 from carecloud_async._calls.call.failure import invalid_response
 from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.listings.misuse import NotAList, needs_limit
-from carecloud_async._lists.paging.fetching import PageFetcher
+from carecloud_async._lists.paging.auto import AUTO, Auto, check_count, require_int_or_auto
 from carecloud_async._lists.paging.iterators import AnyPage, ClosableIterator, Pages, PartedPages, Records
-from carecloud_async._lists.paging.page_plan import AUTO, Auto, check_count, fixed_count, require_int_or_auto
+from carecloud_async._lists.paging.list_source import ListSource
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.caller import Caller
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from carecloud_async._lists.export.batches import RecordBatches
     from carecloud_async._lists.export.formats.sinks import CsvOptions
     from carecloud_async._lists.export.report import ExportReport, OnProgress
-    from carecloud_async._lists.export.source import ExportSource
     from carecloud_async._lists.listings.arrow_stream import ArrowStream
     from carecloud_async._lists.listings.compare_report import CompareReport
     from carecloud_async._lists.paging.prefetch import Prefetch
@@ -50,31 +48,27 @@ class Listing(NotAList, Generic[T]):
     `list` of the families, and by others that find many records; iterated again, a listing is read again.
     """
 
-    def __init__(
-        self, *, fetcher: PageFetcher[T], count: int | Auto, offset: int, comparer: Comparer | None = None
-    ) -> None:
-        self._fetcher = fetcher
-        self._count: int | Auto = count
-        self._offset = offset
+    def __init__(self, source: ListSource[T], *, comparer: Comparer | None = None) -> None:
+        self._source = source
         self._comparer = comparer
 
     def __repr__(self) -> str:
-        return f"<Listing {self._fetcher.operation.call}({', '.join(f'{name}=…' for name in self._fetcher.filters)})>"
+        return f"<Listing {self._source.operation.call}({', '.join(f'{name}=…' for name in self._source.filters)})>"
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return Records(self._pages(PageFetcher.unread), self._fetcher.operation)
+        return Records(self._pages(ListSource.unread), self._source.operation)
 
     def pages(self) -> ClosableIterator[Page[T]]:
         """Return the pages, fetched one after another."""
-        return self._pages(PageFetcher.read)
+        return self._pages(ListSource.read)
 
     def raw(self) -> ClosableIterator[bytes]:
         """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
-        return Records(self._pages(PageFetcher.raw), self._fetcher.operation)
+        return Records(self._pages(ListSource.raw), self._source.operation)
 
     def fresh(self) -> Listing[T]:
         """Return the same listing bypassing caches: every page is requested anew, and the client's cache keeps it."""
-        return self._calling(self._fetcher.caller.fresh)
+        return self._calling(self._source.caller.fresh)
 
     async def page(self) -> Page[T]:
         """Return the one page at `offset`.
@@ -83,11 +77,11 @@ class Listing(NotAList, Generic[T]):
             ConfigurationError: the filters are too long for one request.
         """
         self._filters.require_one("page()")
-        return await self._fetcher.read(self._offset, fixed_count(self._count))
+        return await self._source.read(self._source.offset, self._source.fixed_count)
 
     async def first(self) -> T | None:
         """Return the first record, or `None`; one request, unless the filters are too long for one."""
-        async for page in self._pages(PageFetcher.read, count=1):  # a null in place of a record is none
+        async for page in self._pages(ListSource.read, count=1):  # a null in place of a record is none
             if page.items:
                 return page.items[0]
         return None
@@ -100,15 +94,15 @@ class Listing(NotAList, Generic[T]):
         Raises:
             ResponseError: the server does not report it.
         """
-        operation = self._fetcher.operation
+        source = self._source
         if len(self._filters.parts()) > 1:
-            return sum([len(page) async for page in self._pages(PageFetcher.raw, count=_COUNTED_PAGE)])
-        page = await self._fetcher.read(self._offset, 1)
+            return sum([len(page) async for page in self._pages(ListSource.raw, count=_COUNTED_PAGE)])
+        page = await source.read(source.offset, 1)
         if page.total_items is not None:
             return page.total_items
-        if not operation.paged or (not page.received and not self._offset):
+        if not source.operation.paged or (not page.received and not source.offset):
             return page.received  # the whole list, or one that is empty from its beginning
-        raise invalid_response(operation, "the answer has no total_items")
+        raise invalid_response(source.operation, "the answer has no total_items")
 
     @needs_limit
     async def collect(self, *, limit: int) -> list[T]:
@@ -117,7 +111,7 @@ class Listing(NotAList, Generic[T]):
         # Pages, because they show no record: a traceback with local variables would show those of a list of dicts.
         pages: list[Page[T]] = []
         received = 0
-        async for page in self._pages(PageFetcher.read, count=min(fixed_count(self._count), limit)):
+        async for page in self._pages(ListSource.read, count=min(self._source.fixed_count, limit)):
             pages.append(page)
             received += len(page.items)
             if received >= limit:
@@ -138,15 +132,8 @@ class Listing(NotAList, Generic[T]):
 
         require_int_or_auto("pages", pages)
         self._filters.require_one("prefetch()")
-        listing = self.fresh()  # cached pages of different ages would not be consistent
-        fetcher = listing._fetcher
-        return Prefetch(
-            fetcher.measured,
-            keys=fetcher.keys,
-            operation=fetcher.operation,
-            offset=self._offset,
-            plan=listing.export_source().plan(pages),
-        )
+        # Past the cache: cached pages of different ages would not be consistent.
+        return Prefetch(self.fresh()._source, pages)
 
     async def export(
         self,
@@ -389,33 +376,30 @@ class Listing(NotAList, Generic[T]):
         from carecloud_async.errors import ConfigurationError  # one list in two cannot be compared
 
         if self._comparer is None:
-            raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
+            raise ConfigurationError(f"{self._source.operation.call} cannot be compared: its records have no keys")
         reading = {"encoding": encoding, "decimal": decimal, "date_format": date_format, "phone_prefix": phone_prefix}
         more = {"columns": columns, "ignore_columns": ignore_columns, "only_file": only_file, "results": results}
         return await self._comparer(self, source, match=match, **reading, **more)
 
-    def export_source(self) -> ExportSource:
+    def export_source(self) -> ListSource[T]:
         """Return the source that exports and scans read.
 
         Raises:
             ConfigurationError: the filters are too long for one request.
         """
-        from carecloud_async._lists.export.source import ExportSource  # few programs export
-
         self._filters.require_one("an export or a stream")
-        return ExportSource.of(self._fetcher, count=self._count, offset=self._offset)
+        return self._source
 
     def _calling(self, caller: Caller) -> Listing[T]:
         """Return the same listing, whose calls another caller makes."""
-        fetcher = evolve(self._fetcher, caller=caller)
-        return Listing(fetcher=fetcher, count=self._count, offset=self._offset, comparer=self._comparer)
+        return Listing(evolve(self._source, caller=caller), comparer=self._comparer)
 
     @property
     def _filters(self) -> FilterParts:
-        return FilterParts(fetcher=self._fetcher, offset=self._offset)
+        return FilterParts(self._source)
 
     def _pages(
-        self, read: Callable[[PageFetcher[T], int, int], Awaitable[R]], *, count: int | None = None
+        self, read: Callable[[ListSource[T], int, int], Awaitable[R]], *, count: int | None = None
     ) -> ClosableIterator[R]:
         """Return the pages, in parts if the filters are too long for one request.
 
@@ -423,18 +407,12 @@ class Listing(NotAList, Generic[T]):
             read: gets a page by offset and count.
             count: the records of a page, if not those of the listing.
         """
-        keys, operation = self._fetcher.keys, self._fetcher.operation
+        source = self._source
         parts: list[ClosableIterator[Any]] = [
-            Pages(
-                partial(read, evolve(self._fetcher, params=params)),
-                keys=keys,
-                operation=operation,
-                offset=self._offset,
-                count=count or fixed_count(self._count),
-            )
+            Pages(evolve(source, params=params), read, count=count or source.fixed_count)
             for params in self._filters.parts()
         ]
-        return parts[0] if len(parts) == 1 else cast("Any", PartedPages(parts, keys))
+        return parts[0] if len(parts) == 1 else cast("Any", PartedPages(parts, source.keys))
 
 
 def listing(
@@ -466,7 +444,14 @@ def listing(
     params = dict(check_count(operation.kinds, conceal(params or {})))
     count, offset = params.pop("count", AUTO), params.pop("offset", 0)
     require_int("offset", offset, least=0)
-    fetcher = PageFetcher(
-        caller=caller, operation=operation, into=into, path_params=path_params or {}, params=params, json=json
+    source = ListSource(
+        caller=caller,
+        operation=operation,
+        into=into,
+        path_params=path_params or {},
+        params=params,
+        json=json,
+        count=count,
+        offset=offset,
     )
-    return Listing(fetcher=fetcher, count=count, offset=offset, comparer=compare)
+    return Listing(source, comparer=compare)

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from carecloud_async._base.codec import Page
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.paging.auto import DEFAULT_COUNT
 from carecloud_async._lists.paging.iterators import is_last
-from carecloud_async._lists.paging.page_plan import DEFAULT_COUNT
 
 __all__ = ["look_up", "look_up_page", "read_page"]
 

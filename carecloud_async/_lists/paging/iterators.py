@@ -24,6 +24,7 @@ from carecloud_async._base.codec import Malformed, Page
 from carecloud_async._base.codec.pages import AnyPage
 from carecloud_async._calls.call.failure import invalid_response
 from carecloud_async._calls.call.operation import Operation
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import ResponseError
 
 __all__ = [
@@ -145,28 +146,18 @@ class Pages(ClosableIterator[R], Generic[R]):
     """The pages of a list, one request each, until there are no more; the one page of a list without paging.
 
     Args:
-        fetch: gets a page by offset and count.
-        keys: returns the identities of a page's records.
-        operation: what is listed.
-        offset: where to begin.
+        source: the list.
+        read: gets a page of it by offset and count.
         count: the number of records to request at a time.
     """
 
     def __init__(
-        self,
-        fetch: Callable[[int, int], Awaitable[R]],
-        *,
-        keys: Keys[R],
-        operation: Operation,
-        offset: int,
-        count: int,
+        self, source: ListSource[Any], read: Callable[[ListSource[Any], int, int], Awaitable[R]], *, count: int
     ) -> None:
-        self._fetch = fetch
-        self._operation = operation
-        self._offset = offset
-        self._count = count
-        self._full = count
-        self._watch = RepeatDetector(keys)
+        self._source, self._read = source, read
+        self._operation, self._offset = source.operation, source.offset
+        self._count = self._full = count
+        self._watch = RepeatDetector(source.keys)
         self._received = 0
         self._done = False
         self._turn = anyio.Lock(fast_acquire=True)
@@ -178,7 +169,7 @@ class Pages(ClosableIterator[R], Generic[R]):
 
     async def _next(self) -> R:
         while not self._done:
-            page = await self._fetch(self._offset, self._count)
+            page = await self._read(self._source, self._offset, self._count)
             if not self._operation.paged:
                 self._done = True
                 return page

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
-from carecloud_async._calls.call.operation import Operation, RawResponse
+from carecloud_async._lists.paging.auto import Auto
 from carecloud_async._lists.paging.iterators import (
     AnyPage,
-    Keys,
     RecordIterator,
     RepeatDetector,
     check_whole,
     is_last,
     warn_if_short,
 )
-from carecloud_async._lists.paging.page_plan import PagePlan
-from carecloud_async._lists.paging.read_ahead import ReadAhead
+from carecloud_async._lists.paging.list_source import ListSource
+from carecloud_async._lists.paging.page_reader import PageReader
 from carecloud_async.errors import CareCloudError, ConfigurationError
 
 T = TypeVar("T")
@@ -31,32 +29,17 @@ class Prefetch(RecordIterator[T]):
     Several tasks may share it: each record goes to one of them.
 
     Args:
-        fetch: gets a page by offset and count; the last argument is that of `page_plan.Send`.
-        keys: returns the identities of a page's records.
-        operation: what is listed.
-        offset: where to begin.
-        plan: decides how many pages are in flight and how many records are requested at a time.
+        source: the list.
+        width: pages in flight; `auto` for the fastest.
     """
 
-    def __init__(
-        self,
-        fetch: Callable[[int, int, bool], Awaitable[tuple[AnyPage[T], RawResponse | None]]],
-        *,
-        keys: Keys[AnyPage[T]],
-        operation: Operation,
-        offset: int,
-        plan: PagePlan,
-    ) -> None:
-        super().__init__(operation)
-        self._fetch = fetch
-        self._watch = RepeatDetector(keys)
-        self._offset = offset
-        self._plan = plan
+    def __init__(self, source: ListSource[T], width: int | Auto) -> None:
+        super().__init__(source.operation)
+        self._reader: PageReader[AnyPage[T]] = PageReader(source, width, fetch=source.measured)
+        self._watch = RepeatDetector(source.keys)
+        self._offset = source.offset
         self._background = BackgroundTasks()
-        self._read_ahead: ReadAhead[tuple[AnyPage[T], bool]] = ReadAhead(
-            self._fetch_part, next_part=self._next_part, tasks=self._background, plan=plan
-        )
-        self._begun = False
+        self._reader.begin(self._background, next_part=self._next_part, fetch=self._fetch_part)
         self._page_size = 0  # the records of the first page; 0 before it
         self._total: int | None = None
         self._received = 0
@@ -80,7 +63,7 @@ class Prefetch(RecordIterator[T]):
         self._cut_short = not self._done or self._has_records
         self._done = True
         self._begin(())
-        self._read_ahead.clear()
+        self._reader.clear()
         await self._background.__aexit__(kind, error, traceback)
 
     if not TYPE_CHECKING:  # hidden from type checkers, which must still reject these
@@ -126,23 +109,23 @@ class Prefetch(RecordIterator[T]):
             self._done = not self._operation.paged  # no end without new records: the server may have ignored `offset`
         else:
             self._received += sum(page.received for page in pages)
-        self._read_ahead.fill()
+        self._reader.fill()
         return [] if repeated else pages
 
     async def _next_part_of_list(self) -> list[AnyPage[T]]:
         """Return the pages that make up the next part; the detector of repeats takes them as one."""
         pages: list[AnyPage[T]] = []
-        while not self._done and (piece := await self._read_ahead.take()) is not None:
-            page, ends_list = piece
+        while not self._done and (piece := await self._reader.take()) is not None:
+            asked, page = piece
             pages.append(page)
             self._total = page.total_items if page.total_items is not None else self._total
-            self._done = ends_list or not self._operation.paged
+            self._done = is_last(page, asked) or not self._operation.paged
             if self._done and self._operation.paged and not page.received:
                 warn_if_short(self._operation, page)
             if not self._page_size:
                 self._page_size = page.received or 1
                 self._offset += page.received
-            if self._read_ahead.is_at_part_end:
+            if self._reader.is_at_part_end:
                 break
         return pages
 
@@ -150,19 +133,17 @@ class Prefetch(RecordIterator[T]):
         offset = self._offset
         if not self._page_size:
             # The first page is requested alone: it shows the length of the list and the size of its pages.
-            begun, self._begun = self._begun, True
-            return None if begun else range(offset, offset + self._plan.count)
+            return None if self._reader.is_ahead else range(offset, offset + self._reader.count)
         # A page beyond the total is requested alone. One that begins exactly at it is requested with the last ones,
         # which are full and therefore do not prove the end.
-        is_wanted = self._total is None or offset <= self._total or not len(self._read_ahead)
+        is_wanted = self._total is None or offset <= self._total or not self._reader.is_ahead
         if self._done or not is_wanted:
             return None
-        self._offset += self._page_size if self._plan.is_fixed else self._plan.count
+        self._offset += self._page_size if self._reader.is_fixed else self._reader.count
         return range(offset, self._offset)
 
-    async def _fetch_part(self, part: range) -> tuple[tuple[AnyPage[T], bool], range]:
-        size = len(part) if self._plan.is_fixed else min(len(part), self._plan.count)
-        asked, page = await self._plan.request(size, partial(self._fetch, part.start))
+    async def _fetch_part(self, part: range) -> tuple[tuple[int, AnyPage[T]], range]:
+        size = len(part) if self._reader.is_fixed else min(len(part), self._reader.count)
+        asked, page = await self._reader.get(part.start, size)
         is_alone = not self._page_size  # the next part begins where the first page ends
-        ends_list = is_last(page, asked)
-        return (page, ends_list), range(0) if ends_list or is_alone else part[page.received :]
+        return (asked, page), range(0) if is_alone or is_last(page, asked) else part[page.received :]

@@ -19,7 +19,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters, check_names
 from carecloud_async._calls.call.operation import PLACEHOLDER, REPEATABLE, CallRequest, Operation
 from carecloud_async._lists.listings.listing import Listing, listing
-from carecloud_async._lists.paging.page_plan import AUTO, Auto, check_count
+from carecloud_async._lists.paging.auto import AUTO, Auto, check_count
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 

@@ -161,7 +161,7 @@ class ArrowEncoder:
         self._known = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
         self.schema: Any = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
         self._staged = pa.schema([pa.field(column.name, staged_type(column.type)) for column in self._known])
-        self._read_row = row_reader(shape, zone=zone, nulls=self.nulls)
+        self._read_row = _object_reader(shape, "", zone, self.nulls)
         self._exact = msgspec.json.Decoder(_exact_type(shape))
         self._expects_unknown = False
 
@@ -198,7 +198,8 @@ class ArrowEncoder:
         """Return a table of the known columns, read value by value; a value that no column can hold becomes null."""
         import pyarrow as pa
 
-        rows = [self._read_row(load_spelled(line)) for line in self._yielder.each(lines)]
+        records = map(load_spelled, self._yielder.each(lines))
+        rows = [self._read_row(record) if isinstance(record, dict) else {} for record in records]
         return pa.Table.from_pylist(rows, schema=self._known)
 
     def _parse(self, lines: Sequence[bytes], *, unexpected: str = "ignore") -> Any | None:
@@ -427,24 +428,6 @@ def _to_utc(moments: Any, zone: tzinfo, *, has_rules: bool) -> Any:
     return pa.array(converted, utc)
 
 
-def row_reader(shape: Shape, *, zone: tzinfo | None, nulls: Counter[str]) -> Callable[[Any], dict[str, Any]]:
-    """Return a function that turns a record, from `load_spelled`, into a row: a dict of values of the columns' types.
-
-    Args:
-        shape: the columns.
-        zone: the zone that timestamps are converted to UTC from; `None` leaves them naive.
-        nulls: counts the values that became null, by dotted field name.
-    """
-    readers = {name: _reader(child, name, zone, nulls) for name, child in shape.children.items()}
-
-    def read(record: Any) -> dict[str, Any]:
-        if not isinstance(record, dict):
-            return {}
-        return {name: reader(record[name]) for name, reader in readers.items() if name in record}
-
-    return read
-
-
 def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
     lost = LostValues(name, nulls)
     if shape.kind == "object" and shape.children:
@@ -467,8 +450,10 @@ def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -
 
 
 def _object_reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
+    """Return what reads an object, or a whole record, which has no name: a dict of values of the columns' types."""
     lost = LostValues(name, nulls)
-    readers = {key: _reader(child, f"{name}.{key}", zone, nulls) for key, child in shape.children.items()}
+    names = {key: f"{name}.{key}" if name else key for key in shape.children}
+    readers = {key: _reader(child, names[key], zone, nulls) for key, child in shape.children.items()}
 
     def read_object(value: Any) -> Any:
         if isinstance(value, dict):

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageReader
 from carecloud_async._lists.export.reading.since import Since
 from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reading.times import FIELD, ChangeTime, NoTime, TimelessRecords, known_times
@@ -93,13 +93,13 @@ class ChangedReader:
     """Reads both ends of a list in the order of change.
 
     Args:
-        fetcher: fetches pages.
+        reader: reads pages.
         since: the start of the wanted changes.
         timeless: the records without a readable time that the last run handed out.
     """
 
-    def __init__(self, fetcher: RawPageFetcher, since: Since, timeless: TimelessRecords) -> None:
-        self._fetcher = fetcher
+    def __init__(self, reader: RawPageReader, since: Since, timeless: TimelessRecords) -> None:
+        self._reader = reader
         self._since = since
         self._timeless = timeless
         self._is_sorted = False
@@ -141,7 +141,7 @@ class ChangedReader:
     async def _require_order(self, near: End, far: End) -> None:
         """Check once that the server applies the sort: records between the two ends were not read."""
         if not self._is_sorted and near.first is not None and far.first is not None:
-            self._is_sorted = await is_sorted_by_change(self._fetcher, near.first, far.first)
+            self._is_sorted = await is_sorted_by_change(self._reader, near.first, far.first)
         if not self._is_sorted:
             raise NotByChangeError
 
@@ -155,16 +155,16 @@ class ChangedReader:
         if page is None or not page.total_items or page.end >= page.total_items:
             return True
         if end.sort is NEAR_END and page.received < page.asked:
-            again = await self._fetcher.fetch(page.offset, page.asked, NEAR_END)
+            again = await self._reader.fetch(page.offset, page.asked, NEAR_END)
             if again.ids != page.ids:
                 return False
         try:
-            return not (await self._fetcher.fetch(page.total_items - 1, 1, FAR_END)).ends_early
+            return not (await self._reader.fetch(page.total_items - 1, 1, FAR_END)).ends_early
         except BadRequestError:
             return True
 
 
-async def is_sorted_by_change(fetcher: RawPageFetcher, near: RawPage, far: RawPage) -> bool:
+async def is_sorted_by_change(reader: RawPageReader, near: RawPage, far: RawPage) -> bool:
     """Return whether a server sorts by the time of change; takes a small request, in doubtful cases two.
 
     A page in order does not prove it: the records of one import have the same time, and a list in the order of creation
@@ -173,24 +173,24 @@ async def is_sorted_by_change(fetcher: RawPageFetcher, near: RawPage, far: RawPa
     is older.
 
     Args:
-        fetcher: fetches pages.
+        reader: reads pages.
         near: the first page of the list, the latest change first.
         far: the first page, the latest change last.
 
     Raises:
         CareCloudError: a page could not be read.
     """
-    if not _fit(await fetcher.times.read(near.items), await fetcher.times.read(far.items)):
+    if not _fit(await reader.times.read(near.items), await reader.times.read(far.items)):
         return False
-    return await _differs(fetcher, near.ids, "DESC") or await _differs(fetcher, far.ids, "ASC")
+    return await _differs(reader, near.ids, "DESC") or await _differs(reader, far.ids, "ASC")
 
 
-async def _differs(fetcher: RawPageFetcher, shown: Sequence[Identity], direction: str) -> bool:
+async def _differs(reader: RawPageReader, shown: Sequence[Identity], direction: str) -> bool:
     """Return whether the list without the sort begins with other records; a few may be new ones."""
     try:
-        plain = await fetcher.fetch(0, _ROWS, {"sort_direction": direction})
+        plain = await reader.fetch(0, _ROWS, {"sort_direction": direction})
     except BadRequestError:  # a direction without a field
-        plain = await fetcher.fetch(0, _ROWS, {})
+        plain = await reader.fetch(0, _ROWS, {})
     first = list(shown[:_ROWS])
     same = len(set(first) & set(plain.ids[: len(first)]))
     return bool(first) and 2 * same < len(first)

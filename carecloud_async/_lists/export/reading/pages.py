@@ -1,4 +1,4 @@
-"""Pages for exports: raw records with their identities; counts requests and reads the server's clock."""
+"""Pages for exports: raw records with their identities, and their reader, which also reads the server's clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from carecloud_async._base.codec.pages import Page, key_decoder
 from carecloud_async._calls.call.failure import server_date
 from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._lists.export.reading.times import ChangeTimes
-from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.paging.auto import Auto
+from carecloud_async._lists.paging.list_source import ListSource
+from carecloud_async._lists.paging.page_reader import PageReader
 
-__all__ = ["Identity", "RawPage", "RawPageFetcher", "text_digest"]
+__all__ = ["Identity", "RawPage", "RawPageReader", "identify", "text_digest"]
 
 #: The identity of a record: the text of its id, which the server may send as a number too; without one, a digest of its
 #: whole text.
@@ -66,11 +68,12 @@ class RawPage(Page[bytes]):
         return len(set(self.ids)) != len(self.ids)
 
 
-class RawPageFetcher:
-    """Fetches the pages of one list.
+class RawPageReader(PageReader[RawPage]):
+    """Reads raw pages of one list.
 
     Args:
         source: the list.
+        width: pages in flight; `auto` for the fastest.
         by_text: whether records are identified by their whole text from the beginning.
 
     Attributes:
@@ -83,9 +86,9 @@ class RawPageFetcher:
             the time of that answer and a second; `None` if it is unknown.
     """
 
-    def __init__(self, source: ExportSource, *, by_text: bool = False) -> None:
+    def __init__(self, source: ListSource[Any], width: int | Auto = 1, *, by_text: bool = False) -> None:
+        super().__init__(source, width, fetch=self._fetch_raw)
         self._source = source
-        self._id_field = source.operation.id_field
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
@@ -93,34 +96,27 @@ class RawPageFetcher:
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
         self.began: datetime | None = None
 
-    async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
-        """Get one page; see `fetch_measured`."""
-        page, _ = await self.fetch_measured(offset, count, params)
-        return page
-
-    async def fetch_measured(
-        self, offset: int, count: int, params: Mapping[str, Any], *, fail_fast: bool = False
-    ) -> tuple[RawPage, RawResponse]:
-        """Get one page with its response.
+    async def fetch(self, offset: int, count: int, sort: Mapping[str, Any]) -> RawPage:
+        """Get one page of a given size.
 
         Args:
             offset: where it begins.
             count: the number of records to request.
-            params: the sort, in place of the list's own.
-            fail_fast: see `page_plan.Send`.
+            sort: the sort, in place of the list's own.
 
         Raises:
             CareCloudError: see `Caller.call`.
         """
-        source = self._source
-        query = {**source.params, **params}
-        if source.operation.paged:
-            query |= {"count": count, "offset": offset}
+        page, _ = await self._fetch_raw(offset, count, sort, fail_fast=False)
+        return page
+
+    async def _fetch_raw(
+        self, offset: int, count: int, sort: Mapping[str, Any] | None, /, *, fail_fast: bool
+    ) -> tuple[RawPage, RawResponse]:
+        clock = self._source.clock
         self.requests += 1
-        sent = source.clock.monotonic()
-        fetch = source.fetch_fail_fast if fail_fast and source.fetch_fail_fast is not None else source.fetch
-        answer = await fetch(query)
-        response, data = answer.response, answer.data
+        sent = clock.monotonic()
+        data, response = await self._source.raw_measured(offset, count, sort, fail_fast=fail_fast)
         self.retries += response.attempts - 1
         self.is_empty = self.is_empty and not data.received and not data.total_items
         lines = data.items
@@ -128,27 +124,32 @@ class RawPageFetcher:
             lines = [line for line in lines if line != b"null"]
         if self.began is None and (date := server_date(response.headers)) is not None:
             # The server writes `Date` after it has read the list: the watermark must not lie after a change in between.
-            self.began = date - timedelta(seconds=max(source.clock.monotonic() - sent, 0) + 1)
+            self.began = date - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
         page = RawPage(
             offset=offset,
             items=lines,
-            ids=self.identify(lines),
+            ids=identify(lines, None if self.by_text else self._source.operation.id_field),
             asked=count,
             received=data.received,
             total_items=data.total_items,
         )
         return page, response
 
-    def identify(self, lines: list[bytes]) -> list[Identity]:
-        """Return the identities of records."""
-        name = self._id_field
-        if name is None or self.by_text:
-            return [*map(text_digest, lines)]
-        leading = _leading_ids(lines, name)
-        if leading is not None:
-            return leading
-        decoder = key_decoder(name)
-        return [_identity(decoder, line) for line in lines]
+
+def identify(lines: list[bytes], id_field: str | None) -> list[Identity]:
+    """Return the identities of records.
+
+    Args:
+        lines: the records.
+        id_field: the name of their id; `None` to identify them by their whole text.
+    """
+    if id_field is None:
+        return [*map(text_digest, lines)]
+    leading = _leading_ids(lines, id_field)
+    if leading is not None:
+        return leading
+    decoder = key_decoder(id_field)
+    return [_identity(decoder, line) for line in lines]
 
 
 def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:

@@ -20,14 +20,14 @@ from attrs import evolve, frozen
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.reading.order import ORDERS, Evidence, comes_before
-from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageReader
 from carecloud_async._lists.export.reading.scan import MOST_SWEEPS, SWEEPS, id_sort
 from carecloud_async._lists.export.reading.seen import TemporarySeen
 from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reasons import InexactReason
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import SweepState
-from carecloud_async._lists.paging.page_plan import Auto
+from carecloud_async._lists.paging.auto import Auto
+from carecloud_async._lists.paging.list_source import ListSource
 
 __all__ = ["IdRange", "NotInOrderError", "RangeScan", "find_ranges"]
 
@@ -72,7 +72,7 @@ class IdRange:
         return True in verdicts
 
 
-async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]:
+async def find_ranges(source: ListSource[Any], *, partitions: int) -> list[IdRange]:
     """Split a list into disjoint ranges of about equal size, which cover every id; see the module's text.
 
     Args:
@@ -82,14 +82,14 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     Raises:
         CareCloudError: a page could not be read.
     """
-    fetcher, evidence = RawPageFetcher(source), Evidence(orders=ORDERS)
-    params = id_sort(source)
+    reader, evidence = RawPageReader(source), Evidence(orders=ORDERS)
+    sort = id_sort(source)
     bounds: dict[Identity, int] = {}
-    if params is not None and partitions > 1:
-        first = await fetcher.fetch(0, source.fixed_count, params)
+    if sort is not None and partitions > 1:
+        first = await reader.fetch(0, source.fixed_count, sort)
         evidence = evidence.with_order(first.ids)
         for number in range(1, partitions) if first.total_items else ():
-            page = await fetcher.fetch((first.total_items or 0) * number // partitions, 2, params)
+            page = await reader.fetch((first.total_items or 0) * number // partitions, 2, sort)
             evidence = evidence.with_order(page.ids)
             for key in page.ids[:1]:
                 bounds.setdefault(key, page.offset)
@@ -120,14 +120,14 @@ class RangeScan:
 
     def __init__(
         self,
-        source: ExportSource,
+        source: ListSource[Any],
         id_range: IdRange,
         *,
         accept: Callable[[list[bytes]], Awaitable[None]],
         width: int | Auto = 1,
     ) -> None:
         self._source, self._range, self._accept = source, id_range, accept
-        self._plan, self._fetcher = source.plan(width), RawPageFetcher(source)
+        self._reader = RawPageReader(source, width)
         self._sweep: Sweep
         self.records: int = 0
         self.list_changed: bool = False
@@ -140,14 +140,14 @@ class RangeScan:
             NotInOrderError: the server no longer keeps the order of ids: find new ranges.
             CareCloudError: a page could not be read.
         """
-        params = id_sort(self._source)
-        if params is None:
+        sort = id_sort(self._source)
+        if sort is None:
             raise NotInOrderError
         seen = await run_in_thread(TemporarySeen)
         try:
-            state = await self._find_start(params)
+            state = await self._find_start(sort)
             for number in range(1, MOST_SWEEPS + 1):
-                reason = await self._read(params, evolve(state, number=number), seen)
+                reason = await self._read(sort, evolve(state, number=number), seen)
                 self.reasons = () if reason is None else (reason,)
                 if reason is None or (number >= SWEEPS and reason is not InexactReason.NO_STABLE_ORDER):
                     break
@@ -157,7 +157,7 @@ class RangeScan:
         finally:
             await run_in_thread_regardless(seen.close)
 
-    async def _read(self, params: Mapping[str, Any], state: SweepState, seen: TemporarySeen) -> InexactReason | None:
+    async def _read(self, sort: Mapping[str, Any], state: SweepState, seen: TemporarySeen) -> InexactReason | None:
         async def record(page: RawPage) -> None:
             orders = sweep.evidence.orders or ()
             if not set(self._range.orders or orders) & {*orders}:
@@ -172,21 +172,19 @@ class RangeScan:
         def is_over(page: RawPage) -> bool:
             return bool(page.ids) and (page.ids[-1] == self._range.until or self._range.ends_before(page.ids[-1]))
 
-        sweep = self._sweep = Sweep(
-            self._fetcher, self._plan, params=params, by_id=True, state=state, record=record, stop=is_over
-        )
+        sweep = self._sweep = Sweep(self._reader, sort=sort, by_id=True, state=state, record=record, stop=is_over)
         await sweep.run()
         evidence = sweep.evidence
         self.list_changed |= evidence.has_changed
-        if evidence.reason is None and not self._range.is_whole_list and not evidence.last and self._fetcher.is_empty:
+        if evidence.reason is None and not self._range.is_whole_list and not evidence.last and self._reader.is_empty:
             return InexactReason.EMPTIED
         return evidence.reason or (None if sweep.is_stable else InexactReason.NO_STABLE_ORDER)
 
-    async def _find_start(self, params: Mapping[str, Any]) -> SweepState:
+    async def _find_start(self, sort: Mapping[str, Any]) -> SweepState:
         """Find a record before the range; without one, the start of the list."""
         at, back = max(self._range.offset, 0), max(self._source.fixed_count, 2)
         while at > 0 and self._range.after is not None:
-            page = await self._fetcher.fetch(at, 2, params)
+            page = await self._reader.fetch(at, 2, sort)
             if (page.total_items or 0) <= self._source.fixed_count:
                 break  # one page holds the whole list
             first = page.ids[0] if page.ids else None

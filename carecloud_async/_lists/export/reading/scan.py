@@ -11,19 +11,19 @@ from attrs import evolve
 
 from carecloud_async._lists.export.reading.changed import ChangedReader, End, NotByChangeError
 from carecloud_async._lists.export.reading.order import Evidence
-from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import RawPage, RawPageReader
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reading.times import ChangeTime, TimelessRecords
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.report import ExportReport, OnProgress, Reporter
-from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, SweepState
 from carecloud_async._lists.export.storage.writer import RecordWriter
-from carecloud_async._lists.paging.page_plan import Auto
+from carecloud_async._lists.paging.auto import AUTO, Auto
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import BadRequestError
 
-__all__ = ["MOST_SWEEPS", "SWEEPS", "id_sort", "scan"]
+__all__ = ["MOST_SWEEPS", "SWEEPS", "Scan", "id_sort"]
 
 _log = logging.getLogger("carecloud_async.export")
 
@@ -35,75 +35,77 @@ class _AmbiguousError(Exception):
     """Two records of a page have one id."""
 
 
-async def scan(
-    source: ExportSource,
-    start: Checkpoint,
-    *,
-    since: Since | None,
-    concurrency: int | Auto,
-    on_progress: OnProgress | None,
-    writer: RecordWriter,
-    timeless: TimelessRecords | None = None,
-    expects_records: bool = False,
-) -> ExportReport:
-    """Read a list to its end.
+class Scan:
+    """Reads a list to its end.
 
     Args:
         source: the list.
+        writer: takes what the pages show.
         start: the checkpoint to continue from.
         since: the time that changes are wanted from; `None` for everything.
         concurrency: pages in flight; `auto` for the fastest.
         on_progress: gets the progress.
-        writer: takes what the pages show.
         timeless: the records without a readable `last_change` that the last run handed out, and those of this one.
         expects_records: whether the list had records in the last run, so that an empty one is doubted.
-
-    Raises:
-        CareCloudError: the server cannot be read.
     """
-    settings = (source, since, concurrency, on_progress, writer, timeless)
-    reading = _Scan(start, *settings)
-    try:
-        reason = await reading.read()
-    except _AmbiguousError:
-        await writer.drain()
-        await writer.restart()
-        report = evolve(reading.report, records=0, pages=0)
-        reading = _Scan(evolve(start, sweep=SweepState(), by_text=True, report=report), *settings)
-        reason = await reading.read()
-    is_empty = reading.fetcher.is_empty if reading.total is None else reading.total == 0
-    if reason is None and is_empty and (expects_records or not reading.fetcher.is_empty):
-        reason = InexactReason.EMPTIED
-    if reason is not None and not reason.may_pass:
-        _log.warning("%s: the reading is not exact: %s; %s", source.name, reason.seen, reason.fix)
-    return await reading.finish(reason)
 
-
-class _Scan:
     def __init__(
         self,
-        start: Checkpoint,
-        source: ExportSource,
-        since: Since | None,
-        concurrency: int | Auto,
-        on_progress: OnProgress | None,
+        source: ListSource[Any],
         writer: RecordWriter,
-        timeless: TimelessRecords | None,
+        start: Checkpoint,
+        *,
+        since: Since | None = None,
+        concurrency: int | Auto = AUTO,
+        on_progress: OnProgress | None = None,
+        timeless: TimelessRecords | None = None,
+        expects_records: bool = False,
     ) -> None:
-        self._source, self._start, self._writer = source, start, writer
-        self.fetcher = RawPageFetcher(source, by_text=start.by_text)
-        self._plan = source.plan(concurrency)
-        self._reporter = Reporter(on_progress, clock=source.clock, before=start.report, bounded=since is None)
-        self._timeless = timeless
-        self._changed = None if since is None else ChangedReader(self.fetcher, since, timeless or TimelessRecords())
-        self.report = start.report
+        self._source, self._writer = source, writer
+        self._since, self._concurrency, self._on_progress = since, concurrency, on_progress
+        self._timeless, self._expects_records = timeless, expects_records
+        self._begin(start)
+
+    def _begin(self, start: Checkpoint) -> None:
+        source, since = self._source, self._since
+        self._start, self._report = start, start.report
+        self._reader = RawPageReader(source, self._concurrency, by_text=start.by_text)
+        self._reporter = Reporter(self._on_progress, clock=source.clock, before=start.report, bounded=since is None)
+        timeless = self._timeless or TimelessRecords()
+        self._changed = None if since is None else ChangedReader(self._reader, since, timeless)
         self._number = start.sweep.number  # of the sweep, those over the two ends of a list by change included
         self._passes = start.report.passes - 1
         self._pages = start.report.pages
         self._sweep: Sweep | None = None
-        self.total: int | None = None
+        self._total: int | None = None
 
-    async def read(self) -> InexactReason | None:
+    async def run(self) -> ExportReport:
+        """Read the list; return the figures.
+
+        Raises:
+            CareCloudError: the server cannot be read.
+        """
+        try:
+            reason = await self._read()
+        except _AmbiguousError:
+            await self._writer.drain()
+            await self._writer.restart()
+            report = evolve(self._report, records=0, pages=0)
+            self._begin(evolve(self._start, sweep=SweepState(), by_text=True, report=report))
+            reason = await self._read()
+        is_empty = self._reader.is_empty if self._total is None else self._total == 0
+        if reason is None and is_empty and (self._expects_records or not self._reader.is_empty):
+            reason = InexactReason.EMPTIED
+        if reason is not None and not reason.may_pass:
+            _log.warning("%s: the reading is not exact: %s; %s", self._source.name, reason.seen, reason.fix)
+        self._report = evolve(self._report, reasons=() if reason is None else (reason,))
+        await self._writer.put(RawPage(), self._checkpoint(complete=True))
+        await self._writer.drain()
+        self._report = evolve(self._report, records=self._writer.seen.written)
+        await self._reporter.report(self._report, now=True)
+        return self._report
+
+    async def _read(self) -> InexactReason | None:
         """Read the list; return why something may be missing, `None` if nothing is."""
         operation = self._source.operation
         if not operation.paged:
@@ -119,30 +121,30 @@ class _Scan:
         return await self._read_whole()
 
     async def _read_one_page(self) -> InexactReason | None:
-        page = await self.fetcher.fetch(0, self._source.fixed_count, {})
+        page = await self._reader.fetch(0, self._source.fixed_count, {})
         self._passes += 1
-        self.total, reason = page.total_items, None
+        self._total, reason = page.total_items, None
         if page.has_nulls or (page.total_items or 0) > page.received:
             reason = InexactReason.NULL_ENTRIES if page.has_nulls else InexactReason.SHORT_OF_TOTAL
-        self.report = evolve(self.report, reasons=() if reason is None else (reason,))
+        self._report = evolve(self._report, reasons=() if reason is None else (reason,))
         # It ends the list, so that no later run adds the records again; an empty one is asked again.
         await self._record(page, complete=bool(page.items))
         return reason
 
     async def _read_whole(self) -> InexactReason | None:
-        params, reason = id_sort(self._source), None
+        sort, reason = id_sort(self._source), None
         state = self._start.sweep if self._changed is None else SweepState()
         begun = self._start.sweep.number if self._changed is None else 1
         for number in range(begun, MOST_SWEEPS + 1):
             self._passes += 1
             before = self._writer.seen.known
-            sweep = self._make(params or {}, evolve(state, number=self._number))
+            sweep = self._make(sort or {}, evolve(state, number=self._number))
             try:
                 await sweep.run()
             except BadRequestError as error:
-                if params is None or self._writer.seen.known or not _is_about_sort(error):
+                if sort is None or self._writer.seen.known or not _is_about_sort(error):
                     raise
-                params = None
+                sort = None
                 await (sweep := self._make({}, SweepState(number=self._number))).run()
             await self._end(sweep)
             has_new = self._writer.seen.known > before
@@ -162,7 +164,7 @@ class _Scan:
 
         async def read_end(end: End) -> None:
             async def record(page: RawPage) -> None:
-                await self._record(page, until=end.take(page, await self.fetcher.times.read(page.items)))
+                await self._record(page, until=end.take(page, await self._reader.times.read(page.items)))
 
             state = SweepState(number=self._number)
             end.sweep = self._make(end.sort, state, record=record, stop=lambda _: not end.is_whole)
@@ -172,24 +174,24 @@ class _Scan:
 
         return await changed.read(read_end, has_new=lambda: self._writer.seen.known > before)
 
-    def _make(self, params: Mapping[str, Any], state: SweepState, **more: Any) -> Sweep:
-        by_id = params.get("sort_field", "") == self._source.operation.id_field
+    def _make(self, sort: Mapping[str, Any], state: SweepState, **more: Any) -> Sweep:
+        by_id = sort.get("sort_field", "") == self._source.operation.id_field
         settings = {"record": self._record, **more}
         if self._sweep is not None:
             state = evolve(state, evidence=Evidence(largest=self._sweep.evidence.largest))
-        self._sweep = Sweep(self.fetcher, self._plan, params=params, by_id=by_id, state=state, **settings)
+        self._sweep = Sweep(self._reader, sort=sort, by_id=by_id, state=state, **settings)
         return self._sweep
 
     async def _record(self, page: RawPage, *, until: int | None = None, complete: bool = False) -> None:
-        if page.is_ambiguous and not self.fetcher.by_text:
+        if page.is_ambiguous and not self._reader.by_text:
             raise _AmbiguousError
         wanted = None
         if self._timeless is not None or self._changed is not None:
-            wanted = self._wanted(page, await self.fetcher.times.read(page.items))
+            wanted = self._wanted(page, await self._reader.times.read(page.items))
         self._pages += bool(page.ids)
         shown = evolve(page, ids=page.ids[:until], items=page.items[:until], wanted=wanted)
         await self._writer.put(shown, self._checkpoint(complete=complete))
-        await self._reporter.report(self.report)
+        await self._reporter.report(self._report)
 
     def _wanted(self, page: RawPage, times: Sequence[ChangeTime]) -> Sequence[bool] | None:
         """Return which records may have changed; remember those without a readable time."""
@@ -204,25 +206,25 @@ class _Scan:
 
     def _checkpoint(self, *, complete: bool) -> Checkpoint:
         before, sweep = self._start.report, self._sweep
-        self.report = evolve(
-            self.report,
+        self._report = evolve(
+            self._report,
             records=self._writer.seen.written,
             pages=self._pages,
-            requests=before.requests + self.fetcher.requests,
-            retries=before.retries + self.fetcher.retries,
+            requests=before.requests + self._reader.requests,
+            retries=before.retries + self._reader.retries,
             seconds=before.seconds + self._reporter.seconds,
             next_changed_since=before.next_changed_since if before.requests else self._next_changed_since,
             passes=self._passes,
-            total=self.total if sweep is None else sweep.evidence.last,
+            total=self._total if sweep is None else sweep.evidence.last,
         )
         is_whole = self._changed is None and sweep is not None
         state = sweep.state if is_whole and sweep is not None else SweepState(number=self._number)
-        return Checkpoint(sweep=state, by_text=self.fetcher.by_text, report=self.report, complete=complete)
+        return Checkpoint(sweep=state, by_text=self._reader.by_text, report=self._report, complete=complete)
 
     @property
     def _next_changed_since(self) -> datetime | None:
         """The `changed_since` of the next run; `None` if the answers do not show when this one began."""
-        began = self.fetcher.began
+        began = self._reader.began
         if began is None or not has_changes(self._source):
             return None
         return (began - OVERLAP).astimezone(self._source.project.timezone)
@@ -230,21 +232,12 @@ class _Scan:
     async def _end(self, sweep: Sweep) -> None:
         """Take the end of a sweep into account."""
         await self._writer.drain()
-        self.total = sweep.evidence.last
+        self._total = sweep.evidence.last
         self._number += 1
-        self.report = evolve(self.report, list_changed=self.report.list_changed or sweep.evidence.has_changed)
-
-    async def finish(self, reason: InexactReason | None) -> ExportReport:
-        """Commit the last checkpoint; return the figures."""
-        self.report = evolve(self.report, reasons=() if reason is None else (reason,))
-        await self._writer.put(RawPage(), self._checkpoint(complete=True))
-        await self._writer.drain()
-        self.report = evolve(self.report, records=self._writer.seen.written)
-        await self._reporter.report(self.report, now=True)
-        return self.report
+        self._report = evolve(self._report, list_changed=self._report.list_changed or sweep.evidence.has_changed)
 
 
-def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
+def id_sort(source: ListSource[Any]) -> Mapping[str, Any] | None:
     """Return the sort by id, or `None` if the list has no id, no sort, or a sort of the user's own."""
     operation, params = source.operation, source.params
     name = operation.id_field

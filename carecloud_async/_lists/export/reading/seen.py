@@ -41,8 +41,7 @@ class Seen:
 
     Args:
         db: the database, which has `SEEN_TABLES`; `None` before the first commit.
-        known, written, sweep, shown: see below; those of the earlier run that is continued.
-        recent: the ids that another run showed last; its others are forgotten.
+        start: the checkpoint of the earlier run that is continued.
 
     Attributes:
         known: the number of different records.
@@ -52,25 +51,16 @@ class Seen:
         has_forgotten: whether ids were shown that are not remembered: then nothing is new that may be one of them.
     """
 
-    def __init__(
-        self,
-        db: Database | None = None,
-        *,
-        known: int = 0,
-        written: int = 0,
-        sweep: int = 0,
-        shown: int = 0,
-        recent: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, db: Database | None = None, start: Checkpoint | None = None) -> None:
         self._opened = db
-        self.known: int = known
-        self.written: int = written
-        self.sweep: int = sweep
-        self.shown: int = shown
+        self.known = self.written = self.sweep = self.shown = 0
+        if start is not None:
+            self.known, self.written = start.known, start.report.records
+            self.sweep, self.shown = start.sweep.number, start.shown
         self.is_ordered: bool = db is None or not db.execute("SELECT 1 FROM seen LIMIT 1")
-        self.has_forgotten: bool = bool(recent)
-        self._floor = recent[0] if recent else None
-        self._recent: dict[Identity, None] = dict.fromkeys(recent)  # in the order of the list
+        self.has_forgotten: bool = False
+        self._floor: str | None = None  # the first id of the end of a list whose other ids are forgotten
+        self._recent: dict[Identity, None] = {}  # in the order of the list
         last = db.execute("SELECT ids FROM noted ORDER BY number DESC LIMIT ?", (_PAGES,)) if db is not None else ()
         for (ids,) in reversed(last):
             self._recent |= dict.fromkeys(msgspec.json.decode(ids))
@@ -195,7 +185,8 @@ class TemporarySeen(Seen):
     """The ids of one reading, in a temporary file, which `close` removes.
 
     Args:
-        recent: see `Seen`.
+        recent: the ids that another run showed last; its others are forgotten.
+        written: the number of records that it showed.
 
     Raises:
         ExportError: it cannot be made.
@@ -206,7 +197,10 @@ class TemporarySeen(Seen):
         for table in SEEN_TABLES:
             self._temporary.execute(table)
         self._temporary.start()  # one transaction, which is never committed: each row would be one otherwise
-        super().__init__(self._temporary, recent=recent, written=written, known=written, shown=written)
+        super().__init__(self._temporary)
+        self.known = self.written = self.shown = written
+        if recent:
+            self.has_forgotten, self._floor, self._recent = True, recent[0], dict.fromkeys(recent)
 
     def close(self) -> None:
         """Close the file; waits for a thread that uses it."""

@@ -15,13 +15,10 @@ from typing import Any
 from attrs import evolve
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
-from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._lists.export.reading.order import ORDERS, Evidence
-from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageReader
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.storage.checkpoint import SweepState
-from carecloud_async._lists.paging.page_plan import PagePlan
-from carecloud_async._lists.paging.read_ahead import ReadAhead
 from carecloud_async.errors import ExportError
 
 __all__ = ["Sweep"]
@@ -44,9 +41,8 @@ class Sweep:
     """Reads a list once.
 
     Args:
-        fetcher: fetches its pages.
-        plan: the number of requests at once, and their size.
-        params: the sort.
+        reader: reads its pages.
+        sort: the sort.
         by_id: whether that is the sort by id.
         state: where to begin.
         record: takes each page.
@@ -58,21 +54,19 @@ class Sweep:
 
     def __init__(
         self,
-        fetcher: RawPageFetcher,
-        plan: PagePlan,
+        reader: RawPageReader,
         *,
-        params: Mapping[str, Any],
+        sort: Mapping[str, Any],
         by_id: bool,
         state: SweepState,
         record: Callable[[RawPage], Awaitable[None]],
         stop: Callable[[RawPage], bool] = lambda _: False,
     ) -> None:
-        self._fetcher, self._plan, self._params, self._by_id = fetcher, plan, params, by_id
+        self._reader, self._sort, self._by_id = reader, sort, by_id
         self._record, self._stop = record, stop
         self._number = state.number
         self._last = state.last if state.tail else -1
-        self._before = _page_before(state) if state.tail else None
-        self._earlier: RawPage | None = None  # the page before that
+        self._taken = [_page_before(state)] if state.tail else []  # the last two pages
         self._places: dict[Identity, int] = {}  # where both showed which record; made when it is needed
         self._size = state.size
         self._largest_page = 0
@@ -87,8 +81,7 @@ class Sweep:
     @property
     def state(self) -> SweepState:
         """How far it is."""
-        pages = [page for page in (self._earlier, self._before) if page is not None]
-        shown = dict.fromkeys(key for page in pages for key in page.ids[-_TAIL:])
+        shown = dict.fromkeys(key for page in self._taken for key in page.ids[-_TAIL:])
         tail = [key for key in [*shown][-_TAIL:] if isinstance(key, str)]
         return SweepState(
             number=self._number,
@@ -101,8 +94,7 @@ class Sweep:
     @property
     def is_stable(self) -> bool:
         """Whether the order of the list is certainly stable, or one page held the whole list."""
-        page = self._before
-        is_whole = not self._is_stopped or (page is not None and page.offset == 0 and page.ends_list)
+        is_whole = not self._is_stopped or any(page.offset == 0 and page.ends_list for page in self._taken[-1:])
         is_one_page = is_whole and self._last < self._largest_page
         return self.evidence.shows_order or (is_one_page and not self.evidence.has_changed)
 
@@ -132,20 +124,16 @@ class Sweep:
             CareCloudError: a page could not be read.
         """
         async with BackgroundTasks() as tasks:
-            self._tasks = tasks
-            self._restart_ahead()
+            self._reader.begin(tasks, next_part=self._next_part, fetch=self._fetch_part)
             page = await self._fetch(max(self._last, 0))
             while not await self._take(page):
                 page = await self._next_page()
 
     # Requests
 
-    def _restart_ahead(self) -> None:
-        self._ahead = ReadAhead(self._fetch_part, next_part=self._next_part, tasks=self._tasks, plan=self._plan)
-
     @property
     def _count(self) -> int:
-        size = self._size if self._plan.is_fixed and self._size else self._plan.count
+        size = self._size if self._reader.is_fixed and self._size else self._reader.count
         return max(size, _FEWEST)
 
     @property
@@ -156,28 +144,28 @@ class Sweep:
         total, size = self.evidence.last, self._count
         if self._back or self._is_stopped or self._largest_page < _FEWEST:
             return None
-        if self._next > self._last + size * self._plan.width if total is None else self._next + self._overlap >= total:
+        if (
+            self._next > self._last + size * self._reader.width
+            if total is None
+            else self._next + self._overlap >= total
+        ):
             return None
         part = range(self._next, self._next + size)
         self._next += size - self._overlap
         return part
 
-    async def _fetch_part(self, part: range) -> tuple[RawPage, range]:
+    async def _fetch_part(self, part: range) -> tuple[tuple[int, RawPage], range]:
         page = await self._fetch(part.start, most=len(part))
         at = page.end - self._overlap
         is_end = page.ends_list or (page.total_items is None and page.received <= 2 * self._overlap)
         is_whole = page.end >= part.stop or is_end or at <= part.start
-        return page, range(0) if is_whole else range(at, part.stop)
+        return (page.asked, page), range(0) if is_whole else range(at, part.stop)
 
     async def _fetch(self, offset: int, *, most: int | None = None) -> RawPage:
         self._sent += 1
-        plan = self._plan
-        wanted = plan.count if most is None or plan.is_fixed else min(most, plan.count)
-
-        async def send(count: int, fail_fast: bool) -> tuple[RawPage, RawResponse]:
-            return await self._fetcher.fetch_measured(offset, max(count, _FEWEST), self._params, fail_fast=fail_fast)
-
-        _, page = await plan.request(max(wanted, _FEWEST), send)
+        reader = self._reader
+        wanted = reader.count if most is None or reader.is_fixed else min(most, reader.count)
+        _, page = await reader.get(offset, max(wanted, _FEWEST), self._sort)
         self.evidence = self.evidence.with_total(page.total_items)
         self._largest_page = max(self._largest_page, page.received)
         if page.received >= _FEWEST and not page.ends_list:
@@ -186,13 +174,13 @@ class Sweep:
 
     async def _next_page(self) -> RawPage:
         if self._back:
-            self._restart_ahead()
+            self._reader.clear()
             return await self._fetch(max(self._last + 1 - self._back, 0))
-        page = await self._ahead.take()
-        if page is None:
-            is_single = self._largest_page == 1 and not self._ends
-            page = await self._fetch(max(self._last + is_single, 0))
-        return page
+        ahead = await self._reader.take()
+        if ahead is not None:
+            return ahead[1]
+        is_single = self._largest_page == 1 and not self._ends
+        return await self._fetch(max(self._last + is_single, 0))
 
     # Pages
 
@@ -223,17 +211,13 @@ class Sweep:
     def _follows(self, page: RawPage) -> bool:
         """Return whether a page shows the last known record where it was."""
         place = self._last - page.offset
-        return self._before is not None and place >= 0 and page.ids[place : place + 1] == self._before.ids[-1:]
-
-    def _is_known(self, key: Identity, before: RawPage) -> bool:
-        return key in before.ids or (self._earlier is not None and key in self._earlier.ids)
+        return bool(self._taken) and place >= 0 and page.ids[place : place + 1] == self._taken[-1].ids[-1:]
 
     @property
     def _known(self) -> dict[Identity, int]:
         """Where the last two pages showed their records, those of the later one last."""
         if not self._places:
-            pages = [page for page in (self._earlier, self._before) if page is not None]
-            for page in pages:
+            for page in self._taken:
                 for place, key in enumerate(page.ids, page.offset):
                     self._places.pop(key, None)
                     self._places[key] = place
@@ -241,15 +225,15 @@ class Sweep:
 
     def _follow(self, page: RawPage) -> None:
         """Move on to the end of a page that connects."""
-        before = self._before
-        if before is not None:
-            self._idle = self._idle + 1 if self._is_known(page.ids[-1], before) else 0
+        if self._taken:
+            is_idle = any(page.ids[-1] in before.ids for before in self._taken)
+            self._idle = self._idle + 1 if is_idle else 0
             self._hollow = self._hollow if self._idle else 0
             self._compare(page)
         self._back = 0
         self._last = page.end - 1
-        self._earlier, self._before, self._places = before, page, {}
-        if not len(self._ahead):
+        self._taken, self._places = [*self._taken[-1:], page], {}
+        if not self._reader.is_ahead:
             self._next = max(self._last + 1 - self._overlap, 0)
 
     def _compare(self, page: RawPage) -> None:
@@ -276,11 +260,11 @@ class Sweep:
             self._is_stopped = True
             return True
         if self._idle > _IDLE:
-            if self._earlier is not None and self._earlier.ids == page.ids:
+            if len(self._taken) > 1 and self._taken[0].ids == page.ids:
                 raise ExportError(f"the server sends the same page again and again; the last offset was {page.offset}")
             return self._give_up(InexactReason.GAP)
         is_short = page.received < min(page.asked, self._largest_page)
-        if not self._idle or not (is_short or page.ends_list) or len(self._ahead):
+        if not self._idle or not (is_short or page.ends_list) or self._reader.is_ahead:
             return False
         if not page.ends_list:  # its total does not say so: nothing may follow it
             return await self._take(await self._fetch(page.end))

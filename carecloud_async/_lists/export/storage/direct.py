@@ -17,7 +17,7 @@ import stat
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, cast
 
 from carecloud_async._base.runtime.threads import ThreadYielder
 from carecloud_async._lists.export.errors import BadExportError
@@ -28,6 +28,7 @@ from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.export_file import Ended
+from carecloud_async._lists.export.storage.writer import Writer
 from carecloud_async.errors import ExportError
 
 __all__ = ["DirectFile", "FileStoppedError", "StoppableFile"]
@@ -42,21 +43,20 @@ _LOOK = 0.05
 _PIPE_BUF = getattr(select, "PIPE_BUF", 512)
 
 
-class DirectFile:
+class DirectFile(Writer):
     """What takes the place of an `ExportFile`. A method can block forever (a pipe may have no reader); `stop` ends it.
 
     Args:
         request: the export.
 
     Attributes:
-        interval: see `Writer`.
-        seen: the ids of the records that were written.
         nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
     """
 
-    interval: Final = 0.0
+    interval = 0.0
 
     def __init__(self, request: ExportRequest) -> None:
+        super().__init__(request.source.clock)
         self._request, self._target = request, request.target
         self._encode = request.encode
         self._yielder = ThreadYielder()
@@ -64,7 +64,7 @@ class DirectFile:
         self._buffer = cast("BinaryIO", io.BufferedWriter(self._file, _BUFFER))
         self._sink: SinkStream | None = None
         self._warned = False
-        self.seen: TemporarySeen
+        self._temporary: TemporarySeen | None = None
         self.nulls: Mapping[str, int] = {}
 
     def open(self) -> None:
@@ -77,7 +77,7 @@ class DirectFile:
         """
         if self._request.resume:
             raise BadExportError(f"{self._target.shown} is not a regular file: an export to it cannot be resumed")
-        self.seen = TemporarySeen()
+        self.seen = self._temporary = TemporarySeen()
         self._file.open()
 
     def restore(self) -> None:
@@ -119,7 +119,7 @@ class DirectFile:
         self._sink = SinkStream(self._buffer, self._target.format, self._request.layout)
         return self._sink
 
-    def restart(self) -> None:
+    def clear(self) -> None:
         """Refuse it.
 
         Raises:
@@ -154,8 +154,8 @@ class DirectFile:
             self._buffer.close()
         if self._sink is not None:
             self._sink.abandon()
-        if hasattr(self, "seen"):
-            self.seen.close()
+        if self._temporary is not None:
+            self._temporary.close()
 
 
 class FileStoppedError(Exception):

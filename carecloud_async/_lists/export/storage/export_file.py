@@ -46,7 +46,7 @@ from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.target import Target
-from carecloud_async._lists.export.storage.writer import INTERVAL
+from carecloud_async._lists.export.storage.writer import Writer
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE, RESTART
 
@@ -100,22 +100,18 @@ def _records_of(folder: WorkFolder) -> Path:
     return folder.path / "records"
 
 
-class ExportFile:
+class ExportFile(Writer):
     """The file of one export; see the module. Everything blocks; one thread at a time.
 
     Args:
         request: the export.
 
     Attributes:
-        interval, stop: see `Writer`.
-        seen: the ids of the records that were committed.
         nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
     """
 
-    interval: Final = INTERVAL
-    stop: Final = None
-
     def __init__(self, request: ExportRequest) -> None:
+        super().__init__(request.source.clock)
         self._request, self._target = request, request.target
         self._encode = request.encode
         self._folder = WorkFolder(request.target.path)
@@ -126,7 +122,6 @@ class ExportFile:
         self._output: BufferedRandom | None = None
         self._sink: SinkStream | None = None
         self._is_live: bool = getattr(request.target.format.sink, "is_incremental", False)
-        self.seen: Seen = Seen()
         self.nulls: Mapping[str, int] = {}
 
     # Beginning
@@ -227,13 +222,7 @@ class ExportFile:
         except FileChangedError as error:
             raise ExportError(f"cannot resume: {error}", fix=RESTART) from None
         self._is_empty, self._is_live = not mark.size, False
-        self.seen = Seen(
-            run.db,
-            known=checkpoint.known,
-            written=checkpoint.report.records,
-            sweep=checkpoint.sweep.number,
-            shown=checkpoint.shown,
-        )
+        self.seen = Seen(run.db, checkpoint)
         return checkpoint
 
     def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
@@ -272,8 +261,8 @@ class ExportFile:
                 self._is_empty = False
                 self._yielder.rest()
 
-    def restart(self) -> None:
-        """Drop all records: the list must be read with another strategy."""
+    def clear(self) -> None:
+        """See `Writer.clear`."""
         self._close_files()
         self._begin()
 

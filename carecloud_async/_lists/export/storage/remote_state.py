@@ -46,7 +46,7 @@ from carecloud_async._lists.export.storage.urls import (
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE
 
-__all__ = ["RemoteState", "local_state", "remote_state"]
+__all__ = ["StatePlace", "state_place"]
 
 #: Error codes of S3 for an object that is not the named version, or is being replaced.
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
@@ -60,33 +60,56 @@ _STALE: Final = 60
 _LATE: Final = 30
 
 
-def remote_state(state: str | os.PathLike[str]) -> RemoteState | None:
-    """Return the remote state that a URL names; `None` for a path."""
-    return RemoteState(str(state)) if is_url(str(state)) else None
+def state_place(given: str | os.PathLike[str]) -> StatePlace:
+    """Return the place of a state that the user named by a path, which may be written as `file://`, or by a URL."""
+    return RemoteState(str(given)) if is_url(str(given)) else StatePlace(Path(str(given).removeprefix("file://")))
 
 
-def local_state(state: str | os.PathLike[str]) -> Path:
-    """Return the path of a local state, which may be written as `file://`."""
-    return Path(str(state).removeprefix("file://"))
+class StatePlace:
+    """The place of a state: a file of this machine, which needs no more than to be there. Everything blocks.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        path: the file of this machine.
+        shown: what messages call it: the path, or the URL without its secrets.
+    """
+
+    #: Whether the state lives in a storage service.
+    is_remote = False
+
+    def __init__(self, path: Path, *, shown: str | None = None) -> None:
+        self.path: Path = path
+        self.shown: str = shown or str(path)
+
+    def fetch(self) -> None:
+        """Fetch the state into the file."""
+
+    def require_unchanged(self) -> None:
+        """Check that no other run has stored the state since it was fetched."""
+
+    def store(self, database: Database) -> None:
+        """Store the state: the open database, which has no transaction."""
+
+    def close(self) -> None:
+        """Remove what was fetched."""
 
 
-class RemoteState:
-    """A state in a storage service of fsspec; see the module. Everything blocks.
+class RemoteState(StatePlace):
+    """A state in a storage service of fsspec; see the module.
 
     Args:
         url: its URL.
-
-    Attributes:
-        shown: the URL without its secrets.
-        path: the file of this machine into which it is fetched.
     """
 
+    is_remote = True
+
     def __init__(self, url: str) -> None:
-        self.shown: str = mask_url(url)
         self._url = url
         self._secrets = find_secrets(url)
         self._folder = Path(tempfile.gettempdir(), f"carecloud-state-{secrets.token_hex(8)}")
-        self.path: Path = self._folder / "state"
+        super().__init__(self._folder / "state", shown=mask_url(url))
         self._version: str | None = None
         self._storage: Any = None
         self._key = ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from carecloud_async._base.runtime.clock import Clock
@@ -20,8 +21,6 @@ __all__ = ["RecordWriter", "Writer"]
 
 #: With this many pages or records waiting, a commit begins at once. A kill loses those that wait.
 _PAGES, _RECORDS = 4, 4000
-#: Seconds between two smaller commits: each computes for a millisecond and waits for the disk twice.
-INTERVAL = 0.05
 
 
 class RecordWriter(Protocol):
@@ -45,44 +44,37 @@ class RecordWriter(Protocol):
         ...
 
 
-class Writer:
+class Writer(ABC):
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
     Args:
-        commit: writes what pages show, and the checkpoint that includes it; blocks.
-        restart: see `RecordWriter.restart`; blocks.
-        seen: returns the ids that were committed.
         clock: measures the interval.
+
+    Attributes:
+        seen: the ids of the records that were committed.
         interval: the least seconds between two commits, while only a few pages wait.
         stop: ends a commit that blocks forever (a pipe without a reader); called when the commit is cancelled. Without
             it, a commit is awaited even if it is cancelled.
     """
 
-    def __init__(
-        self,
-        commit: Callable[[list[RawPage], Checkpoint], None],
-        *,
-        restart: Callable[[], None],
-        seen: Callable[[], Seen],
-        clock: Clock,
-        interval: float = INTERVAL,
-        stop: Callable[[], None] | None = None,
-    ) -> None:
-        self._commit = commit
-        self._restart = restart
-        self._seen = seen
+    interval = 0.05  # a commit computes for a millisecond and waits for the disk twice
+    stop: Callable[[], None] | None = None
+
+    def __init__(self, clock: Clock) -> None:
+        self.seen: Seen = Seen()
         self._clock = clock
-        self._interval = interval
-        self._stop = stop
         self._not_before = clock.monotonic()
         self._pages: list[RawPage] = []
         self._checkpoint: Checkpoint
         self._has_failed = False
 
-    @property
-    def seen(self) -> Seen:
-        """See `RecordWriter.seen`."""
-        return self._seen()
+    @abstractmethod
+    def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
+        """Write the records of pages that were not shown before, and the checkpoint that includes them. Blocks."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Drop everything that was committed: the list must be read with another strategy. Blocks."""
 
     async def put(self, page: RawPage, checkpoint: Checkpoint) -> None:
         """Take a page, and commit those that wait if it is time to.
@@ -112,19 +104,19 @@ class Writer:
         self._has_failed = True
 
         def work() -> None:
-            self._commit(pages, self._checkpoint)
-            self._not_before = self._clock.monotonic() + self._interval
+            self.commit(pages, self._checkpoint)
+            self._not_before = self._clock.monotonic() + self.interval
             self._has_failed = False
 
-        if self._stop is not None:
-            await run_in_thread_until_stopped(work, stop=self._stop)
+        if self.stop is not None:
+            await run_in_thread_until_stopped(work, stop=self.stop)
         else:
             # In any case: later pages must never be committed without these.
             await run_in_thread_regardless(work)
 
     async def restart(self) -> None:
         """See `RecordWriter.restart`."""
-        await run_in_thread(self._restart)
+        await run_in_thread(self.clear)
 
     async def leave(self) -> None:
         """Commit the pages that wait if the disk allows it; for an export that has failed or was cancelled."""

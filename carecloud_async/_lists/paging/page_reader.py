@@ -1,8 +1,7 @@
-"""`PagePlan`: how many pages are requested at once, and of what size: the user's numbers, or numbers found meanwhile.
+"""`PageReader`: reads the pages of a list, several at once and ahead of their consumer, in the order of the list.
 
-`await plan.request(1000, send)` requests 1,000 records, or fewer if the server is known to fail on pages of that size.
-
-With `"auto"` the first page is requested alone, with 200 records, which shows whether the server caps its pages. From
+It asks for fewer records where the server fails on larger pages. With `"auto"` it finds how many pages are fastest, and
+of what size. The first one is requested alone, with 200 records, which shows whether the server caps its pages. From
 then on the smallest of these bounds counts:
 
     pace      20 pages of 1,000 records at once. A page that takes too long halves the size, down to 100 records, then
@@ -14,43 +13,32 @@ then on the smallest of these bounds counts:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import anyio
 
 from carecloud_async._base.codec.pages import AnyPage
-from carecloud_async._base.runtime.validators import quoted
-from carecloud_async._calls.call.filters import Kind, check_filters
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._calls.call.operation import RawResponse
+from carecloud_async._lists.paging.auto import AUTO, DEFAULT_COUNT, Auto
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import (
     ApiError,
     BadRequestError,
     CareCloudError,
-    ConfigurationError,
     RateLimitError,
     ResponseError,
     ServerError,
     TransportError,
 )
 
-__all__ = [
-    "AUTO",
-    "DEFAULT_COUNT",
-    "Auto",
-    "PagePlan",
-    "Send",
-    "check_count",
-    "fixed_count",
-    "problem_of",
-    "require_int_or_auto",
-]
+__all__ = ["Fetch", "PageReader"]
 
 P = TypeVar("P", bound=AnyPage[Any])
+P_co = TypeVar("P_co", bound=AnyPage[Any], covariant=True)
 
-Auto: TypeAlias = Literal["auto"]
-AUTO: Final[Auto] = "auto"
-
-#: The records of a page if nothing is measured, and of the smallest page that a pace asks for: the API's own default.
-DEFAULT_COUNT: Final = 100
 #: The records of the first page, and of the largest ones.
 FIRST: Final = 200
 LARGEST: Final = 1000
@@ -67,9 +55,22 @@ _AMPLE: Final = 1.5
 _SPARE_PART: Final = 5
 
 
-#: Requests a number of records; returns the page and its response, if that is known. The second argument, `fail_fast`,
-#: is true if no page of that size has arrived yet: the request may fail, and is then retried once at most.
-Send: TypeAlias = Callable[[int, bool], Awaitable[tuple[P, RawResponse | None]]]
+class Fetch(Protocol[P_co]):
+    """Gets one page of a list, and its response if that is known."""
+
+    async def __call__(
+        self, offset: int, count: int, sort: Mapping[str, Any] | None, /, *, fail_fast: bool
+    ) -> tuple[P_co, RawResponse | None]:
+        """Get a page.
+
+        Args:
+            offset: where it begins.
+            count: the number of records to request.
+            sort: the sort, in place of the list's own.
+            fail_fast: whether no page of that size has arrived yet: the request may fail, and is then retried once at
+                most.
+        """
+        ...
 
 
 class _Pace:
@@ -145,49 +146,55 @@ class _Server:
         if received >= asked:
             self._whole = max(self._whole, asked)
         elif received and not at_end and asked > self._whole:
-            if received == self._cut:  # a cap cuts every page to one length
-                self.most = min(self.most, max(received, self._whole))
+            if received == self._cut:  # a cap cuts every page to one length; pages of one record could not overlap
+                self.most = min(self.most, max(received, self._whole, 2))
             self._cut = received
 
 
-class PagePlan:
-    """The requests of one reading of a list.
+class _Part(Generic[P]):
+    """A part of the list that a task reads ahead; `ready` is set when its pages have arrived, or one of them failed."""
+
+    def __init__(self) -> None:
+        self.ready = anyio.Event()
+        self.pages: list[tuple[int, P]] = []
+        self.error: Exception | None = None
+
+
+class PageReader(Generic[P]):
+    """Reads the pages of one list; see the module.
+
+    A part of the list that is read ahead is a range of offsets. If its page is shorter, the same task requests the rest
+    after it.
 
     Args:
+        source: the list.
         width: the user's number of requests at once, or `auto`.
-        count: the user's page size, or `auto`.
-        most_requests: the most requests at once with `auto`.
-        now: returns the time of the monotonic clock.
-        rate: returns the requests a second that the rate limiter allows; `None` while it delays none.
+        fetch: gets one page.
 
     Attributes:
         is_fixed: whether `count` never changes.
     """
 
-    def __init__(
-        self,
-        *,
-        width: int | Auto,
-        count: int | Auto,
-        most_requests: int,
-        now: Callable[[], float],
-        rate: Callable[[], float | None] = lambda: None,
-    ) -> None:
-        self._given_width: int | Auto = width
-        self._given_count: int | Auto = count
-        self.is_fixed: bool = count != AUTO
-        self._now = now
-        self._rate = rate
-        self._pace = _Pace(width=max(most_requests, 1), can_shrink=not self.is_fixed)
+    def __init__(self, source: ListSource[Any], width: int | Auto, *, fetch: Fetch[P]) -> None:
+        context = source.caller.context
+        self._fetch = fetch
+        self.is_fixed: bool = source.count != AUTO
+        self._given_width, self._given_count = width, source.count
+        self._now, self._limiter = context.clock.monotonic, context.rate_limiter
+        self._pace = _Pace(width=max(context.http.max_connections, 1), can_shrink=not self.is_fixed)
         self._server = _Server()
         self._record_bytes = self._page_seconds = 0.0  # 0 while unknown
+        self._parts: deque[_Part[P]] = deque()  # in flight, or waiting for the consumer
+        self._arrived: deque[tuple[int, P]] = deque()  # the pages of the part that is being taken
+
+    # One page
 
     @property
     def width(self) -> int:
         """The number of requests at once."""
         if self._given_width != AUTO:
             return self._given_width
-        rate, width = self._rate(), float(self._pace.width)
+        rate, width = self._limiter.rate, float(self._pace.width)
         if rate is not None and self._page_seconds:
             width = min(width, _AMPLE * rate * self._page_seconds + 1)
         if self._record_bytes and not self.is_fixed:
@@ -205,13 +212,13 @@ class PagePlan:
             count = min(count, int(most_bytes / self._record_bytes))
         return max(count, 1)
 
-    @property
-    def spare(self) -> int:
-        """The number of pages that may wait in addition to those in flight."""
-        return max(self.width // _SPARE_PART, 1)
-
-    async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
+    async def get(self, offset: int, wanted: int, sort: Mapping[str, Any] | None = None) -> tuple[int, P]:
         """Request a number of records, or fewer if the server fails on that many; return the number and the page.
+
+        Args:
+            offset: where the page begins.
+            wanted: the number of records.
+            sort: the sort, in place of the list's own.
 
         Raises:
             CareCloudError: the server cannot be read.
@@ -222,7 +229,7 @@ class PagePlan:
             is_untried = not self.is_fixed and asked > self._server.known
             began, changes = self._now(), self._pace.changes
             try:
-                page, response = await send(asked, is_untried and fail_fast)
+                page, response = await self._fetch(offset, asked, sort, fail_fast=is_untried and fail_fast)
             except CareCloudError as error:
                 if is_untried and fail_fast and isinstance(error, RateLimitError):
                     fail_fast = False  # it says nothing about the size: send it again, with the usual retries
@@ -247,6 +254,90 @@ class PagePlan:
         self._page_seconds = max(self._now() - began, 1e-6)
         self._pace.take(self._page_seconds, is_current=is_current)
 
+    # Pages ahead
+
+    def begin(
+        self,
+        tasks: BackgroundTasks,
+        *,
+        next_part: Callable[[], range | None],
+        fetch: Callable[[range], Awaitable[tuple[tuple[int, P], range]]],
+    ) -> None:
+        """Begin to read ahead.
+
+        Args:
+            tasks: the group that the requests run in.
+            next_part: returns the next part, or `None` while there is nothing to read ahead.
+            fetch: gets the first page of a part by `get`, and the rest that is missing from it, which is empty at its
+                end.
+        """
+        self._tasks, self._next_part, self._fetch_part = tasks, next_part, fetch
+        self.clear()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether pages are in flight, or wait to be taken."""
+        return bool(self._parts or self._arrived)
+
+    @property
+    def is_at_part_end(self) -> bool:
+        """Whether the last page that was taken ended its part."""
+        return not self._arrived
+
+    def clear(self) -> None:
+        """Drop all pages; those that are in flight are dropped when they arrive."""
+        self._parts.clear()
+        self._arrived.clear()
+
+    async def take(self) -> tuple[int, P] | None:
+        """Return the next page in the order of the list, with the number asked for; `None` if none is ahead.
+
+        Raises:
+            Exception: what fetching its part raised.
+        """
+        self.fill()
+        while not self._arrived:
+            if not self._parts:
+                return None
+            part = self._parts[0]
+            await part.ready.wait()
+            if not self._parts:
+                return None  # dropped while this task waited
+            if part.error is not None:
+                raise part.error
+            self._parts.popleft()
+            self._arrived.extend(part.pages)
+            self.fill()
+        return self._arrived.popleft()
+
+    def fill(self) -> None:
+        """Start as many requests as may be in flight; none after a page has failed.
+
+        Some more parts may wait for the consumer, so that one slow response does not stop the others.
+        """
+        while not any(part.error for part in self._parts):
+            in_flight = sum(not part.ready.is_set() for part in self._parts)
+            may_wait = max(self.width // _SPARE_PART, 1)
+            has_room = in_flight < self.width and len(self._parts) < self.width + may_wait
+            span = self._next_part() if has_room else None
+            if span is None:
+                return
+            part: _Part[P] = _Part()
+            self._parts.append(part)
+            self._tasks.start(self._read_part, part, span)
+
+    async def _read_part(self, part: _Part[P], span: range) -> None:
+        try:
+            while span and part in self._parts:
+                page, span = await self._fetch_part(span)
+                part.pages.append(page)
+        except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
+            part.error = error
+        finally:
+            part.ready.set()
+        if part in self._parts:  # otherwise it was dropped
+            self.fill()
+
 
 def _may_be_too_large(error: CareCloudError) -> bool:
     """Return whether a request may have failed because it asked for too many records."""
@@ -255,39 +346,3 @@ def _may_be_too_large(error: CareCloudError) -> bool:
     if isinstance(error, ApiError):
         return isinstance(error, ServerError) or error.status == 413
     return isinstance(error, TransportError | ResponseError)
-
-
-def problem_of(name: str, value: Any) -> str | None:
-    """Return what is wrong with a value that must be `"auto"` or a whole number from 1 up; `None` if nothing is."""
-    if isinstance(value, str) and value == AUTO:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return None
-    return f'{name} must be a whole number from 1 up, not {quoted(value)}; or "auto", which finds what is fastest'
-
-
-def require_int_or_auto(name: str, value: Any) -> None:
-    """Raise unless `value` is `"auto"` or a whole number from 1 up.
-
-    Raises:
-        ConfigurationError: naming the setting.
-    """
-    problem = problem_of(name, value)
-    if problem is not None:
-        raise ConfigurationError(problem)
-
-
-def check_count(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Check the query of a list as `check_filters` does, where `count` may be `"auto"` too.
-
-    Raises:
-        ConfigurationError: see `check_filters`.
-    """
-    if "count" in params:
-        require_int_or_auto("count", params["count"])
-    return check_filters({name: kind for name, kind in kinds.items() if name != "count"}, params)
-
-
-def fixed_count(count: int | Auto) -> int:
-    """Return the page size for a reading that measures nothing."""
-    return DEFAULT_COUNT if count == AUTO else count
