@@ -11,7 +11,7 @@ from attrs import frozen
 _SETTING = re.compile(r"\{(\w+)\}")
 
 _SWITCHES = "allow_http allow_shrink allow_unknown overwrite resume"
-_ARGUMENTS = "auth columns defaults encoding ignore_columns into journal list_key match proxy results verify"
+_ARGUMENTS = "auth columns defaults encoding ignore_columns into journal list_key match proxy results values verify"
 #: Reasons of rows stand in files that users of the command read too, and so name its options as well.
 _OF_ROWS = "as_written date_format decimal phone_prefix"
 
@@ -57,7 +57,7 @@ ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 DATE_FORMAT = Fix("set {date_format}, such as dd/mm/yyyy")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")
-DEFAULTS = Fix("name a field in {defaults}")
+DEFAULTS = Fix("name a field in {defaults} and {values}")
 DATES = Fix("check this machine's clock; if it is right, the project's administrator has to renew the certificate")
 DELETE = Fix("delete it to begin again")
 CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")

@@ -272,7 +272,7 @@ class Columns:
         if name in self._shown_by_server:
             return Place(path=name, role="unknown")
         if is_default:
-            raise UnknownColumnError(f"the default {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
+            raise UnknownColumnError(f"the default or value {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
         raise UnknownColumnError(f"the column {column[:100]!r} has no field: it {self._no_field(column)}", fix=COLUMNS)
 
     def _unwrapped(self, name: str) -> str:

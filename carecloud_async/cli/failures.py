@@ -43,6 +43,7 @@ _OPTIONS = {
     "decimal": "--decimal ,",
     "default": "--default ",
     "defaults": "--default",
+    "values": "--value",
     "ignore_columns": "--ignore-column",
     "no_resume": "without --resume",
     "project_url": "--project-url (CARECLOUD_PROJECT_URL)",

@@ -142,7 +142,7 @@ WRONG = [
     (
         people(1),
         {"defaults": {"langage_id": "en"}},
-        "'langage_id' is no field .*language_id.*: name a field in defaults=",
+        "'langage_id' is no field .*language_id.*: name a field in defaults= and values=",
     ),
 ]
 
