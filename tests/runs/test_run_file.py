@@ -153,7 +153,7 @@ def test_an_empty_file_of_the_user_is_taken_and_kept(path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"filters": "x"}, "its filters differs"),
+        ({"filters": "x"}, "its filters differ"),
         ({"filters": "x", "project": "y"}, "its project and filters differ"),
         ({"identity": "x"}, "belongs to another identity"),
         ({"more": "x"}, "its more differs"),

@@ -83,7 +83,8 @@ def why_foreign(before: Mapping[str, str], now: Mapping[str, str], *, name: str,
             f"{own} of its own"
         )
     if differing:
-        names, verb = " and ".join(differing), "differs" if len(differing) == 1 else "differ"
+        names = " and ".join(differing)
+        verb = "differs" if names == differing[0] and not names.endswith("s") else "differ"
         return f"belongs to another {name} (its {names} {verb}): give each {each} {own} of its own"
     return None
 
