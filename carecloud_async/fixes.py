@@ -55,6 +55,7 @@ ADD_PLUS = Fix("a phone number that begins as {phone_prefix} does: write + befor
 ADDRESS = Fix("check {project_url} and the network")
 ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
+COUNT = Fix("the server does not count this list: export it, and count the records")
 DATE_FORMAT = Fix("set {date_format}, such as dd/mm/yyyy")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")
 DEFAULTS = Fix("name a field in {defaults} and {values}")

@@ -91,7 +91,7 @@ async def empty_list(look: Look) -> Verdict:
 
 @probe(
     "notes",
-    means="bulk writes and outboxes find an operation whose answer was lost by its note, or could make it twice",
+    means="bulk writes and outboxes look for the note of an operation whose answer was lost, or it may happen twice",
     fix="write points and credits one by one, and tell the administrator",
 )
 async def notes(look: Look) -> Verdict:

@@ -322,7 +322,7 @@ def api_error(call: Call[Any], response: Any, body: bytes) -> ApiError:
         hint = f"{_IN_FRONT} ({_described(call, response, body)})"
         fix = IN_FRONT if status >= 500 and status not in _KIND_OF_STATUS else None
     elif status == HTTPStatus.NOT_FOUND and operation.result_key is not None and not operation.placeholders:
-        hint = "the API answers a list that is empty with an empty list"
+        hint = "this project may not have the list: one without records would be an empty list"
     hide, error = Hiding(call.secrets()), own or {}
     exception = _code(error.get("exception"))
     return cls(

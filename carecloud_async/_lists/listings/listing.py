@@ -19,6 +19,7 @@ from carecloud_async._lists.listings.misuse import NotAList, needs_limit
 from carecloud_async._lists.paging.auto import AUTO, Auto, check_count, require_int_or_auto
 from carecloud_async._lists.paging.iterators import AnyPage, ClosableIterator, Pages, PartedPages, Records
 from carecloud_async._lists.paging.list_source import ListSource
+from carecloud_async.fixes import COUNT
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.caller import Caller
@@ -102,7 +103,7 @@ class Listing(NotAList, Generic[T]):
             return page.total_items
         if not source.operation.paged or (not page.received and not source.offset):
             return page.received  # the whole list, or one that is empty from its beginning
-        raise invalid_response(source.operation, "the answer has no total_items")
+        raise invalid_response(source.operation, "the answer has no total_items", fix=COUNT)
 
     @needs_limit
     async def collect(self, *, limit: int) -> list[T]:
