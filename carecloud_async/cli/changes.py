@@ -91,7 +91,7 @@ def _summary(resource: str, report: ChangesReport, output: str) -> str:
     if report.finished_before:
         words.append("an earlier run had been stopped before it could report this file")
     if not report.exact:
-        words.append(f"{inexact(report.reasons)}; deletions wait for the next run")
+        words.append(f"{inexact(report.reasons, may_shrink=True)}; deletions wait for the next run")
     elif not report.compared:
         words.append("only what changed was read: deletions wait for the next comparison")
     return "; ".join(words)

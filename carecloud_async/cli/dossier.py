@@ -8,7 +8,7 @@ import anyio
 
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import MissingRecordError, UsageError
+from carecloud_async.cli.failures import MissingRecordError, UsageError, warn_of_readings
 from carecloud_async.cli.parameters import argument, expands_options, option
 from carecloud_async.errors import NotFoundError
 from carecloud_async.workflows.dossier import Dossier, PartStatus
@@ -31,6 +31,8 @@ def dossier(
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{output} exists and is not empty: name a new folder")
+
+    warn_of_readings()
 
     async def work() -> Dossier:
         async with connection.open() as client:

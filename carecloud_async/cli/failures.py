@@ -22,6 +22,8 @@ T = TypeVar("T")
 _SDK = logging.getLogger("carecloud_async")
 #: Warns of values that could not be read.
 _VALUES = logging.getLogger("carecloud_async.codec")
+#: Warns of lists that were not read exactly.
+_READINGS = logging.getLogger("carecloud_async.reading")
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -62,6 +64,8 @@ _STEPS = {
     fixes.SLOW_DOWN: "the project is asked too often; try again later, exports slower with --rate",
     fixes.TRY_LATER: "the server has trouble; try again later",
 }
+#: What helps with an empty list where no earlier run is remembered.
+_RUN_AGAIN = "check the filters and the rights of this user, then run it again"
 
 
 class UsageError(CareCloudError):
@@ -118,9 +122,17 @@ def with_options(text: str) -> str:
     return text
 
 
-def inexact(reasons: Iterable[InexactReason]) -> str:
-    """Return why a reading is not exact, and what helps."""
-    return "; ".join(f"not exact, because {reason.seen}: {reason.fix.worded(_OPTIONS)}" for reason in reasons)
+def inexact(reasons: Iterable[InexactReason], *, may_shrink: bool = False) -> str:
+    """Return why a reading is not exact, and what helps.
+
+    Args:
+        reasons: why.
+        may_shrink: whether the command has the option `--allow-shrink`.
+    """
+    steps = {reason: reason.fix.worded(_OPTIONS) for reason in reasons}
+    if not may_shrink and InexactReason.EMPTIED in steps:
+        steps[InexactReason.EMPTIED] = _RUN_AGAIN
+    return "; ".join(f"not exact, because {reason.seen}: {step}" for reason, step in steps.items())
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -162,16 +174,20 @@ class _Lines(logging.Handler):
 def warnings_as_lines() -> Iterator[None]:
     """Print the SDK's warnings as lines of the command while the block runs.
 
-    Those about values that could not be read are left out; see `warn_of_values`.
+    Those about values that could not be read, and about lists that were not read exactly, are left out; see
+    `warn_of_values` and `warn_of_readings`.
     """
-    lines, propagate, level = _Lines(logging.WARNING), _SDK.propagate, _VALUES.level
+    lines, propagate = _Lines(logging.WARNING), _SDK.propagate
+    levels = {logger: logger.level for logger in (_VALUES, _READINGS)}
     _SDK.addHandler(lines)
     _SDK.propagate = False
-    _VALUES.setLevel(logging.ERROR)
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        _VALUES.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         _SDK.propagate = propagate
         _SDK.removeHandler(lines)
 
@@ -182,3 +198,8 @@ def warn_of_values() -> None:
     They matter where values are written to a file; what is printed as the server sent it loses nothing.
     """
     _VALUES.setLevel(logging.WARNING)
+
+
+def warn_of_readings() -> None:
+    """Print warnings about lists that were not read exactly, too: for a command whose outcome does not say why."""
+    _READINGS.setLevel(logging.WARNING)

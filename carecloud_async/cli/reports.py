@@ -235,13 +235,13 @@ def summary(resource: str, report: ExportReport, *, state: str | None = None) ->
     if report.nulls:
         words.append(f"values that could not be read were written as null: {_nulls(report)}")
     if not report.exact:
-        words.append(inexact(report.reasons))
+        words.append(inexact(report.reasons, may_shrink=True))
     elif report.list_changed:
         words.append("the list changed during the export: each record that stayed is in it once")
     if state is not None:
         kept = report.exact and report.next_changed_since is not None
         words.append(f"{state} keeps the time for the next run" if kept else f"{state} is left as it was")
-    elif report.next_changed_since is not None:
+    elif report.exact and report.next_changed_since is not None:
         words.append(f"next time: --changed-since {report.next_changed_since.isoformat(timespec='seconds')}")
     return "; ".join(words)
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from every import every
@@ -33,6 +34,38 @@ def test_an_export_that_is_not_exact_says_why_and_fails(carecloud, project, tmp_
     assert "not exact, because the server counts more records than it showed: run it again" in done.line
     report = json.loads((tmp_path / "r.json").read_text())
     assert (report["exact"], report["reasons"]) == (False, ["short_of_total"])
+    assert "next time" not in done.line  # the records that are missing may have changed long before
+
+
+def test_a_list_that_is_emptied_is_said_once_in_the_words_of_the_command(carecloud, project):
+    """One line says why the reading is not exact and what helps, and names no option that the command does not have."""
+
+    def empty(_):
+        for customer_id in [*project.customers.ids()]:
+            project.customers.delete(customer_id)
+
+    Path("c.csv").write_text("email\nnobody@example.com\n")
+    emptied = "the list is empty, although it had records: check the filters and the rights of this user"
+    for command, hint in {
+        ("export", "customers", "-o", "c.jsonl"): "pass --allow-shrink",
+        ("compare", "customers", "c.csv", "--match", "email"): "then run it again",
+        ("duplicates", "customers", "--by", "email", "-o", "d.csv", "--no-plan"): "then run it again",
+    }.items():
+        for _ in range(5):
+            project.customers.insert()
+        project.on_page = empty
+        done = carecloud(*command)
+        project.on_page = None
+        assert (done.code, emptied in done.line, hint in done.line) == (1, True, True), done.err
+        assert ("allow" in done.line) is (command[0] == "export")
+
+
+def test_a_list_without_a_total_is_not_the_fault_of_the_address(carecloud, project):
+    """`carecloud total` of a list that the server does not count says how to count it."""
+    lie(project, total_items=None)
+    done = carecloud("total", "customers")
+    assert (done.code, "export it, and count the records" in done.line) == (1, True), done.err
+    assert "project URL" not in done.line
 
 
 def test_options_win_over_the_environment(carecloud, project, monkeypatch):

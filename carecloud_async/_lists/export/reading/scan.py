@@ -25,7 +25,7 @@ from carecloud_async.errors import BadRequestError
 
 __all__ = ["MOST_SWEEPS", "SWEEPS", "Scan", "id_sort"]
 
-_log = logging.getLogger("carecloud_async.export")
+_log = logging.getLogger("carecloud_async.reading")
 
 #: The most sweeps over a list, those over a list in no order, and the readings of changes before the list is read.
 SWEEPS, MOST_SWEEPS, _TRIES = 3, 10, 3
