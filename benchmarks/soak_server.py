@@ -14,8 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from carecloud_async.sandbox import Sandbox
-from carecloud_async.sandbox.server.serving import Server, listening, server_for, url_of
+import uvicorn
+
+from benchmarks.api_rules import rules_broken_by
+from benchmarks.rate_servers import SlidingWindow
+from carecloud_async.sandbox import ArmedFault, RecordedRequest, Sandbox
+from carecloud_async.sandbox.server.serving import listening, server_for, url_of
 
 #: The longest order or reply; the longest is the list of all customers.
 LONGEST = 2**26
@@ -39,20 +43,25 @@ class SoakServer:
         sandbox: the sandbox.
         control: path of the socket for orders.
         seed: seed of what happens to the records.
+        limit: the limit of requests; what is beyond it is answered by 429.
     """
 
-    def __init__(self, sandbox: Sandbox, *, control: str, seed: int) -> None:
+    def __init__(self, sandbox: Sandbox, *, control: str, seed: int, limit: SlidingWindow) -> None:
         self._sandbox = sandbox
         self._control = control
         self._random = Random(seed)
         self._port = 0
-        self._server: Server | None = None
+        self._server: uvicorn.Server | None = None
         self._down = 0.0
         self._ending = False
         self._deleted: list[str] = []
         self._made: list[str] = []
         self._sessions: list[dict[str, Any]] = []
         self._revocations = 0
+        self._broken_rules: set[str] = set()
+        self._limit = limit
+        self._refusals: list[ArmedFault] = []
+        sandbox.on_request = self._received
         self._task_id = sandbox.records("tasks").ids()[0]
         self._orders: dict[str, Callable[..., Any]] = {
             "fault": self.fault,
@@ -69,6 +78,14 @@ class SoakServer:
             "dump": self.dump,
             "stop": self.stop,
         }
+
+    def _received(self, request: RecordedRequest) -> None:
+        for refusal in [refusal for refusal in self._refusals if refusal.hits]:
+            self._sandbox.faults.remove(refusal)
+            self._refusals.remove(refusal)
+        if not self._limit.admit(self._sandbox.clock.now()):
+            self._refusals.append(self._sandbox.faults.add("*", status=429))
+        self._broken_rules |= {f"{request.name}: {text}" for text in rules_broken_by(request)}
 
     async def run(self) -> None:
         """Serve until the order to stop comes."""
@@ -162,7 +179,7 @@ class SoakServer:
             "comments": Counter(
                 str(record.get("text")) for record in sandbox.records("tasks/task-comments", of=self._task_id)
             ),
-            "violations": sandbox.violations,
+            "violations": sorted(self._broken_rules),
             "statuses": sandbox.statuses,
             "requests": sandbox.count(),
             "logins": sandbox.logins,
@@ -178,9 +195,9 @@ def main() -> None:
         customers=settings["customers"],
         seed=settings["seed"],
         token_lifetime=settings["token_lifetime"],
-        rate_limit=settings["rate_limit"],
     )
-    asyncio.run(SoakServer(sandbox, control=settings["control"], seed=settings["seed"]).run())
+    limit = SlidingWindow(settings["rate_limit"])
+    asyncio.run(SoakServer(sandbox, control=settings["control"], seed=settings["seed"], limit=limit).run())
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def embedded_sandbox(size: int) -> Sandbox:
         if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
             raise
         raise MissingExtraError("the sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'") from None
-    return Sandbox(customers=size, records=size, users=max(size, 1))
+    return Sandbox(customers=size, records=size)
 
 
 @frozen(kw_only=True)

@@ -196,7 +196,7 @@ def carecloud_connect(
     def connect(project_url: str = "sandbox.crmcarecloud.com", **options: Any) -> CareCloud:
         settings: dict[str, Any] = {
             "auth": carecloud_sandbox.credentials(),
-            "timezone": carecloud_sandbox.settings.zone,
+            "timezone": carecloud_sandbox.clock.zone,
             "transport": carecloud_sandbox.transport(),
             "clock": carecloud_clock,
             "random": Random(1),  # noqa: S311  (the same jitter in every run)

@@ -34,7 +34,6 @@ from carecloud_async.sandbox.sandbox import Sandbox
 from carecloud_async.sandbox.server.faults import ArmedFault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest
 from carecloud_async.sandbox.state.customers import Account, CustomerStore
-from carecloud_async.sandbox.state.sandbox_state import ServedPage
 from carecloud_async.sandbox.state.table import Table
 
 __all__ = [
@@ -59,6 +58,5 @@ __all__ = [
     "Faults",
     "RecordedRequest",
     "Sandbox",
-    "ServedPage",
     "Table",
 ]

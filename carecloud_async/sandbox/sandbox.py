@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
-from datetime import datetime
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Literal, overload
 from zoneinfo import ZoneInfo
@@ -16,7 +15,6 @@ import httpx
 
 from carecloud_async.sandbox.constants import (
     CUSTOMER_APPLICATION_ID,
-    SSO_TOKEN,
     USER_APPLICATION_ID,
     USER_LOGIN,
     USER_PASSWORD,
@@ -26,93 +24,21 @@ from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
 from carecloud_async.sandbox.server.serving import Connections, SandboxApp, in_process
+from carecloud_async.sandbox.state.customers import CustomerStore
 from carecloud_async.sandbox.state.facts import api_plans
-from carecloud_async.sandbox.state.sandbox_state import SandboxClock, SandboxState, Settings
+from carecloud_async.sandbox.state.sandbox_state import SandboxClock, SandboxState
 from carecloud_async.sandbox.state.table import Table
-from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, DEFAULT_USERS
+from carecloud_async.sandbox.state.tables import Tables
 
 # Imported when they are called for: a sandbox that serves other clients does not load this one.
 if TYPE_CHECKING:
     import httpx2
 
-    from carecloud_async._calls.auth.customer import CustomerSession, DeviceToken, SocialNetworkSession
-    from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
-    from carecloud_async.sandbox.state.customers import CustomerStore
+    from carecloud_async._calls.auth.customer import CustomerSession, DeviceToken
+    from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 
 
-class ClientIdentities:
-    """Identities for `CareCloud(auth=…)` that the sandbox takes.
-
-    Attributes:
-        customers: the customers of the sandbox.
-    """
-
-    customers: CustomerStore
-
-    def credentials(self) -> EnterpriseCredentials:
-        """The API user's credentials, for `CareCloud(auth=…)`."""
-        from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
-
-        return EnterpriseCredentials(
-            external_application_id=USER_APPLICATION_ID, login=USER_LOGIN, password=USER_PASSWORD
-        )
-
-    def sso_credentials(self) -> SsoCredentials:
-        """The API user's single sign-on, for `CareCloud(auth=…)`."""
-        from carecloud_async._calls.auth.enterprise import SsoCredentials
-
-        return SsoCredentials(external_application_id=USER_APPLICATION_ID, sso_token=SSO_TOKEN)
-
-    def device(self, device_id: str | None = None) -> DeviceToken:
-        """A device of the sandbox's application.
-
-        Args:
-            device_id: as the application calls it; `None` makes a random one.
-        """
-        from carecloud_async._calls.auth.customer import Device, DeviceSetup, DeviceToken
-
-        return DeviceToken(
-            external_application_id=CUSTOMER_APPLICATION_ID,
-            device=Device(device_id=device_id, device_system="OSX", device_name="Test device", device_type="iPhone"),
-            setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
-        )
-
-    def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
-        """A seeded customer on a device; logs in by e-mail, or by card if it has no e-mail.
-
-        Args:
-            index: position of the customer, oldest first.
-            device_id: as the application calls the device; `None` makes a random one.
-        """
-        from carecloud_async._calls.auth.customer import CustomerSession
-
-        customer_id = self.customers.id_at(index)
-        account = self.customers.account(customer_id)
-        email = (self.customers.get(customer_id).get("personal_information") or {}).get("email")
-        return CustomerSession(
-            self.device(device_id),
-            login_type="email" if email else "card",
-            login_value=email or account.card or "",
-            password=account.password or "",
-        )
-
-    def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
-        """A seeded customer who logs in by social network; all seeded customers have one.
-
-        Args:
-            index: position of the customer, oldest first.
-            device_id: as the application calls the device; `None` makes a random one.
-        """
-        from carecloud_async._calls.auth.customer import SocialNetworkSession
-
-        social = self.customers.account(self.customers.id_at(index)).social
-        if social is None:
-            raise ValueError("this customer has no social network")
-        network, token = social
-        return SocialNetworkSession(self.device(device_id), social_network_id=network, social_network_token=token)
-
-
-class Sandbox(SandboxState, RequestLog, ClientIdentities):
+class Sandbox(SandboxState, RequestLog):
     """A made-up CareCloud: in process through `transport()`, or on a socket through `running()`.
 
     ```python
@@ -125,15 +51,10 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         customers: number of customers; 100,000 take no time and half a megabyte.
         seed: makes other customers and records; the first customer is always the quickstart's John Smith.
         records: number of records in every other list; in lists of a parent's records, for each parent.
-        users: number of users of the enterprise interface; the API user is always there.
         timezone: time zone of the project, in which all timestamps are written without offset.
         token_lifetime: seconds that the token of an enterprise login is valid.
-        reuse_tokens: seconds before a token's end until which another login gets the same token; `None`: never.
         max_count: the server's own cap on `count`.
         latency: seconds that every answer takes.
-        rate_limit: requests a second above which the answer is 429.
-        rate_limit_retry_after: seconds in the `Retry-After` of such a 429; `None` leaves it out.
-        keep_requests: number of the last requests that are kept.
         untidy: whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
         clock: returns the server's time, in seconds since 1970.
         sleep: waits for a number of seconds.
@@ -141,13 +62,14 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
 
     Attributes:
         app: the ASGI app.
-        settings: the behaviour above and more, see `Settings`; may be changed at any time.
+        token_lifetime: as the argument; this and the next two may be changed at any time.
+        max_count: as the argument.
+        latency: as the argument.
         customers: the customers, to read and to change; see `CustomerStore`.
         faults: the faults; see `Faults.add`.
-        clock: the server's clock.
+        clock: the server's clock; `clock.set` sets it.
         user_tokens: tokens of enterprise logins.
         device_tokens: device tokens, and the customers logged in on them.
-        on_page: called with each list page (`ServedPage`) before it is sent; may change the state; may be async.
         connections: sockets of clients, counted.
     """
 
@@ -156,41 +78,27 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         customers: int = 10_000,
         seed: int = 1,
         *,
-        records: int = DEFAULT_RECORDS,
-        users: int = DEFAULT_USERS,
+        records: int = 250,
         timezone: str = "Europe/Prague",
         token_lifetime: float = 7 * 3600,
-        reuse_tokens: float | None = None,
         max_count: int | None = None,
         latency: float = 0.0,
-        rate_limit: float | None = None,
-        rate_limit_retry_after: float | None = None,
-        keep_requests: int = 2000,
         untidy: bool = True,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
     ) -> None:
+        zoned = SandboxClock(clock, ZoneInfo(timezone))
+        people = CustomerStore(customers, seed=seed, timestamp=zoned.local_now, untidy=untidy)
         SandboxState.__init__(
             self,
-            settings=Settings(
-                zone=ZoneInfo(timezone),
-                token_lifetime=token_lifetime,
-                reuse_tokens=reuse_tokens,
-                max_count=max_count,
-                latency=latency,
-                rate_limit=rate_limit,
-                rate_limit_retry_after=rate_limit_retry_after,
-            ),
-            clock=SandboxClock(clock),
+            clock=zoned,
             random=random or SystemRandom(),
-            customers=customers,
-            records=records,
-            users=users,
-            seed=seed,
-            untidy=untidy,
+            customers=people,
+            tables=Tables(seed=seed, records=records, customers=people, timestamp=zoned.local_now, untidy=untidy),
         )
-        RequestLog.__init__(self, keep=keep_requests)
+        self.token_lifetime, self.max_count, self.latency = token_lifetime, max_count, latency
+        RequestLog.__init__(self)
         self.faults: Faults = Faults()
         self.app: SandboxApp = SandboxApp(Pipeline(state=self, log=self, faults=self.faults, sleep=sleep))
         self.connections: Connections = self.app.connections
@@ -247,7 +155,52 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         Raises:
             OSError: the address is not available.
         """
-        serving.serve_in_foreground(self.app, host=host, port=port, on_ready=on_ready)
+        with serving.listening(host, port) as listener, suppress(KeyboardInterrupt):
+            on_ready(serving.url_of(listener))
+            serving.server_for(self.app, host=host, port=port).run([listener])
+
+    # Identities for `CareCloud(auth=…)`
+
+    def credentials(self) -> EnterpriseCredentials:
+        """The API user's credentials, for `CareCloud(auth=…)`."""
+        from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
+
+        return EnterpriseCredentials(
+            external_application_id=USER_APPLICATION_ID, login=USER_LOGIN, password=USER_PASSWORD
+        )
+
+    def device(self, device_id: str | None = None) -> DeviceToken:
+        """A device of the sandbox's application.
+
+        Args:
+            device_id: as the application calls it; `None` makes a random one.
+        """
+        from carecloud_async._calls.auth.customer import Device, DeviceSetup, DeviceToken
+
+        return DeviceToken(
+            external_application_id=CUSTOMER_APPLICATION_ID,
+            device=Device(device_id=device_id, device_system="OSX", device_name="Test device", device_type="iPhone"),
+            setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+        )
+
+    def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
+        """A seeded customer on a device; logs in by e-mail, or by card if it has no e-mail.
+
+        Args:
+            index: position of the customer, oldest first.
+            device_id: as the application calls the device; `None` makes a random one.
+        """
+        from carecloud_async._calls.auth.customer import CustomerSession
+
+        customer_id = self.customers.id_at(index)
+        account = self.customers.account(customer_id)
+        email = (self.customers.get(customer_id).get("personal_information") or {}).get("email")
+        return CustomerSession(
+            self.device(device_id),
+            login_type="email" if email else "card",
+            login_value=email or account.card or "",
+            password=account.password or "",
+        )
 
     # Changing the state
 
@@ -281,14 +234,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
     def advance(self, seconds: float) -> None:
         """Move the server's clock by a number of seconds."""
         self.clock.advance(seconds)
-
-    def set_time(self, instant: datetime) -> None:
-        """Set the server's clock to a time, from which it goes on.
-
-        Args:
-            instant: an aware datetime.
-        """
-        self.clock.set(instant)
 
     def set_password(self, password: str, *, login: str = "fabulous_user") -> None:
         """Give an enterprise user another password; tokens stay valid.

@@ -92,7 +92,7 @@ async def _sample(name: str, api: ApiOperation) -> Sample | None:
     """Return the sample of one operation; `None` if a user of the sandbox cannot make the call."""
     if api.interface == "customer" or api.template.startswith(("/tokens", "/users/actions")):
         return None
-    sandbox = Sandbox(customers=5, records=5, users=3, seed=1, untidy=False)
+    sandbox = Sandbox(customers=5, records=5, seed=1, untidy=False)
     transport = _Keeping(sandbox)
     values = _Values(sandbox, api)
     async with CareCloud("sandbox.example", auth=sandbox.credentials(), transport=transport) as client:

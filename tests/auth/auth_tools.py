@@ -17,11 +17,13 @@ from carecloud_async import (
     EnterpriseCredentials,
     MemoryTokenStore,
     RetryPolicy,
+    SocialNetworkSession,
+    SsoCredentials,
     Token,
     TokenStore,
     TokenStoreError,
 )
-from carecloud_async.sandbox import Sandbox
+from carecloud_async.sandbox import SOCIAL_NETWORK_IDS, SOCIAL_TOKEN_PREFIX, SSO_TOKEN, USER_APPLICATION_ID, Sandbox
 
 HOST = "sandbox.crmcarecloud.com"
 LOGIN = "POST /users/actions/login"
@@ -49,6 +51,18 @@ class FakeClock:
     async def sleep(self, seconds):
         self.passed += seconds
         await anyio.lowlevel.checkpoint()
+
+
+def sso_credentials():
+    """The sandbox's user, by single sign-on."""
+    return SsoCredentials(external_application_id=USER_APPLICATION_ID, sso_token=SSO_TOKEN)
+
+
+def social_session(sandbox, index=0):
+    """A customer of the sandbox, by a social network."""
+    token = SOCIAL_TOKEN_PREFIX + sandbox.customers.id_at(index)
+    network = SOCIAL_NETWORK_IDS[0]
+    return SocialNetworkSession(sandbox.device(), social_network_id=network, social_network_token=token)
 
 
 def make_sandbox(clock=None, **more):

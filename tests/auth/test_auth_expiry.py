@@ -20,6 +20,7 @@ from auth_tools import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit import hand_out_again
 from lying import lie
 from thorough import examples, variants
 
@@ -226,7 +227,8 @@ async def test_unreadable_token_end_is_seven_hours_and_one_warning(wrong, caplog
 async def test_a_server_that_hands_back_the_same_token_is_not_asked_in_a_circle(margin):
     """Until shortly before its end the login returns the token of before: a handful of logins for each token."""
     clock = FakeClock()
-    sandbox = make_sandbox(clock, reuse_tokens=margin)
+    sandbox = make_sandbox(clock)
+    hand_out_again(sandbox, margin)
     async with connect(sandbox, clock=clock) as client:
         await call_for(client, clock, seconds=6.5 * HOUR, every=120)
         await call_for(client, clock, seconds=HOUR / 2 - 30, every=10)

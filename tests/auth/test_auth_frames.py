@@ -4,7 +4,16 @@ import json
 
 import pytest
 from attrs import evolve
-from auth_tools import LOGIN, NotingStore, connect, credentials, frames_of, make_sandbox
+from auth_tools import (
+    LOGIN,
+    NotingStore,
+    connect,
+    credentials,
+    frames_of,
+    make_sandbox,
+    social_session,
+    sso_credentials,
+)
 
 from carecloud_async import (
     AuthenticationTokenSession,
@@ -58,9 +67,9 @@ async def fetch():
     [
         lambda sandbox: credentials(WRONG),
         lambda sandbox: credentials(fetch),
-        lambda sandbox: evolve(sandbox.sso_credentials(), sso_token=WRONG),
+        lambda sandbox: evolve(sso_credentials(), sso_token=WRONG),
         lambda sandbox: evolve(sandbox.customer_session(0), password=WRONG),
-        lambda sandbox: evolve(sandbox.social_session(0), social_network_token=WRONG),
+        lambda sandbox: evolve(social_session(sandbox), social_network_token=WRONG),
         lambda sandbox: AuthenticationTokenSession(sandbox.device(), token=WRONG, token_request_id="r"),
     ],
     ids=["text", "fetched", "sso", "customer", "social", "handed over"],

@@ -13,7 +13,7 @@ import httpx
 import httpx2
 import pytest
 from attrs import evolve
-from auth_tools import credentials, make_sandbox
+from auth_tools import credentials, make_sandbox, social_session, sso_credentials
 from thorough import variants
 
 from carecloud_async import (
@@ -146,9 +146,9 @@ async def live(sandbox, make, collected):
                 await attempt(collected, work())
             faults.clear()
         await attempt(collected, client.with_options(timeout=0.05).customers.get(EMAIL))
-        sandbox.settings.latency = 0.3
+        sandbox.latency = 0.3
         await attempt(collected, client.with_options(timeout=0.05).customers.list(email=EMAIL).total())
-        sandbox.settings.latency = 0.0
+        sandbox.latency = 0.0
         await attempt(collected, client.logout())
 
     for fault in ({"status": 400, "body": body}, {"status": 500, "body": body}, {"cut": True}, {"garbage": True}):
@@ -225,7 +225,7 @@ MORE_WAYS = [
 @pytest.mark.parametrize(("way", "backend"), [*WAYS, *variants(*MORE_WAYS)])
 def test_nothing_leaks(way, backend, heard, spans):
     """Through successes and every kind of failure, on every way out, a search for what was planted finds nothing."""
-    sandbox = make_sandbox(keep_requests=5000)
+    sandbox = make_sandbox()
     collected = []
     with sandbox.running() as url:
         options = {"debug": True} if backend == "asyncio" else {}
@@ -265,8 +265,8 @@ def test_reprs_of_identities_hold_no_secret():
     """Passwords, tokens and logins are stars, or not there."""
     sandbox = make_sandbox()
     session = sandbox.customer_session(0)
-    social, device = sandbox.social_session(0), sandbox.device("planted-id")
-    shown = " ".join(map(repr, (credentials(PASSWORD), session, social, sandbox.sso_credentials(), device)))
+    social, device = social_session(sandbox), sandbox.device("planted-id")
+    shown = " ".join(map(repr, (credentials(PASSWORD), session, social, sso_credentials(), device)))
     tokens = (social.social_network_token, "sandbox-sso-token", "planted-id")
     for secret in (PASSWORD, session.password, session.login_value, *tokens):
         assert secret not in shown

@@ -94,7 +94,7 @@ class WithDataclass(AuthProvider):
 async def test_a_subclass_may_be_of_any_kind(kind):
     """Plain class and dataclass; as the client's own and as a view; logging out forgets the token."""
     sandbox = make_sandbox()
-    token = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
+    token = sandbox.user_tokens.issue("u", lifetime=1e6).value
     async with connect(sandbox, auth=kind(token)) as client:
         assert await total(client) == 5
         assert await total(client.acting_as(kind(token))) == 5
@@ -158,7 +158,7 @@ async def test_keys_of_stores_hold_digests_only(tmp_path):
     sandbox = make_sandbox()
     store = NotingStore(FileTokenStore(tmp_path / "tokens.json"))
     session = sandbox.customer_session(0, "device-of-john@example.com")
-    token = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
+    token = sandbox.user_tokens.issue("u", lifetime=1e6).value
     for auth in (sandbox.credentials(), session, OwnProvider(Token(token))):
         async with connect(sandbox, auth=auth, token_store=store) as client:
             await client.login()

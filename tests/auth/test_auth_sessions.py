@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 from attrs import evolve
-from auth_tools import connect, in_parallel, make_sandbox, me, total
+from auth_tools import connect, in_parallel, make_sandbox, me, social_session, sso_credentials, total
 
+from benchmarks.api_rules import broken_rules
 from carecloud_async import (
     AuthenticationError,
     AuthenticationTokenSession,
@@ -31,7 +32,7 @@ CUSTOMER_LOGOUT = "POST /tokens/{token_id}/actions/logout"
 async def test_single_sign_on_logs_in_and_out():
     """By text and by callable; after a logout the next call logs in again."""
     sandbox = make_sandbox()
-    known = sandbox.sso_credentials()
+    known = sso_credentials()
 
     async def fetch():
         return SSO_TOKEN
@@ -83,7 +84,7 @@ async def test_fetched_sign_on_tokens_are_shared_by_subject_only(tmp_path, subje
 async def test_a_social_network_logs_a_customer_in_and_out():
     """The session is the customer's, is renewed, and ends with its logout."""
     sandbox = make_sandbox()
-    async with connect(sandbox, auth=sandbox.social_session(1)) as client:
+    async with connect(sandbox, auth=social_session(sandbox, 1)) as client:
         customer = await me(client)
         sandbox.revoke_all()
         assert await me(client) == customer
@@ -114,7 +115,7 @@ async def test_an_authentication_token_hands_a_customer_over_once(tmp_path):
         for _ in range(3):
             with pytest.raises(SessionExpiredError):
                 await me(client)
-    assert not sandbox.violations
+    assert not broken_rules(sandbox)
 
 
 async def test_a_token_for_one_use_is_never_shown_twice():

@@ -114,7 +114,7 @@ async def test_a_user_exception_comes_out_as_itself():
         pass
 
     sandbox = slow_sandbox()
-    good = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
+    good = sandbox.user_tokens.issue("u", lifetime=1e6).value
     provider = OwnProvider(VaultSealedError("sealed"), Token(good, expires_in=3600))
     async with connect(sandbox, auth=provider) as client:
         errors = failures(await in_parallel(10, partial(total, client)))

@@ -279,7 +279,7 @@ async def test_a_prefetch_may_be_left_at_any_moment(sandbox):
         async with client.customers.list(count=10).prefetch(8) as records:
             async for _ in records:
                 break
-        sandbox.settings.latency = 0.05
+        sandbox.latency = 0.05
         with anyio.move_on_after(0.08):
             async with client.customers.list(count=10).prefetch(8) as records:
                 async for _ in records:

@@ -46,7 +46,7 @@ class Nights:
         self.dice = random.Random(seed)
         options = {"page": self.dice.choice([2, 5, 20, 50]), "concurrency": self.dice.choice([1, 4])}
         self.options = {"as_file": self.dice.random() < 0.5, **options}
-        sandbox.settings.max_count = self.dice.choice([50, 50, 3, 7])
+        sandbox.max_count = self.dice.choice([50, 50, 3, 7])
         self.folder, self.version = folder, 0
         self.killed = self.exact = 0
         self.seen, self.left, self.gone = set(), set(), set()

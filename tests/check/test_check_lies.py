@@ -10,6 +10,7 @@ pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
 from check_tools import seen
 from every import every
+from kit import hand_out_again
 from lies import (
     ERROR,
     PRAGUE,
@@ -297,4 +298,4 @@ async def test_the_time_of_the_second_login_shows_the_zone(hours):
 
 async def test_a_second_login_may_get_the_same_token():
     """A server that gives the same token again is healthy."""
-    assert await said(reuse_tokens=60) == set()
+    assert await said(prepare=lambda sandbox: hand_out_again(sandbox, 60)) == set()

@@ -57,7 +57,7 @@ def test_mistakes(carecloud, project):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_an_interrupted_run_says_what_became_of_the_changes(start, carecloud, project):
     """An interrupted run ends with 130 and leaves no half file; the same command brings all changes."""
-    project.settings.latency = 0.3
+    project.latency = 0.3
     command = ("changes", "customers", "-o", "c.jsonl", "--state", "s", "--count", 10, "--concurrency", 1)
     process = start(*command)
     wait_until(lambda: project.count("GET /customers") >= 2)
@@ -66,7 +66,7 @@ def test_an_interrupted_run_says_what_became_of_the_changes(start, carecloud, pr
     assert process.returncode == 130
     assert err.endswith("interrupted: no change is lost; the same command goes on to c.jsonl\n")
     assert os.listdir() == []
-    project.settings.latency = 0
+    project.latency = 0
     assert carecloud(*command).line.startswith("customers: 250 created")
 
 

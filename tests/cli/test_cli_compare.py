@@ -5,7 +5,7 @@ import json
 
 
 def write_bills(project, path, *, change=None):
-    rows = [record for _, record in project.records("purchases").items()]
+    rows = list(project.records("purchases"))
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["external_purchase_id", "total_price"])

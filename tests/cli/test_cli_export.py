@@ -10,6 +10,7 @@ import pytest
 from every import every
 from lying import lie
 
+from benchmarks.api_rules import broken_rules
 from carecloud_async import fixes
 from carecloud_async.cli.failures import explain
 from carecloud_async.cli.reports import show_progress
@@ -23,7 +24,7 @@ def test_a_project_from_the_environment(carecloud, project, tmp_path):
     assert done.code == 0, done.err
     assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 250
     assert project.logins == 1
-    assert project.violations == []
+    assert broken_rules(project) == []
 
 
 def test_an_export_that_is_not_exact_says_why_and_fails(carecloud, project, tmp_path):
@@ -143,7 +144,7 @@ def test_a_folder_without_the_right_to_write(carecloud, tmp_path):
 
 def test_a_partial_that_is_discarded(carecloud, project, tmp_path):
     """Without `--resume` what an earlier run has fetched is lost, and that is said."""
-    project.settings.latency = 0
+    project.latency = 0
     project.faults.add("GET /customers", status=400, times=None, after=5)
     stopped = carecloud("export", "customers", "-o", "c.jsonl", "--count", 10, "--concurrency", 1)
     assert stopped.code == 1

@@ -125,7 +125,7 @@ def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
 @pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
 def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, project, number):
     """Ctrl-C and SIGTERM end `send` with 130 and one line; sent again, each entry is at the server once."""
-    project.settings.latency = 0.3
+    project.latency = 0.3
     process = start("outbox", "till.db", "send")
     wait_until(lambda: project.count("POST /points/actions/assign-points") >= 2)
     process.send_signal(number)
@@ -139,7 +139,7 @@ def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, pro
     assert said, err
     sent, left = map(int, said.groups())
     assert (sent >= 2, sent + left) == (True, 5)
-    project.settings.latency = 0
+    project.latency = 0
     again = carecloud("outbox", "till.db", "send")
     assert (again.code, again.line) == (0, f"{left} sent, 0 waiting, 0 failed")
     notes = [project.records("point-history").record(record_id) for record_id in project.records("point-history").ids()]

@@ -60,7 +60,7 @@ def test_a_signal_while_no_process_reads(start, number, command, line):
 @posix
 def test_sigterm_is_ctrl_c(start, project, carecloud, tmp_path):
     """SIGTERM keeps what was fetched and says so, also where Ctrl-C is ignored; `--resume` goes on."""
-    project.settings.latency = 0.3
+    project.latency = 0.3
     command = ("export", "customers", "-o", tmp_path / "c.jsonl", "--count", 10, "--concurrency", 1)
     process = start(*command, program=IGNORING_CTRL_C)
     wait_until(lambda: project.count("GET /customers") >= 4)
@@ -72,7 +72,7 @@ def test_sigterm_is_ctrl_c(start, project, carecloud, tmp_path):
         "the same command with --resume goes on\n"
     )
     assert not (tmp_path / "c.jsonl").exists()
-    project.settings.latency = 0
+    project.latency = 0
     before = project.count("GET /customers")
     done = carecloud(*command, "--resume")
     assert done.code == 0, done.err
@@ -114,7 +114,7 @@ def test_sigterm_while_the_command_starts(start):
 @pytest.mark.parametrize("number", [*variants(signal.SIGTERM), signal.SIGINT])
 def test_a_command_is_interrupted(start, project, number):
     """A command that keeps nothing says that it was interrupted, and ends with 130."""
-    project.settings.latency = 60
+    project.latency = 60
     process = start("total", "customers")
     wait_until(lambda: project.count("POST /users/actions/login") >= 1)
     process.send_signal(number)

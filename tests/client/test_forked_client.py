@@ -38,7 +38,7 @@ def open_client(**options):
     return CareCloud(
         "sandbox.crmcarecloud.com",
         auth=sandbox.credentials(),
-        timezone=sandbox.settings.zone,
+        timezone=sandbox.clock.zone,
         transport=sandbox.transport(),
         **options,
     )

@@ -43,8 +43,8 @@ def kill_at(step):
     sys.addaudithook(lambda event, _: count(event in CHANGES))
 
 
-def look(page):
-    if page.offset >= 100:
+def look(request):
+    if int(dict(request.query).get("offset", 0)) >= 100:
         finishing.set()
 
 

@@ -34,7 +34,7 @@ def leftovers(path):
 @pytest.mark.parametrize("kills", variants([60, 150], [20, 60, 110, 150]), ids=["twice", "four times"])
 def test_killed_several_times_and_complete(tmp_path, kills):
     """20,000 customers, kill -9 several times: the file is complete, no line is broken, and no run starts over."""
-    sandbox = Sandbox(customers=20_000, seed=1, keep_requests=100, latency=0.002)
+    sandbox = Sandbox(customers=20_000, seed=1, latency=0.002)
     left, due, counter = list(kills), threading.Event(), iter(range(10**6))
 
     def on_page(_):

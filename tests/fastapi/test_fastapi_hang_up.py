@@ -77,12 +77,12 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
         httpx.get(base + target).raise_for_status()
         before = httpx.get(base + "/tasks").json()
         # A call that is served before its end is noticed would leave a connection that is at rest, which is no leak.
-        sandbox.settings.latency = 600
+        sandbox.latency = 600
         for _ in range(WAVES):
             hang_up_in_the_middle(address, sandbox, BROWSERS)
             until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
             until(lambda: sandbox.connections.now == 0)
-        sandbox.settings.latency = 0
+        sandbox.latency = 0
 
         async def all_clients():
             async with httpx.AsyncClient(base_url=base, timeout=60) as http:
@@ -106,7 +106,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
 def test_a_write_runs_to_its_end(sandbox, app, serve, noted):
     """A browser that hangs up during a POST stops neither the write nor what the handler does after it."""
     with serve(app) as address:
-        sandbox.settings.latency = 0.05
+        sandbox.latency = 0.05
         sock = ask(address, "/write", "POST")
         until(lambda: sandbox.count() >= 1)
         sock.close()

@@ -33,7 +33,7 @@ def base(request, sandbox):
 @pytest.fixture(autouse=True)
 def _calm(sandbox):
     yield
-    sandbox.settings.latency = 0
+    sandbox.latency = 0
     sandbox.faults.clear()
 
 
@@ -64,20 +64,20 @@ def ask(base, method, path):
 def test_a_hang_up_before_the_answer_ends_the_call(base, sandbox, method, path):
     """A browser that hangs up before anything was sent ends the call upstream, and the next one is served."""
     httpx.get(f"{base}/first").raise_for_status()
-    sandbox.settings.latency = 600
+    sandbox.latency = 600
     sandbox.forget_requests()
     sock = ask(base, method, path)
     wait_until(lambda: sandbox.count("GET /customers") == 1, seconds=60)
     sock.close()
     wait_until(lambda: sandbox.connections.now == 0, seconds=60)
-    sandbox.settings.latency = 0
+    sandbox.latency = 0
     httpx.get(f"{base}/first").raise_for_status()
 
 
 @pytest.mark.parametrize(("method", "path"), STREAMS)
 def test_a_hang_up_ends_a_stream(base, sandbox, method, path):
     """A browser that hangs up between pages ends the listing; no task of it remains."""
-    sandbox.settings.latency = 0.3
+    sandbox.latency = 0.3
     sandbox.forget_requests()
     sock = ask(base, method, path)
     wait_until(lambda: sandbox.count("GET /customers") == 2, seconds=60)

@@ -52,7 +52,7 @@ async def log_in(sandbox, make, kept, index=0):
 @pytest.mark.anyio
 async def test_a_logged_in_customer(sandbox, make, app, kept, enter):
     """The application's session becomes a view that acts as its customer, whoever calls at the same time."""
-    sandbox.settings.latency = 0.002
+    sandbox.latency = 0.002
     for index in range(10):
         await log_in(sandbox, make, kept, index)
     seen = []

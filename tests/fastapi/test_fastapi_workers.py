@@ -52,7 +52,7 @@ async def load(base, paths, *, at_once, stop):
 def test_a_stop_under_load(workers, sandbox):
     """`kill -TERM` in the middle of a load: every request that reached a handler was answered with 200."""
     process, base, journal = workers
-    sandbox.settings.latency = 0.1
+    sandbox.latency = 0.1
     paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(100)]
     results = asyncio.run(load(base, paths, at_once=20, stop=lambda: process.send_signal(signal.SIGTERM)))
     _, errors = process.communicate(timeout=60)

@@ -13,7 +13,7 @@ from carecloud_async.sandbox import Sandbox
 @pytest.fixture
 def sandbox():
     sandbox = Sandbox(customers=60, seed=1, records=20)
-    sandbox.set_time(datetime(2026, 11, 20, 3, tzinfo=UTC))
+    sandbox.clock.set(datetime(2026, 11, 20, 3, tzinfo=UTC))
     return sandbox
 
 

@@ -28,7 +28,7 @@ def recipe(title, language="python"):
 def sandbox(monkeypatch, tmp_path):
     """A project that the environment names, and an empty folder to work in."""
     sandbox = Sandbox(customers=300, seed=1, records=20)
-    sandbox.set_time(datetime(2026, 11, 20, 3, tzinfo=UTC))
+    sandbox.clock.set(datetime(2026, 11, 20, 3, tzinfo=UTC))
     monkeypatch.chdir(tmp_path)
     settings = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}
     with sandbox.running() as url:

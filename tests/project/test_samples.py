@@ -53,7 +53,7 @@ def everything_is_the_sandbox(monkeypatch, tmp_path, path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     number = 1000 if path.name in {"calls.md", "changes.md"} else 100  # their output counts cards and others
-    sandbox = Sandbox(customers=1000, records=number, users=number)
+    sandbox = Sandbox(customers=1000, records=number)
     monkeypatch.setattr(_SandboxClient, "sandbox", sandbox, raising=False)
     monkeypatch.setattr(carecloud_async, "CareCloud", _SandboxClient)
     monkeypatch.setitem(sys.modules, "sample", ModuleType("sample"))  # dataclasses look their module up

@@ -279,7 +279,7 @@ def test_every_heading_of_the_page_is_tried():
 @every("text, mistake", [*MISTAKES.items(), *FIXES.items()])
 async def test_a_mistake_is_answered_with_its_fix(text, mistake, monkeypatch, tmp_path_factory):
     """Whoever makes a mistake reads the text that the page has as its heading, or one that names the fix."""
-    sandbox = Sandbox(customers=3, records=3, users=3)
+    sandbox = Sandbox(customers=3, records=3)
     folder = tmp_path_factory.mktemp("troubles")
     file = folder / "cards.jsonl"
     file.touch()

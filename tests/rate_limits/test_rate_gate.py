@@ -1,5 +1,6 @@
 """Calls of one client under a limit: fair, safe to cancel, with a pause of all calls after a 429."""
 
+import time
 from contextlib import suppress
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 from clocks import FakeClock, ManualClock
 from kit import KnownUser, data, served
 
+from benchmarks.rate_servers import SlidingWindow
 from carecloud_async import CareCloud, RateLimit, RateLimitError, RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
@@ -228,7 +230,13 @@ async def test_retry_after_of_hours_pauses_the_refused_call_alone(asked, limit):
 )
 async def test_server_of_forty_a_second_on_a_socket(limit):
     """Eight callers at once are served on and on, and most calls are not refused; the pace is the simulation's."""
-    sandbox = Sandbox(50, rate_limit=40, rate_limit_retry_after=1)
+    sandbox, window = Sandbox(50), SlidingWindow(40)
+
+    def admit(_):
+        if not window.admit(time.monotonic()):
+            sandbox.faults.add("*", status=429, retry_after=1)
+
+    sandbox.on_request = admit
     answered = 0
     async with sandbox.serving() as url, CareCloud(url, auth=sandbox.credentials(), rate_limit=limit) as client:
         await client.login()

@@ -83,7 +83,7 @@ def assign_free_card(call: Call, body: JsonObject) -> JsonObject:
     if number is not None and not free:
         raise invalid("card_number", "not_found")
     card_id = free[0] if free else _new_card(cards, card_type_id)
-    cards.update(card_id, {"customer_id": customer_id, "last_change": call.state.now()})
+    cards.update(card_id, {"customer_id": customer_id, "last_change": call.state.clock.local_now()})
     return {"card_id": card_id}
 
 
@@ -145,7 +145,7 @@ def transfers(unit: _Unit, operation: str) -> Action:
 
 def _book(call: Call, unit: _Unit, operation: str, body: JsonObject, *, customer_id: str, amount: float) -> str:
     """Add the record and the line of the history, and return the id of the record."""
-    now, note = call.state.now(), body.get("note")
+    now, note = call.state.clock.local_now(), body.get("note")
     values: JsonObject = {
         **{name: body.get(name) or next(iter(call.table(path).ids()), "") for name, path in _DEFAULTS.items()},
         "customer_id": customer_id,
@@ -216,7 +216,7 @@ def send_purchase(call: Call, body: JsonObject) -> JsonObject:
         "currency_id": bill["currency_id"],
         **({"card_number": card} if card else {}),
         "cashdesk_number": str(body["cashdesk_number"]),
-        "last_change": call.state.now(),
+        "last_change": call.state.clock.local_now(),
         "property_records": bill.get("property_records") or [],
     }
     return {"purchase_id": call.table("/purchases").insert(purchase)}
@@ -240,7 +240,7 @@ def assign_customer(call: Call, body: JsonObject) -> None:
 
 
 def accept_payment(call: Call, body: JsonObject) -> JsonObject:
-    """The vouchers, points and credits that were asked for, in this order; together they never exceed the price.
+    """The vouchers, points and credits that were asked for; together they never exceed the price.
 
     Every customer has enough points and credits, each worth one unit of the bill's currency. Codes of no voucher are
     left out.
@@ -248,7 +248,7 @@ def accept_payment(call: Call, body: JsonObject) -> JsonObject:
     bill, vouchers = body["bill"], []
     left = float(bill["total_price"])
     item = bill["bill_items"][0]["bill_item_id"] if bill["bill_items"] else ""
-    for _, voucher in (pair for code in body.get("benefit_codes") or () for pair in _vouchers(call, code)):
+    for _, voucher in call.table("/vouchers").matching("code", *(body.get("benefit_codes") or ())):
         discount = min(left, float(voucher.get("value") or 0))
         left -= discount
         reward = {"code": voucher["code"], "name": (voucher.get("reward") or {}).get("name")}
@@ -287,16 +287,12 @@ def _item(bill_id: str, number: int, item: JsonObject) -> JsonObject:
     }
 
 
-def _vouchers(call: Call, code: str) -> list[tuple[str, JsonObject]]:
-    return call.table("/vouchers").matching("code", code)
-
-
 # Members of segments: the segment's list decides, and the customer's list follows it
 
 
 def add_customer(call: Call, body: JsonObject) -> None:
     """Add a customer to a segment; does nothing for a member."""
-    members, now = call.table(_MEMBERS, call.path["segment_id"]), call.state.now()
+    members, now = call.table(_MEMBERS, call.path["segment_id"]), call.state.clock.local_now()
     if not members.find("customer_id", body["customer_id"]):
         record = {"segment_id": call.path["segment_id"], "customer_id": body["customer_id"]}
         members.insert({**record, "created_at": now, "last_change": now})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.calls import Call, InvalidParam, invalid, refuse
@@ -16,6 +16,13 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "boolean": (bool,),
     "object": (dict,),
 }
+#: Read a text of the query as a value of a type.
+_READ: Final[dict[str, Callable[[str], Any]]] = {
+    "integer": int,
+    "boolean": {"true": True, "1": True, "false": False, "0": False}.__getitem__,
+}
+#: Values of a list parameter that the API takes at most.
+_MOST_VALUES: Final = 1000
 
 
 def arguments(call: Call) -> JsonObject:
@@ -28,8 +35,8 @@ def arguments(call: Call) -> JsonObject:
     """
     own = {} if call.customer_id is None else {"customer_id": call.customer_id}
     if call.api.method == "GET":
-        given = _with_own(dict(call.query.pairs), own, {field.name for field in call.api.query})
-        missing = [field.name for field in call.api.query if field.required and not given.get(field.name)]
+        given = _with_own(query_of(call), own, {field.name for field in call.api.query})
+        missing = [field.name for field in call.api.query if field.required and given.get(field.name) in (None, "")]
         refuse(InvalidParam(name=name, reason="required") for name in missing)
     else:
         sent = call.json() if call.body or call.api.body else {}
@@ -42,6 +49,42 @@ def arguments(call: Call) -> JsonObject:
             _check_customer(call, f"{wrapper.name}.customer_id", given[wrapper.name])
     _check_customer(call, "customer_id", given)
     return given
+
+
+def query_of(call: Call) -> JsonObject:
+    """The query as PHP reads it: `name[]=a&name[]=b` is a list, and of another parameter the last value counts.
+
+    Raises:
+        RefusalError: 400 for a value of another type than the API declares.
+    """
+    sent: JsonObject = {}
+    for name, value in call.query:
+        if name.endswith("[]"):
+            sent.setdefault(name[:-2], []).append(value)
+        else:
+            sent[name] = value
+    return sent | {field.name: _read(field, sent[field.name]) for field in call.api.query if field.name in sent}
+
+
+def _read(field: Field, value: str | list[str]) -> Any:
+    """The value of a parameter of the query in its declared type.
+
+    Raises:
+        RefusalError: 400 for a value of another type, for a list that came without brackets, and for more values than
+            the API takes.
+    """
+    if isinstance(value, list):
+        if len(value) > _MOST_VALUES:
+            raise invalid(field.name, "not_allowed_value", message="Too many values")
+        return value
+    if field.many:
+        raise invalid(field.name, "invalid_value_format", message="An array is expected")
+    if field.type not in _READ:
+        return value
+    try:
+        return _READ[field.type](value)
+    except (KeyError, ValueError):
+        raise invalid(field.name, "invalid_value_format", value=value) from None
 
 
 def sent_record(call: Call, body: JsonObject) -> JsonObject:

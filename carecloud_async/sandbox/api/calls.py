@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import ApiOperation
-from carecloud_async.sandbox.state.sandbox_state import DeviceRecord, SandboxState
+from carecloud_async.sandbox.state.sandbox_state import SandboxState, Token
 from carecloud_async.sandbox.state.table import Table
 
 
@@ -91,66 +91,7 @@ def not_found(*, resource: str, resource_id: str) -> RefusalError:
     return refusal(404, "not_found_exception", "Not found", "The resource was not found", data)
 
 
-#: Values of a list parameter that the API takes at most.
-MOST_VALUES: Final = 1000
-
 Interface: TypeAlias = Literal["enterprise", "customer"]
-
-
-@attrs.frozen
-class Query:
-    """The query of a request.
-
-    Attributes:
-        pairs: name and value as they were sent, brackets included, in order.
-    """
-
-    pairs: tuple[tuple[str, str], ...]
-
-    def one(self, name: str) -> str | None:
-        """The last value of a parameter, as PHP reads it, or `None`."""
-        return next((value for key, value in reversed(self.pairs) if key == name), None)
-
-    def many(self, name: str) -> list[str] | None:
-        """The values of a list parameter, which is sent as `name[]=a&name[]=b`, or `None`.
-
-        Raises:
-            RefusalError: 400 for the form without brackets, and for more values than the API takes.
-        """
-        if self.one(name) is not None:
-            raise invalid(name, "invalid_value_format", message="An array is expected")
-        values = [value for key, value in self.pairs if key == f"{name}[]"]
-        if len(values) > MOST_VALUES:
-            raise invalid(name, "not_allowed_value", message="Too many values")
-        return values or None
-
-    def integer(self, name: str, *, default: int, minimum: int) -> int:
-        """Return an integer of at least `minimum`.
-
-        Raises:
-            RefusalError: 400 if it is not one.
-        """
-        text = self.one(name)
-        if text is None:
-            return default
-        try:
-            number = int(text)
-        except ValueError:
-            raise invalid(name, "invalid_value_format", value=text) from None
-        if number < minimum:
-            raise invalid(name, "not_allowed_value", value=text)
-        return number
-
-    def boolean(self, name: str) -> bool:
-        """Return a boolean; false if absent.
-
-        Raises:
-            RefusalError: 400 if it is neither `true`, `false`, `1` nor `0`.
-        """
-        text = self.one(name)
-        if text not in (None, "false", "0", "true", "1"):
-            raise invalid(name, "invalid_value_format", value=text)
-        return text in ("true", "1")
 
 
 @attrs.frozen(kw_only=True)
@@ -161,7 +102,7 @@ class Call:
         state: the state of the sandbox.
         api: what the API declares of the operation.
         path: values of the path template.
-        query: its query.
+        query: its query: name and value as they were sent, brackets included, in order.
         body: its body.
         device: the device token it showed, on the customer interface.
     """
@@ -169,9 +110,9 @@ class Call:
     state: SandboxState = attrs.field(repr=False)
     api: ApiOperation
     path: dict[str, str] = attrs.field(repr=False)
-    query: Query = attrs.field(repr=False)
+    query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-    device: DeviceRecord | None = None
+    device: Token | None = None
 
     @property
     def customer_id(self) -> str | None:
@@ -224,15 +165,11 @@ class Page:
     """One page of a list.
 
     Attributes:
-        ids: returns the ids of its records, which only a test's hook asks for.
         texts: its records as compact JSON.
-        offset: as it was asked for.
         total_items: number of records in the list, as the answer says.
     """
 
-    ids: Callable[[], Sequence[str]]
     texts: Sequence[bytes]
-    offset: int
     total_items: int
 
 

@@ -44,10 +44,10 @@ def create(call: Call) -> JsonObject:
     # Only an external id is looked for afterwards; without one the tables need not be read.
     shown = source.get("external_id") or next(iter(source.get("external_ids") or ()), None)
     if shown:
-        more = {"external_id": shown, "customer_id": customer_id, "last_change": state.now()}
+        more = {"external_id": shown, "customer_id": customer_id, "last_change": state.clock.local_now()}
         call.table("/customer-source-records").insert({**source, **more})
     if body["autologin"] and call.device is not None:
-        state.device_tokens.bind(call.device.token_id, customer_id=customer_id)
+        state.device_tokens.bind(call.device.value, customer_id=customer_id)
     return {"customer_id": customer_id}
 
 
@@ -63,7 +63,7 @@ def replace(call: Call) -> None:
     after = {name: before[name] for name in before if name in read_only}
     after |= {name: value for name, value in customer.items() if name not in read_only}
     after["personal_information"] = _personal_information(call, customer, before=before)
-    after["last_change"] = call.state.now()
+    after["last_change"] = call.state.clock.local_now()
     store.replace(customer_id, after)
     store.set_account(customer_id, **{name: value for name, value in account.items() if value is not None})
     if "property_records" in body:
@@ -99,12 +99,12 @@ def _personal_information(call: Call, customer: JsonObject, *, before: JsonObjec
     }
     for consent in after.get("consents") or ():
         key = (consent.get("consent_id"), consent.get("consent_value"))
-        consent["last_change"] = dates.get(key) or call.state.now()
+        consent["last_change"] = dates.get(key) or call.state.clock.local_now()
     return after
 
 
 def _write_properties(call: Call, records: Sequence[JsonObject], *, customer_id: str) -> None:
-    now = call.state.now()
+    now = call.state.clock.local_now()
     table = call.table("/customers/{customer_id}/property-records", customer_id)
     table.refill({**record, "last_change": now} for record in records)
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import attrs
 
-from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call, Page, invalid
+from carecloud_async.sandbox.api.arguments import arguments, query_of
+from carecloud_async.sandbox.api.calls import Call, InvalidParam, Page, refuse
 from carecloud_async.sandbox.api.records import HIDDEN_IDS, check_path, table_of, writer
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customers import SOURCE
@@ -135,45 +135,39 @@ def page(call: Call) -> Page:
     sent = arguments(call)
     table = table_of(call, call.api.template)
     if {"count", "offset"} <= {field.name for field in call.api.query}:
-        count, offset, sort_field, is_descending = _window(call, table)
+        paging = sent if call.api.method == "GET" else query_of(call)
+        count, offset, sort_field, is_descending = _window(call, table, paging)
     else:  # all records, or as many as the body of a POST asks for
         asked = sent.get("count")
         count, offset, sort_field, is_descending = asked if isinstance(asked, int) else len(table), 0, None, False
     matching = _found(call, table, _filter_values(call, sent), sort_field)
     numbers = (matching[::-1] if is_descending else matching)[offset : offset + max(count, 1)]
-    write = writer(call, table)
-    return Page(
-        ids=lambda: [table.id_of(number) for number in numbers] if table.plan.id_field is not None else (),
-        texts=[write(number) for number in numbers],
-        offset=offset,
-        total_items=len(matching),
-    )
+    write = writer(call, table, sent)
+    return Page(texts=[write(number) for number in numbers], total_items=len(matching))
 
 
-def _window(call: Call, table: Table) -> tuple[int, int, str | None, bool]:
+def _window(call: Call, table: Table, sent: JsonObject) -> tuple[int, int, str | None, bool]:
     """Read `count`, `offset` and `sort_field` of a list with pages, and whether `sort_direction` is `DESC`.
 
     Raises:
         RefusalError: 400 if one of them is not valid.
     """
-    query, most = call.query, call.state.settings.max_count
-    field, direction = query.one("sort_field"), query.one("sort_direction")
+    most, field, direction = call.state.max_count, sent.get("sort_field"), sent.get("sort_direction")
+    count, offset = sent.get("count", _DEFAULT_COUNT), sent.get("offset", 0)
     sortable = {field.name for field in fields_of(table.plan.schema) if not fields_of(field.item)}
-    for name, value, known in (("sort_field", field, sortable), ("sort_direction", direction, ("ASC", "DESC"))):
-        if value is not None and value not in known:
-            raise invalid(name, "not_allowed_value", value=value)
-    count = query.integer("count", default=_DEFAULT_COUNT, minimum=1)
-    offset = query.integer("offset", default=0, minimum=0)
+    wrong = {
+        "sort_field": field is not None and field not in sortable,
+        "sort_direction": direction not in (None, "ASC", "DESC"),
+        "count": count < 1,
+        "offset": offset < 0,
+    }
+    refuse(InvalidParam(name=name, reason="not_allowed_value") for name, is_wrong in wrong.items() if is_wrong)
     return count if most is None else min(count, most), offset, field, direction == "DESC"
 
 
 def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """The values of each filter that was sent.
-
-    Raises:
-        RefusalError: 400 for a list filter without brackets.
-    """
-    sent_values = {name: values for name in _filters(call.api) if (values := _values(call, sent, name))}
+    """The values of each filter that was sent."""
+    sent_values = {name: values for name in _filters(call.api) if (values := _values(sent.get(name)))}
     if "external_ids" in sent_values:
         sent_values.pop("external_id", None)  # the older filter is ignored if the newer one is given
     return sent_values
@@ -181,7 +175,7 @@ def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[st
 
 def _search(call: Call, table: Table, values: Mapping[str, tuple[str, ...]]) -> Sequence[int]:
     """The numbers of the records that the caller may see and that pass all filters, oldest first."""
-    now, filters, rest = call.state.now(), _filters(call.api), dict(values)
+    now, filters, rest = call.state.clock.local_now(), _filters(call.api), dict(values)
     own = _of_parent(call, table)
     limits: list[Iterable[int]] = [] if own is None else [own]
     if call.customer_id is not None and "customer_id" in field_names(table.plan.schema):
@@ -202,22 +196,15 @@ def _filters(api: ApiOperation) -> Mapping[str, Filter]:
     return filters_for(api.result, (*api.query, *api.body))
 
 
-def _values(call: Call, sent: Mapping[str, object], name: str) -> tuple[str, ...]:
-    if call.api.method == "POST":
-        value = sent.get(name)
-        return tuple(map(str, value)) if isinstance(value, list) else () if value is None else (str(value),)
-    if next(field for field in call.api.query if field.name == name).many:
-        return tuple(call.query.many(name) or ())
-    several = tuple(value for key, value in call.query.pairs if key == f"{name}[]")
-    single = call.query.one(name)
-    return several or (() if single is None else (single,))
+def _values(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else () if value is None else (str(value),)
 
 
 def _found(call: Call, table: Table, values: dict[str, tuple[str, ...]], sort_field: str | None) -> Sequence[int]:
     """The numbers of the records of a list, in ascending order."""
     if sort_field is not None and not values and len(_search(call, table, values)) == len(table):
         return table.sorted_by(sort_field)
-    moment = call.state.now() if any(name in VALIDITY for name in values) else None
+    moment = call.state.clock.local_now() if any(name in VALIDITY for name in values) else None
     key = (call.api.template, *call.path.values(), call.customer_id, *values.items(), sort_field, moment)
     return table.search(key, lambda: _sorted(table, _search(call, table, values), sort_field))
 

@@ -6,14 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from carecloud_async.sandbox.api.actions import Action
-from carecloud_async.sandbox.api.calls import (
-    Call,
-    RefusalError,
-    forbidden,
-    invalid,
-    refusal,
-    unauthorized,
-)
+from carecloud_async.sandbox.api.calls import Call, RefusalError, forbidden, invalid, refusal, unauthorized
 from carecloud_async.sandbox.api.customers import checked_social
 from carecloud_async.sandbox.constants import (
     APPLICATION_IDS,
@@ -104,13 +97,13 @@ def issue_auth_token(call: Call, body: JsonObject) -> JsonObject:
         RefusalError: 400 for another type or application.
     """
     kind, application_id, state = str(body["token_type"]), body["external_application_id"], call.state
-    _check_application(application_id)
+    _check_application(body, "external_application_id", *APPLICATION_IDS)
     if kind not in _ALPHABETS:
         raise invalid("token_type", "not_allowed_value")
     value = "".join(state.random.choice(_ALPHABETS[kind]) for _ in range(6))
     request_id, ends = state.random_hex(72), state.clock.now() + _LIFETIME
     state.handed_over[value, request_id, application_id] = (body["customer_id"], ends)
-    return {"authentication_token": value, "token_request_id": request_id, "valid_to": state.local(ends)}
+    return {"authentication_token": value, "token_request_id": request_id, "valid_to": state.clock.local(ends)}
 
 
 def own_auth_token(call: Call, body: JsonObject) -> JsonObject:
@@ -120,17 +113,16 @@ def own_auth_token(call: Call, body: JsonObject) -> JsonObject:
     return issue_auth_token(call, {"token_type": "1", **body, "customer_id": call.customer_id})
 
 
-def _check_application(application_id: str) -> None:
-    if application_id not in APPLICATION_IDS:
-        raise invalid("external_application_id", "not_found", value=application_id)
+def _check_application(body: JsonObject, name: str, *known: str) -> None:
+    if body[name] not in known:
+        raise invalid(name, "not_found", value=body[name])
 
 
 def create_token(call: Call, body: JsonObject) -> JsonObject:
     """A new token for a device ends the older one."""
-    application_id = body["external_application_id"]
-    _check_application(application_id)
-    device_id = str(body["device"]["device_id"])
-    return {"token_id": call.state.device_tokens.create(application_id=application_id, device_id=device_id)}
+    _check_application(body, "external_application_id", *APPLICATION_IDS)
+    device = (body["external_application_id"], str(body["device"]["device_id"]))
+    return {"token_id": call.state.device_tokens.create(device)}
 
 
 def unbind_token(call: Call, _body: JsonObject) -> None:
@@ -140,24 +132,21 @@ def unbind_token(call: Call, _body: JsonObject) -> None:
 
 def log_user_in(call: Call, body: JsonObject) -> JsonObject:
     """Log a user in by login and password, or by a token of a single sign-on."""
-    _check_user_application(body)
-    state, settings = call.state, call.state.settings
-    name = body.get("login", USER_LOGIN)
+    _check_application(body, "user_external_application_id", USER_APPLICATION_ID)
+    state, name = call.state, body.get("login", USER_LOGIN)
     is_known = state.passwords.get(name) == body["password"] if "login" in body else body["sso_token"] == SSO_TOKEN
     if not is_known:
         raise _refused(call)
     # The table of users can be long, and most logins are the API user's.
     users = [api_user()] if name == USER_LOGIN else call.table(USERS)
     user = next((user for user in users if user["login"] == name), None) or {"login": name}
-    token = state.user_tokens.issue(
-        str(user.get("user_id", name)), lifetime=settings.token_lifetime, reuse_margin=settings.reuse_tokens
-    )
-    return {"bearer_token": token.value, "valid_to": state.local(token.ends), "user": user}
+    token = state.user_tokens.issue(str(user.get("user_id", name)), lifetime=state.token_lifetime)
+    return {"bearer_token": token.value, "valid_to": state.clock.local(token.ends), "user": user}
 
 
 def log_user_out(call: Call, body: JsonObject) -> None:
     """End the token in the body."""
-    _check_user_application(body)
+    _check_application(body, "user_external_application_id", USER_APPLICATION_ID)
     if not call.state.user_tokens.revoke(body["bearer_token"]):
         raise invalid("bearer_token", "not_found")
 
@@ -167,9 +156,3 @@ def verify_auth_token(_call: Call, body: JsonObject) -> JsonObject:
     if body["auth_token"] != USER_AUTH_TOKEN:
         raise invalid("auth_token", "not_found")
     return {"user_id": USER_ID}
-
-
-def _check_user_application(body: JsonObject) -> None:
-    application_id = body["user_external_application_id"]
-    if application_id != USER_APPLICATION_ID:
-        raise invalid("user_external_application_id", "not_found", value=application_id)

@@ -15,7 +15,7 @@ from carecloud_async.sandbox.api.actions import Action
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler, Interface, RefusalError, forbidden, unauthorized
 from carecloud_async.sandbox.state.facts import ApiOperation, api_facts, field_names
-from carecloud_async.sandbox.state.sandbox_state import DeviceRecord, SandboxState
+from carecloud_async.sandbox.state.sandbox_state import SandboxState, Token
 
 _PATH: Final = re.compile(r"/webservice/rest-api/(enterprise|customer)-interface/v1\.0/(.*)", re.DOTALL)
 #: The operations that read and write a table in a way of their own.
@@ -130,7 +130,7 @@ def _act(call: Call) -> Any:
 
 def admit(
     state: SandboxState, api: ApiOperation, *, interface: Interface, token: str | None, path: dict[str, str]
-) -> DeviceRecord | None:
+) -> Token | None:
     """Check that a request may call an operation.
 
     Args:
@@ -164,7 +164,7 @@ def admit(
     owner = (state.user_tokens if interface == "enterprise" else state.device_tokens).find(token)
     if owner is None:
         raise unauthorized("The bearer token is not valid")
-    if not isinstance(owner, DeviceRecord):
+    if interface == "enterprise":
         return None
     if needs_own_token:
         if path["token_id"] != token:

@@ -13,7 +13,6 @@ from carecloud_async.sandbox.api.calls import (
     Call,
     Handler,
     InvalidParam,
-    RefusalError,
     bad_request,
     forbidden,
     not_found,
@@ -40,7 +39,7 @@ def read(call: Call) -> Answer:
         RefusalError: 404 if it does not exist, 403 if it is another customer's.
     """
     table, record_id = record_in_path(call)
-    body = b'{"data":%b}' % writer(call, table)(table.known_number(record_id))
+    body = b'{"data":%b}' % writer(call, table, arguments(call))(table.known_number(record_id))
     return Answer(body=body, content_type="application/json")
 
 
@@ -59,7 +58,7 @@ def replace(call: Call) -> None:
     # A field that the API does not know is deleted as well.
     kept = {name: value for name, value in table.record(record_id).items() if name in names - changeable}
     changed = {name: value for name, value in sent.items() if name in changeable}
-    dated = {"last_change": call.state.now()} if "last_change" in names else {}
+    dated = {"last_change": call.state.clock.local_now()} if "last_change" in names else {}
     table.replace(record_id, {**kept, **changed, **dated})
 
 
@@ -108,7 +107,7 @@ def check_path(call: Call, *, but_last: bool = False) -> None:
         if collection == CUSTOMERS and call.customer_id not in (None, record_id):
             raise forbidden("The customer does not belong to the logged in customer")
         if not call.state.tables.exists(collection, record_id):
-            raise _missing(collection, record_id)
+            raise not_found(resource=collection.rpartition("/")[2], resource_id=record_id)
 
 
 def table_of(call: Call, collection: str) -> Table:
@@ -129,21 +128,17 @@ def record_in_path(call: Call) -> tuple[Table, str]:
     record_id = call.path[name]
     table = table_of(call, collection)
     if record_id not in table:
-        raise _missing(collection, record_id)
+        raise not_found(resource=collection.rpartition("/")[2], resource_id=record_id)
     owner = table.record(record_id).get("customer_id")
     if None not in (call.customer_id, owner) and owner != call.customer_id:
         raise forbidden("The record does not belong to the logged in customer")
     return table, record_id
 
 
-def writer(call: Call, table: Table) -> Callable[[int], bytes]:
-    """Return the function that writes a record, by its number, as the request asked for it.
-
-    Raises:
-        RefusalError: 400 for a parameter that is neither true nor false.
-    """
-    optional = ((name, field) for name, field in _ON_REQUEST.items() if name in call.api.query_names)
-    hidden = {HIDDEN_IDS, *(field for name, field in optional if not call.query.boolean(name))}
+def writer(call: Call, table: Table, sent: JsonObject) -> Callable[[int], bytes]:
+    """Return the function that writes a record, by its number, as the arguments of the request ask for it."""
+    optional = (parameter.name for parameter in call.api.query if parameter.name in _ON_REQUEST)
+    hidden = {HIDDEN_IDS, *(_ON_REQUEST[name] for name in optional if not sent.get(name))}
 
     def write(number: int) -> bytes:
         record = table.record_at(number)
@@ -154,13 +149,9 @@ def writer(call: Call, table: Table) -> Callable[[int], bytes]:
     return write
 
 
-def _missing(collection: str, record_id: str) -> RefusalError:
-    return not_found(resource=collection.rpartition("/")[2], resource_id=record_id)
-
-
 def new_record(call: Call, schema: str, sent: JsonObject) -> JsonObject:
     """The record that is stored: what was sent, and what the server sets."""
-    now, names = call.state.now(), field_names(schema)
+    now, names = call.state.clock.local_now(), field_names(schema)
     record = {name: value for name, value in sent.items() if name not in read_only_names(schema)}
     set_by_server: JsonObject = {"last_change": now, "created_at": now, "state": 1, **call.path}
     missing = {name: value for name, value in set_by_server.items() if name in names and name not in record}

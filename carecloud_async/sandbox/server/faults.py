@@ -131,25 +131,21 @@ class Faults:
         """
         _check_pattern(pattern)
         fault = ArmedFault(pattern=pattern, **options)
-        with self._lock:
-            self._armed.append(fault)
+        self._armed.append(fault)
         return fault
 
     def remove(self, fault: ArmedFault) -> None:
         """Remove a fault."""
-        with self._lock:
-            self._armed = [armed for armed in self._armed if armed is not fault]
+        self._armed = [armed for armed in self._armed if armed is not fault]
 
     def clear(self) -> None:
         """Remove all faults."""
-        with self._lock:
-            self._armed = []
+        self._armed = []
 
     @property
     def unused(self) -> tuple[ArmedFault, ...]:
         """The faults that no request got, in the order in which they were added."""
-        with self._lock:
-            return tuple(armed for armed in self._armed if not armed.hits)
+        return tuple(armed for armed in self._armed if not armed.hits)
 
     def assert_used(self) -> None:
         """Check that each fault was used at least once.

@@ -1,13 +1,10 @@
-"""Answer one request: record it, check the rules of the API, apply limits and faults, call its handler."""
+"""Answer one request: record it, apply faults, check the rules of the API, call its handler."""
 
 from __future__ import annotations
 
 import inspect
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from math import ceil
-from threading import Lock
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import attrs
 
@@ -15,7 +12,6 @@ from carecloud_async.sandbox.api.calls import (
     Answer,
     Call,
     Page,
-    Query,
     RefusalError,
     answer_of,
     json_answer,
@@ -24,57 +20,8 @@ from carecloud_async.sandbox.api.calls import (
 )
 from carecloud_async.sandbox.api.operations import admit, handler_of
 from carecloud_async.sandbox.server.faults import ArmedFault, Faults
-from carecloud_async.sandbox.server.recording import RecordedRequest, RequestLog
-from carecloud_async.sandbox.state.facts import ApiOperation, Field, fields_of
-from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
-
-
-def broken_rules(request: RecordedRequest) -> Iterator[str]:
-    """Yield the rules of the API that a request broke, as texts without secrets."""
-    headers, api = request.headers, request.operation
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    rules = [
-        ("Content-Type is not application/json", content_type != "application/json"),
-        ("Accept-Language is missing", not headers.get("accept-language")),
-        ("User-Agent is missing", not headers.get("user-agent")),
-        ("a cookie was sent", "cookie" in headers),
-        ("no such operation", api is None),
-    ]
-    if api is not None:
-        needless = not api.authorized and "authorization" in headers
-        rules += [
-            ("Authorization was sent where no login is needed", needless),
-            ("Authorization is missing or no bearer token", api.authorized and request.token is None),
-            ("a GET came with a body", request.method == "GET" and bool(request.body)),
-        ]
-        unknown = {name for name, _ in request.query} - set(api.query_names)
-        rules += [(f"unknown query parameter {name[:40]!r}", True) for name in sorted(unknown)]
-        rules += [(f"read-only field {name} was sent", True) for name in dict.fromkeys(_read_only(request, api))]
-    return (text for text, is_broken in rules if is_broken)
-
-
-def _read_only(request: RecordedRequest, api: ApiOperation) -> Iterator[str]:
-    try:
-        body = request.json()
-    except ValueError:
-        body = None
-    fields = () if api.record_field is None else (api.record_field,)
-    return _read_only_sent(fields, body if isinstance(body, dict) else {})
-
-
-def _read_only_sent(fields: tuple[Field, ...], value: dict[str, Any]) -> Iterator[str]:
-    """Dotted names of fields that only the server sets; a few are also required, and may be sent."""
-    for field in fields:
-        if field.name not in value:
-            continue
-        if field.read_only and not field.required:
-            yield field.name
-        inside = value[field.name]
-        for inner in inside if isinstance(inside, list) else (inside,):
-            if isinstance(inner, dict):
-                place = f"{field.name}[]" if field.many else field.name
-                yield from (f"{place}.{name}" for name in _read_only_sent(fields_of(field.item), inner))
-
+from carecloud_async.sandbox.server.recording import Hook, RecordedRequest, RequestLog
+from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
 _WITHOUT_DOCUMENTED_BODY: Final = frozenset({429, 502, 503, 504})
@@ -109,7 +56,6 @@ class Pipeline:
         self._log = log
         self._faults = faults
         self._sleep = sleep
-        self._limiter = _RateLimiter()
         self._serial = 0
         self._late: list[tuple[float, RecordedRequest]] = []
 
@@ -122,25 +68,18 @@ class Pipeline:
         self._log.begin_request(request)
         status = None
         try:
-            for text in broken_rules(request):
-                self._log.add_violation(request, text)
             answer = self._with_headers(await self._answer_or_fail(request))
             status = answer.status
             return answer
         finally:
-            self._log.end_request(request, status=status)
+            self._log.end_request(status=status)
 
     async def _answer_or_fail(self, request: RecordedRequest) -> Answer:
-        """Apply what comes before the work: hooks, late work, latency, the rate limit, faults."""
+        """Apply what comes before the work: hooks, late work, latency, faults."""
         await _call_hook(self._log.on_request, request)
         await self._work_late()
-        settings = self._state.settings
-        if settings.latency > 0:
-            await self._sleep(settings.latency)
-        limit = settings.rate_limit
-        if limit is not None and not self._limiter.admits(self._state.clock.now(), limit=limit):
-            after = settings.rate_limit_retry_after
-            return Answer(status=429, headers=() if after is None else (("retry-after", f"{after:g}"),))
+        if self._state.latency > 0:
+            await self._sleep(self._state.latency)
         fault = self._faults.take(request.name)
         if fault is None:
             return await self._work(request)
@@ -173,15 +112,12 @@ class Pipeline:
             detail, data = f"Method {request.method} is not allowed for this resource", {"http_method": request.method}
             raise refusal(405, "method_not_allowed_exception", "Method not allowed", detail, data)
         device = admit(state, api, interface=route.interface, token=request.token, path=route.values)
-        call = Call(
-            state=state, api=api, path=route.values, query=Query(request.query), body=request.body, device=device
-        )
+        call = Call(state=state, api=api, path=route.values, query=request.query, body=request.body, device=device)
         with state.customers.lock:
             result = handler_of(api)(call)
             answer = answer_of(api, result)
-        if isinstance(result, Page) and state.on_page is not None:
-            page = (api.template, result.offset, tuple(result.ids()), result.total_items)
-            await _call_hook(state.on_page, ServedPage(*page))
+        if isinstance(result, Page):
+            await _call_hook(self._log.on_page, request)
         return answer
 
     def _with_headers(self, answer: Answer) -> Answer:
@@ -192,36 +128,11 @@ class Pipeline:
         return attrs.evolve(answer, headers=(*answer.headers, *more))
 
 
-async def _call_hook(hook: Callable[[Any], Awaitable[None] | None] | None, value: object) -> None:
+async def _call_hook(hook: Hook | None, request: RecordedRequest) -> None:
     """Call a hook of the test, plain or async."""
-    waiting = None if hook is None else hook(value)
+    waiting = None if hook is None else hook(request)
     if inspect.isawaitable(waiting):
         await waiting
-
-
-class _RateLimiter:
-    """A sliding window; refused requests do not count."""
-
-    def __init__(self) -> None:
-        self._served: deque[float] = deque()
-        self._lock = Lock()
-
-    def admits(self, now: float, *, limit: float) -> bool:
-        """Whether one more request fits.
-
-        Args:
-            now: the server's clock in seconds.
-            limit: requests a second. The window is as long as the next whole number of them takes.
-        """
-        capacity = ceil(limit)
-        window = capacity / limit
-        with self._lock:
-            while self._served and (self._served[0] <= now - window or self._served[0] > now):
-                self._served.popleft()
-            if len(self._served) >= capacity:
-                return False
-            self._served.append(now)
-            return True
 
 
 def _answer_instead(fault: ArmedFault) -> Answer:

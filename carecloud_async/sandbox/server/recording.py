@@ -1,4 +1,4 @@
-"""Record requests: the last ones, their counts, and the rules of the API that they broke."""
+"""Record requests: the last ones and their counts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock
-from typing import Any
+from typing import Any, Final, TypeAlias
+
+import attrs
 
 from carecloud_async.sandbox.api.operations import Route
 from carecloud_async.sandbox.server.faults import matches
 from carecloud_async.sandbox.state.facts import ApiOperation
 
 
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RecordedRequest:
     """A request as it was received. Its repr shows no secrets, but its fields hold them.
 
@@ -23,39 +26,22 @@ class RecordedRequest:
         query: names and values in order.
         headers: headers with lower-case names; of repeated ones the last.
         body: the bytes.
-        status: status of the answer; `None` until it is sent, and if the connection was cut.
     """
 
-    def __init__(
-        self,
-        *,
-        method: str,
-        route: Route,
-        path: str,
-        query: tuple[tuple[str, str], ...],
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> None:
-        self.method: str = method
-        self.route: Route = route
-        self.path: str = path
-        self.query: tuple[tuple[str, str], ...] = query
-        self.headers: Mapping[str, str] = headers
-        self.body: bytes = body
-        self.status: int | None = None
+    method: str
+    route: Route
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
 
     def __repr__(self) -> str:
-        return f"<RecordedRequest {self.name}, status {self.status}>"
+        return f"<RecordedRequest {self.name}>"
 
     @property
     def template(self) -> str:
         """Path template; where no operation has the path, its first segment."""
         return self.route.template
-
-    @property
-    def interface(self) -> str:
-        """`enterprise-interface` or `customer-interface`; empty where the path is not the API's."""
-        return f"{self.route.interface}-interface" if self.route.interface else ""
 
     @property
     def operation(self) -> ApiOperation | None:
@@ -78,25 +64,28 @@ class RecordedRequest:
         return json.loads(self.body)
 
 
-class RequestLog:
-    """Requests as they were received: the last ones, their counts, and the rules of the API that they broke.
+#: Called with a request.
+Hook: TypeAlias = Callable[[RecordedRequest], Awaitable[None] | None]
+#: Number of requests that are kept.
+_KEPT: Final = 5000
 
-    Args:
-        keep: number of requests that are kept.
+
+class RequestLog:
+    """Requests as they were received: the last ones and their counts.
 
     Attributes:
         requests: the last requests, oldest first.
-        violations: rules of the API that requests broke, as texts without secrets; empty for a correct client.
         in_flight: number of requests in progress.
         on_request: called with each request before it is handled; may be async, which delays the request.
+        on_page: called with the request of each list page when its records no longer change, before it is sent; may
+            change the state, and may be async.
     """
 
-    def __init__(self, *, keep: int) -> None:
-        self.requests: deque[RecordedRequest] = deque(maxlen=keep)
-        self.violations: list[str] = []
+    def __init__(self) -> None:
+        self.requests: deque[RecordedRequest] = deque(maxlen=_KEPT)
         self.in_flight: int = 0
-        self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
-        self._keep = keep
+        self.on_request: Hook | None = None
+        self.on_page: Hook | None = None
         self._counts: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._log_lock = Lock()
@@ -124,7 +113,7 @@ class RequestLog:
     def forget_requests(self) -> None:
         """Reset the counts and the recorded requests."""
         with self._log_lock:
-            for kept in (self.requests, self.violations, self._counts, self._statuses):
+            for kept in (self.requests, self._counts, self._statuses):
                 kept.clear()
 
     def begin_request(self, request: RecordedRequest) -> None:
@@ -134,16 +123,9 @@ class RequestLog:
             self._counts[request.name] += 1
             self.in_flight += 1
 
-    def end_request(self, request: RecordedRequest, *, status: int | None) -> None:
-        """Record the status of an answer, `None` if there is none; the server calls it."""
+    def end_request(self, *, status: int | None) -> None:
+        """Count the status of an answer, `None` if there is none; the server calls it."""
         with self._log_lock:
-            request.status = status
             self.in_flight -= 1
             if status is not None:
                 self._statuses[status] += 1
-
-    def add_violation(self, request: RecordedRequest, text: str) -> None:
-        """Record that a request broke a rule of the API; the text must hold no secret. The server calls it."""
-        with self._log_lock:
-            if len(self.violations) < self._keep:
-                self.violations.append(f"{request.name}: {text}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
@@ -39,16 +40,6 @@ class Connections:
         self.now: int = 0
         self.most: int = 0
         self.total: int = 0
-
-    def opened(self) -> None:
-        """Count one more."""
-        self.now += 1
-        self.total += 1
-        self.most = max(self.most, self.now)
-
-    def closed(self) -> None:
-        """Count one less."""
-        self.now -= 1
 
 
 class SandboxApp:
@@ -154,9 +145,6 @@ async def _cut(cut: ConnectionCutError, scope: Scope, receive: Receive, send: Se
         pass
 
 
-_STARTUP_SECONDS = 30.0
-
-
 def listening(host: str, port: int) -> socket.socket:
     """A socket that listens; clients may connect at once, and wait until the server is there.
 
@@ -178,24 +166,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve_in_foreground(app: SandboxApp, *, host: str, port: int, on_ready: Callable[[str], object]) -> None:
-    """Serve until interrupted; Ctrl-C is not an error.
-
-    Args:
-        app: the sandbox's app.
-        host: address to listen on.
-        port: port to listen on; 0 chooses a free one.
-        on_ready: called with the base URL once clients may connect.
-
-    Raises:
-        OSError: the address is not available.
-    """
-    with listening(host, port) as listener, suppress(KeyboardInterrupt):
-        on_ready(url_of(listener))
-        server_for(app, host=host, port=port).run([listener])
-
-
-def server_for(app: SandboxApp, *, host: str, port: int) -> Server:
+def server_for(app: SandboxApp, *, host: str, port: int) -> uvicorn.Server:
     """A server that listens nowhere yet.
 
     Args:
@@ -207,7 +178,7 @@ def server_for(app: SandboxApp, *, host: str, port: int) -> Server:
         app,
         host=host,
         port=port,
-        http=_closable_protocol(app.connections),
+        http=ClosableProtocol,
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -219,20 +190,7 @@ def server_for(app: SandboxApp, *, host: str, port: int) -> Server:
         timeout_graceful_shutdown=1,
         timeout_keep_alive=60,
     )
-    return Server(config)
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that reports when it is ready."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready: threading.Event = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn; sets `ready`."""
-        await super().startup(sockets)
-        self.ready.set()
+    return uvicorn.Server(config)
 
 
 @contextmanager
@@ -252,8 +210,8 @@ def serving_in_thread(app: SandboxApp, *, host: str, port: int) -> Iterator[str]
     thread = threading.Thread(target=server.run, args=([listener],), name="carecloud-sandbox", daemon=True)
     thread.start()
     try:
-        if not server.ready.wait(_STARTUP_SECONDS):
-            raise RuntimeError("the sandbox's server did not start")
+        while thread.is_alive() and not server.started:
+            time.sleep(0.001)
         yield url_of(listener)
     finally:
         server.should_exit = True
@@ -261,28 +219,35 @@ def serving_in_thread(app: SandboxApp, *, host: str, port: int) -> Iterator[str]
         listener.close()
 
 
-def _closable_protocol(connections: Connections) -> type[H11Protocol]:
-    class ClosableProtocol(H11Protocol):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            serve = self.app
+class ClosableProtocol(H11Protocol):
+    """Counts its connection, and gives the app a function that closes it.
 
-            async def with_disconnect(scope: Any, receive: Any, send: Any) -> None:
-                scope.setdefault("extensions", {})[DISCONNECT] = self._disconnect
-                await serve(scope, receive, send)
+    Args:
+        config: of the server, whose app is a `SandboxApp`.
+        *args: see uvicorn.
+        **options: see uvicorn.
+    """
 
-            self.app = with_disconnect
+    def __init__(self, config: uvicorn.Config, *args: Any, **options: Any) -> None:
+        super().__init__(config, *args, **options)
+        self._connections: Connections = config.app.connections  # type: ignore[union-attr]
+        serve = self.app
 
-        def connection_made(self, transport: Any) -> None:
-            connections.opened()
-            super().connection_made(transport)
+        async def with_disconnect(scope: Any, receive: Any, send: Any) -> None:
+            # Closing flushes first: half an answer is to arrive as half.
+            scope.setdefault("extensions", {})[DISCONNECT] = self.transport.close
+            await serve(scope, receive, send)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            connections.closed()
-            super().connection_lost(exc)
+        self.app = with_disconnect
 
-        def _disconnect(self) -> None:
-            # Flush first: half an answer is to arrive as half.
-            self.transport.close()
+    def connection_made(self, transport: Any) -> None:
+        """See uvicorn."""
+        counted = self._connections
+        counted.now, counted.total = counted.now + 1, counted.total + 1
+        counted.most = max(counted.most, counted.now)
+        super().connection_made(transport)
 
-    return ClosableProtocol
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See uvicorn."""
+        self._connections.now -= 1
+        super().connection_lost(exc)

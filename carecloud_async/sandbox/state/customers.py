@@ -182,28 +182,6 @@ def api_user() -> JsonObject:
     }
 
 
-def user_id(number: int) -> str:
-    """The id of a user; number 0 is the API user."""
-    return f"838b73aacb5ac326cec4{number:06x}" if number else USER_ID
-
-
-def user(number: int) -> JsonObject:
-    """A user; number 0 is the API user, and the colleagues have the form of the OpenAPI description."""
-    if number == 0:
-        return api_user()
-    return {
-        "user_id": user_id(number),
-        "login": f"colleague_{number}",
-        "first_name": ("Happy", "Žaneta", "Łucja")[number % 3],
-        "last_name": ("User", "Nováková", "Smith")[number % 3],
-        "email": f"colleague.{number}@example.com" if number % 10 else "",
-        "phone": str(420700000000 + number) if number % 7 else None,
-        "user_role_ids": list(ROLE_IDS[: number % 3]),
-        "store_id": "86e05affc7a7abecd513ab400",
-        "last_login": "2021-04-16 18:22:35.052987" if number % 5 else "0000-00-00 00:00:00",
-    }
-
-
 EMAIL: Final = ("personal_information", "email")
 PHONE: Final = ("personal_information", "phone")
 #: The path by which customers are found by their source, which records do not show.
@@ -257,7 +235,6 @@ class CustomerStore(Table):
             make=make,
             timestamp=timestamp,
             lock=RLock(),
-            keeps=False,
             guesses={EMAIL: partial(_guess, first=0), PHONE: partial(_guess, first=_FIRST_PHONE)},
         )
 

@@ -123,16 +123,6 @@ class ApiOperation:
         return tuple(name for name, _ in self.path_records)
 
     @property
-    def query_names(self) -> tuple[str, ...]:
-        """Names that a query may hold, with brackets where they are lists."""
-        return tuple(
-            name
-            for field in self.query
-            for name, sent in ((field.name, not field.many), (f"{field.name}[]", "[]" in field.type))
-            if sent
-        )
-
-    @property
     def record_field(self) -> Field | None:
         """The field of the body that holds the record, or `None` if the body itself is the record."""
         objects = (field for field in self.body if not field.many and (fields_of(field.item) or field.type == "object"))

@@ -134,6 +134,7 @@ _BY_NAME: Final[dict[str, _Text]] = {
     "valid_to": _to,
     **dict.fromkeys(("due_date", "next_date"), _date),
     "name": _name,
+    "login": lambda _, number: f"colleague_{number}",
     "city": lambda draw, _: draw.pick(CITIES)[0],
     "zip": lambda draw, _: draw.pick(CITIES)[1],
     "country_code": _one_of("cz", "de", "ch"),

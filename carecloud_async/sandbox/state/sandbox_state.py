@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from math import inf
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -16,13 +17,18 @@ from carecloud_async.sandbox.state.tables import Tables
 
 
 class SandboxClock:
-    """The server's time in seconds since 1970, UTC.
+    """The server's time in seconds since 1970, UTC, and as the project writes it.
 
     Args:
         source: where the time comes from, in seconds since 1970.
+        zone: time zone of the project; every timestamp in an answer is local to it and says no offset.
+
+    Attributes:
+        zone: time zone of the project.
     """
 
-    def __init__(self, source: Callable[[], float]) -> None:
+    def __init__(self, source: Callable[[], float], zone: ZoneInfo) -> None:
+        self.zone: ZoneInfo = zone
         self._source = source
         self._offset = 0.0
 
@@ -44,28 +50,38 @@ class SandboxClock:
             raise ValueError("the sandbox's clock is set to an aware datetime, so that the instant is certain")
         self._offset = instant.timestamp() - self._source()
 
+    def local(self, instant: float) -> str:
+        """An instant as the project writes it: local, without an offset, ambiguous in the hour that repeats."""
+        return datetime.fromtimestamp(instant, self.zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    def local_now(self) -> str:
+        """The time now as the project writes it."""
+        return self.local(self.now())
+
     def http_date(self) -> str:
         """The `Date` header of an answer given now, in UTC."""
         return format_datetime(datetime.fromtimestamp(self.now(), UTC).replace(microsecond=0), usegmt=True)
 
 
 @attrs.frozen(kw_only=True)
-class UserToken:
-    """A login of an enterprise user.
+class Token:
+    """A token, of a user or of a device.
 
     Attributes:
         value: the bearer token.
-        user_id: the user.
+        user_id: the user, on the enterprise interface.
+        customer_id: the customer who is logged in on it, on the customer interface.
         ends: when it ends, in seconds since 1970.
     """
 
     value: str = attrs.field(repr=False)
-    user_id: str
-    ends: float
+    user_id: str | None = None
+    customer_id: str | None = None
+    ends: float = inf
 
 
-class UserTokens:
-    """The enterprise tokens that are valid now.
+class Tokens:
+    """The tokens of one interface that are valid now.
 
     Args:
         now: the server's clock.
@@ -75,30 +91,38 @@ class UserTokens:
     def __init__(self, *, now: Callable[[], float], new_value: Callable[[], str]) -> None:
         self._now = now
         self._new_value = new_value
-        self._tokens: dict[str, UserToken] = {}
+        self._tokens: dict[str, Token] = {}
+        self._by_device: dict[tuple[str, str], str] = {}
 
-    def issue(
-        self, user_id: str, *, lifetime: float, reuse_margin: float | None = None, value: str | None = None
-    ) -> UserToken:
+    def issue(self, user_id: str, *, lifetime: float, value: str | None = None) -> Token:
         """Log a user in.
 
         Args:
             user_id: the user.
             lifetime: seconds that a new token is valid.
-            reuse_margin: seconds that an older token must still be valid to be returned again; `None`: it never is.
             value: the token's text; `None` makes one.
         """
-        for token in self._tokens.values() if reuse_margin is not None else ():
-            if token.user_id == user_id and token.ends - self._now() > (reuse_margin or 0.0):
-                return token
-        token = UserToken(value=value or self._new_value(), user_id=user_id, ends=self._now() + lifetime)
-        self._tokens[token.value] = token
-        return token
+        return self._add(Token(value=value or self._new_value(), user_id=user_id, ends=self._now() + lifetime))
 
-    def find(self, value: str) -> UserToken | None:
+    def create(self, device: tuple[str, str]) -> str:
+        """Make a token for a device, which ends the device's older one, and return it.
+
+        Args:
+            device: ids of its application and of the device.
+        """
+        token = self._add(Token(value=self._new_value()))
+        self._tokens.pop(self._by_device.get(device, ""), None)
+        self._by_device[device] = token.value
+        return token.value
+
+    def find(self, value: str) -> Token | None:
         """The token with this value if it is valid now."""
         token = self._tokens.get(value)
         return token if token is not None and token.ends > self._now() else None
+
+    def bind(self, value: str, *, customer_id: str | None) -> None:
+        """Log a customer in on a token, or with `None` out; the token itself stays valid."""
+        self._add(attrs.evolve(self._tokens[value], customer_id=customer_id))
 
     def revoke(self, value: str) -> bool:
         """End a token now, and return whether it was valid."""
@@ -108,163 +132,43 @@ class UserTokens:
         """End all tokens now."""
         self._tokens.clear()
 
-
-@attrs.frozen(kw_only=True)
-class DeviceRecord:
-    """A valid device token.
-
-    Attributes:
-        token_id: the token, which is the bearer token of every later call.
-        customer_id: the customer who is logged in on it, or `None`.
-    """
-
-    token_id: str = attrs.field(repr=False)
-    customer_id: str | None = None
-
-
-class DeviceTokens:
-    """The device tokens that are valid now.
-
-    Args:
-        new_value: makes a token's text.
-    """
-
-    def __init__(self, *, new_value: Callable[[], str]) -> None:
-        self._new_value = new_value
-        self._tokens: dict[str, DeviceRecord] = {}
-        self._by_device: dict[tuple[str, str], str] = {}
-
-    def create(self, *, application_id: str, device_id: str) -> str:
-        """Make a token for a device; it ends an older one of the same device and application.
-
-        Returns:
-            The token.
-        """
-        token_id = self._new_value()
-        self._tokens.pop(self._by_device.get((application_id, device_id), ""), None)
-        self._by_device[application_id, device_id] = token_id
-        self._tokens[token_id] = DeviceRecord(token_id=token_id)
-        return token_id
-
-    def find(self, token_id: str) -> DeviceRecord | None:
-        """The token with this value if it is valid now."""
-        return self._tokens.get(token_id)
-
-    def bind(self, token_id: str, *, customer_id: str | None) -> None:
-        """Log a customer in on a token, or with `None` out; the token itself stays valid."""
-        self._tokens[token_id] = attrs.evolve(self._tokens[token_id], customer_id=customer_id)
-
-    def revoke(self, token_id: str) -> bool:
-        """End a token now, and return whether it was valid."""
-        return self._tokens.pop(token_id, None) is not None
-
-    def revoke_all(self) -> None:
-        """End all tokens now."""
-        self._tokens.clear()
-
-
-class Settings:
-    """Settings of a sandbox, read again for every request; see the arguments of `Sandbox`.
-
-    Attributes:
-        zone: time zone of the project; every timestamp in an answer is local to it and says no offset.
-    """
-
-    def __init__(
-        self,
-        *,
-        zone: ZoneInfo,
-        token_lifetime: float,
-        reuse_tokens: float | None,
-        max_count: int | None,
-        latency: float,
-        rate_limit: float | None,
-        rate_limit_retry_after: float | None,
-    ) -> None:
-        self.zone = zone
-        self.token_lifetime = token_lifetime
-        self.reuse_tokens = reuse_tokens
-        self.max_count = max_count
-        self.latency = latency
-        self.rate_limit = rate_limit
-        self.rate_limit_retry_after = rate_limit_retry_after
-
-
-@attrs.frozen
-class ServedPage:
-    """A list page that is about to be sent; its records no longer change.
-
-    Attributes:
-        template: path template of the list, such as `/customers`.
-        offset: as it was asked for.
-        ids: ids of the records in it.
-        total_items: as the answer says.
-    """
-
-    template: str
-    offset: int
-    ids: tuple[str, ...]
-    total_items: int
+    def _add(self, token: Token) -> Token:
+        self._tokens[token.value] = token
+        return token
 
 
 class SandboxState:
     """The state of a sandbox.
 
     Args:
-        settings: how the server behaves.
-        clock: its clock.
-        random: source of its tokens.
-        customers: number of customers at the start.
-        records: number of records of each other table at the start.
-        users: number of users of the enterprise interface.
-        seed: another seed makes other customers and records.
-        untidy: whether some records are as untidy as real ones.
-
-    Attributes:
-        settings: how the server behaves.
         clock: its clock.
         random: source of its tokens.
         customers: its customers.
         tables: the records of all other lists.
+
+    Attributes:
+        token_lifetime: seconds that the token of an enterprise login is valid.
+        max_count: the server's own cap on `count`; `None`: it has none.
+        latency: seconds that every answer takes.
         user_tokens: tokens of the enterprise interface.
         device_tokens: devices of the customer interface.
         handed_over: by authentication token, its request id and its application: the customer, and when it ends.
         passwords: password of each enterprise login name.
-        on_page: called with each list page before it is sent; may be async.
     """
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        clock: SandboxClock,
-        random: Random,
-        customers: int,
-        records: int,
-        users: int,
-        seed: int,
-        untidy: bool,
-    ) -> None:
-        self.settings = settings
+    token_lifetime: float
+    max_count: int | None
+    latency: float
+
+    def __init__(self, *, clock: SandboxClock, random: Random, customers: CustomerStore, tables: Tables) -> None:
         self.clock = clock
         self.random = random
-        self.customers: CustomerStore = CustomerStore(customers, seed=seed, timestamp=self.now, untidy=untidy)
-        self.tables: Tables = Tables(
-            seed=seed, records=records, customers=self.customers, users=users, timestamp=self.now, untidy=untidy
-        )
-        self.user_tokens: UserTokens = UserTokens(now=clock.now, new_value=lambda: self.random_hex(40))
-        self.device_tokens: DeviceTokens = DeviceTokens(new_value=lambda: self.random_hex(72))
+        self.customers = customers
+        self.tables = tables
+        self.user_tokens: Tokens = Tokens(now=clock.now, new_value=lambda: self.random_hex(40))
+        self.device_tokens: Tokens = Tokens(now=clock.now, new_value=lambda: self.random_hex(72))
         self.handed_over: dict[tuple[str, str, str], tuple[str, float]] = {}
         self.passwords: dict[str, str] = {USER_LOGIN: USER_PASSWORD}
-        self.on_page: Callable[[ServedPage], Awaitable[None] | None] | None = None
-
-    def local(self, instant: float) -> str:
-        """An instant as this project writes it: local, without an offset, ambiguous in the hour that repeats."""
-        return datetime.fromtimestamp(instant, self.settings.zone).strftime("%Y-%m-%d %H:%M:%S")
-
-    def now(self) -> str:
-        """The time now as this project writes it."""
-        return self.local(self.clock.now())
 
     def random_hex(self, digits: int) -> str:
         """Return random hex digits."""

@@ -33,9 +33,9 @@ class Table:
         make: makes the record with this number and id.
         timestamp: returns the time of a change as the API writes it.
         lock: held while a record is changed.
-        keeps: whether a record that was made is kept. Otherwise it is made each time, which saves memory.
         guesses: paths of texts from which the number of an unchanged record follows, each with the function that
-            returns it or `None`. An index of these holds changed records only.
+            returns it or `None`. An index of these holds changed records only, and a record is made each time that it
+            is asked for, which saves memory.
 
     Attributes:
         plan: its list, schema and id.
@@ -53,7 +53,6 @@ class Table:
         make: Callable[[int, str], JsonObject],
         timestamp: Callable[[], str],
         lock: RLock,
-        keeps: bool = True,
         guesses: Mapping[Path, Callable[[str], int | None]] | None = None,
     ) -> None:
         self.plan: TablePlan = plan
@@ -64,7 +63,6 @@ class Table:
         self._number_of = number_of or self._numbers.get
         self._make = make
         self._timestamp = timestamp
-        self._keeps = keeps
         self._guesses = guesses or {}
         self._live = array("I", range(size))
         self._next = size
@@ -186,14 +184,6 @@ class Table:
         """The id of the record with this number."""
         return self._id_of(number)
 
-    def is_seeded(self, record_id: str) -> bool:
-        """Whether a record has been there from the start.
-
-        Raises:
-            KeyError: there is no such record.
-        """
-        return self.known_number(record_id) < self.seeded
-
     def record(self, record_id: str) -> JsonObject:
         """The record with this id.
 
@@ -207,13 +197,9 @@ class Table:
         record = self._records.get(number)
         if record is None:
             record = self._make(number, self._id_of(number))
-            if self._keeps:
+            if not self._guesses:
                 self._records[number] = record
         return record
-
-    def items(self) -> Iterator[tuple[str, JsonObject]]:
-        """The ids of all records and the records, oldest first."""
-        return ((self._id_of(number), self.record_at(number)) for number in array("I", self._live))
 
     def numbers(self) -> array[int]:
         """The numbers of all records, oldest first."""
@@ -229,7 +215,7 @@ class Table:
 
     def is_indexed(self, path: Path) -> bool:
         """Whether records are found by their values at a path without reading all of them each time."""
-        return self._keeps or path in self._guesses or path == (self.plan.id_field,)
+        return not self._guesses or path in self._guesses or path == (self.plan.id_field,)
 
     def with_values(self, path: Path, values: Iterable[object]) -> list[int]:
         """The numbers of the records that have one of these values at a path, oldest first.

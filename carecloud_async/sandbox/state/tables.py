@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.constants import APPLICATION_IDS, CUSTOMER_SOURCE_IDS
+from carecloud_async.sandbox.constants import APPLICATION_IDS, CUSTOMER_SOURCE_IDS, USER_ID
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.customers import CONSENT_IDS, ROLE_IDS, STORE_IDS, CustomerStore, user, user_id
+from carecloud_async.sandbox.state.customers import CONSENT_IDS, ROLE_IDS, STORE_IDS, CustomerStore, api_user
 from carecloud_async.sandbox.state.facts import CUSTOMERS, USERS, Field, TablePlan, api_plans, fields_of, known_values
 from carecloud_async.sandbox.state.made_up import LANGUAGES, Draw, hex_id, rules_for, text_of, untidied
 from carecloud_async.sandbox.state.table import Table
@@ -140,9 +140,6 @@ _SCALARS: Final[dict[str, Callable[[Draw], Any]]] = {
 }
 
 
-DEFAULT_RECORDS: Final = 250
-DEFAULT_USERS: Final = 137
-
 #: Ids that customers, users and logins of the sandbox name.
 _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/agreements": CONSENT_IDS,
@@ -151,6 +148,7 @@ _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/languages": (*LANGUAGES, "pl", "fr", "es", "it", "hu", "uk"),
     "/stores": STORE_IDS,
     "/user-roles": ROLE_IDS,
+    USERS: (USER_ID,),
 }
 
 
@@ -161,7 +159,6 @@ class Tables:
         seed: another seed makes other records.
         records: number of records of each table at the start.
         customers: the table of customers.
-        users: number of users of the enterprise interface.
         timestamp: returns the time of a change as the API writes it.
         untidy: whether some records are as untidy as real ones.
 
@@ -176,7 +173,6 @@ class Tables:
         seed: int,
         records: int,
         customers: CustomerStore,
-        users: int = DEFAULT_USERS,
         timestamp: Callable[[], str],
         untidy: bool = True,
     ) -> None:
@@ -186,7 +182,6 @@ class Tables:
         self.maker: RecordMaker = RecordMaker(seed=seed, refer=self._refer, untidy=untidy)
         self._seed = seed
         self._records = records
-        self._users = users
         self._customers = customers
         self._timestamp = timestamp
         self._tables: dict[tuple[str, str | None], Table] = {(CUSTOMERS, None): customers}
@@ -220,51 +215,38 @@ class Tables:
         if (plan.parent_name is None) != (parent_id is None):
             raise KeyError(f"{plan.name} needs the id of its parent" if parent_id is None else plan.name)
         parent = {plan.parent_name: parent_id} if plan.parent_name and parent_id else {}
-        sent = self._sent_with_parent(plan, parent_id)
-        size = len(sent) or self._size_at_start(plan, parent_id)
+        known = self._known_at_start(plan, parent_id)
+        size = self._records if known is None or plan.name == USERS else len(known)
+        first = known or ()
 
         def make(number: int, record_id: str) -> JsonObject:
-            if number < len(sent):
-                return sent[number]
-            if plan.name == USERS:
-                return user(number)
+            if number < len(first):
+                return first[number]
             return self.maker.record(plan, number, record_id=record_id, parent=parent)
 
         @cache
         def id_of(number: int) -> str:
-            if number < len(sent):
-                return str(sent[number][plan.id_field or ""])
+            if number < len(first):
+                return str(first[number][plan.id_field or ""])
             return self._id_of(plan, number, parent_id)
 
-        return Table(plan, size, id_of=id_of, make=make, timestamp=self._timestamp, lock=self.lock)
+        return Table(plan, max(size, len(first)), id_of=id_of, make=make, timestamp=self._timestamp, lock=self.lock)
 
-    def _size_at_start(self, plan: TablePlan, parent_id: str | None) -> int:
-        if plan.name == USERS:
-            return max(self._users, 1)
-        return self._records if self._seeded_parent(plan, parent_id) else 0
+    def _known_at_start(self, plan: TablePlan, parent_id: str | None) -> list[JsonObject] | None:
+        """The first records of a table: the API user, or all that a new parent came with, such as the items of a bill.
 
-    def _seeded_parent(self, plan: TablePlan, parent_id: str | None) -> bool:
-        """Whether a table has no parent, or a parent that was there from the start; others begin without records."""
+        `None` for a table whose records are all made up.
+        """
         if parent_id is None:
-            return True
-        parents = self._parents(plan)
-        return parent_id not in parents or parents.is_seeded(parent_id)
-
-    def _sent_with_parent(self, plan: TablePlan, parent_id: str | None) -> list[JsonObject]:
-        """The records that were sent within their parent, such as the items of a bill."""
-        if plan.id_field is None or parent_id is None or self._seeded_parent(plan, parent_id):
-            return []
-        rows = self._parents(plan).record(parent_id).get(plan.name.rpartition("/")[2].replace("-", "_"))
+            return [api_user()] if plan.name == USERS else None
+        parents = self.table(api_plans().lists[plan.name.partition("/{")[0]].table)
+        if parent_id not in parents or parents.known_number(parent_id) < parents.seeded:
+            return None
+        rows = parents.record(parent_id).get(plan.name.rpartition("/")[2].replace("-", "_"))
         return [row for row in rows if plan.id_field in row] if isinstance(rows, list) else []
-
-    def _parents(self, plan: TablePlan) -> Table:
-        """The table of the parents of a list below a parent."""
-        return self.table(api_plans().lists[plan.name.partition("/{")[0]].table)
 
     def _id_of(self, plan: TablePlan, number: int, parent_id: str | None) -> str:
         """The id of the record with this number in a table, whether the record exists or not."""
-        if plan.name == USERS:
-            return user_id(number)
         first = _FIRST_IDS.get(plan.name, ())
         if number < len(first):
             return first[number]
@@ -283,8 +265,6 @@ class Tables:
             draw: chooses it.
             number: the number of the record that names it; first records name first records.
         """
-        if collection == USERS:
-            return user_id(draw.below(max(1, min(self._users, DEFAULT_USERS))))
         if collection == CUSTOMERS:
             if not self._customers.seeded:
                 return hex_id(f"{self._seed}:{CUSTOMERS}:{number}")
