@@ -6,8 +6,6 @@ from carecloud_async.sandbox import (
     CUSTOMER_PASSWORD,
     FIRST_CUSTOMER_EMAIL,
     FIRST_CUSTOMER_ID,
-    SOCIAL_NETWORK_IDS,
-    SOCIAL_TOKEN_PREFIX,
 )
 
 pytestmark = pytest.mark.anyio
@@ -26,17 +24,6 @@ async def test_credentials_are_verified(api, kind, value):
     assert (await act(api, "verify-credentials", **login, password="wrong")).status_code == 403
     login["login_type"] = "phone"
     assert (await act(api, "verify-credentials", **login, password="wrong")).status_code == 400
-
-
-async def test_social_networks_are_verified(api):
-    """The token of a social network gives the customer's id; an unknown one is refused."""
-    social = {"social_network_id": SOCIAL_NETWORK_IDS[0]}
-    social["social_network_token"] = SOCIAL_TOKEN_PREFIX + FIRST_CUSTOMER_ID
-    action = "verify-social-network-credentials"
-    right = await act(api, action, social_network_credentials=social)
-    assert right.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
-    social["social_network_token"] = "unknown"
-    assert (await act(api, action, social_network_credentials=social)).status_code == 403
 
 
 @pytest.mark.parametrize(

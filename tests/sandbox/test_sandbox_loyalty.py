@@ -196,13 +196,3 @@ async def test_an_event_of_a_stranger_is_refused(api):
     answer = await api.call("POST", "/events", json=body)
     (param,) = answer.json()["error"]["error_data"]["invalid_params"]
     assert (answer.status_code, param["name"]) == (400, "event.customer_identifier_value")
-
-
-async def test_a_lost_answer_leaves_the_booking(sandbox, api, listed):
-    """A fault that loses the answer leaves what was booked, so that a look-up by the note finds it."""
-    sandbox.faults.add("POST /points/actions/assign-points", status=502, worked=True)
-    body = {"customer_id": FIRST_CUSTOMER_ID, "partner_id": "p", "amount": 5, "note": "bill 7"}
-    answer = await api.call("POST", "/points/actions/assign-points", json=body)
-    assert answer.status_code == 502
-    (line,) = await listed("/point-history", customer_id=FIRST_CUSTOMER_ID, point_operation_note="bill 7")
-    assert line["point_amount"] == 5
