@@ -1,5 +1,6 @@
 """RetryPolicy and its budget: how often a call is sent, and how long it waits in between."""
 
+import anyio
 import httpx
 import pytest
 from kit import KnownUser, data, served
@@ -102,3 +103,20 @@ async def test_the_budget_is_reserve_calls_and_time(reserve):
             assert await spend(1) == 10
             await clock.sleep(36_000)
             assert await spend(1) == reserve
+
+
+async def test_calls_that_begin_together_add_their_shares():
+    """Of 200 calls at once, every tenth is answered by a 503 first: all succeed, though the reserve is five repeats."""
+    sent = 0
+
+    def answer(request):
+        nonlocal sent
+        sent += 1
+        return httpx.Response(503) if sent % 10 == 0 else data({"customer_id": "x"})
+
+    policy = RetryPolicy(budget_reserve=5, budget_ratio=0.2, budget_per_second=0)
+    connected = served(answer, auth=KnownUser(), rate_limit=None, clock=FakeClock(), retry=policy)
+    async with connected as client, anyio.create_task_group() as group:
+        for _ in range(200):
+            group.start_soon(client.customers.get, "x")
+    assert sent == 222

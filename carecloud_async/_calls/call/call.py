@@ -145,10 +145,11 @@ class Call(Generic[T]):
             if cache is not None:
                 answer = await self._reuse(cache)
             if answer is None:
-                context.budget.deposit()
                 # The loop is not a function of its own: every frame stands in the user's tracebacks.
                 while True:
                     received = await self._attempt()
+                    if len(self.statuses) == 1:  # not before: the shares of calls that begin together would be lost
+                        context.budget.deposit()
                     outcome = received if isinstance(received, Failure) else await self._decoded(received)
                     self._end_attempt(outcome)
                     if isinstance(outcome, Failure):

@@ -134,7 +134,7 @@ class RetryBudget:
         self._counted_at = clock.monotonic()
 
     def deposit(self) -> None:
-        """Add a new call's share of a repeat."""
+        """Add the share of a call whose first attempt has ended."""
         if self._left < self._policy.budget_reserve:
             self._left = min(self._left + self._policy.budget_ratio, self._policy.budget_reserve)
 
