@@ -16,7 +16,7 @@ from carecloud_async._base.codec.fields import api_names
 from carecloud_async._calls.auth.token import DEFAULT_LIFETIME, valid_to_utc
 from carecloud_async._lists.export.reading.times import FIELD, NoTime, parse_time
 from carecloud_async.check.look import Look, NotSeen
-from carecloud_async.check.probe import Verdict, bad, probe, warn
+from carecloud_async.check.probe import Verdict, bad, warn
 from carecloud_async.resources.lookup.by_name import list_model
 
 #: Differences that a slow answer and whole seconds explain, and above which a clock is set wrong (seconds).
@@ -35,14 +35,8 @@ _OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = ("customers", "purchases")
 _NOTHING: Final = "none, null or a zero date in every record"
-_DECIDE: Final = "to be sure, change a record in CareCloud and run the check again within ten minutes"
 
 
-@probe(
-    "clock",
-    means="tokens and watermarks of exports go by the server's Date, and timestamps of your code by the host's clock",
-    fix="set this host's clock by NTP, and let the proxy pass the Date header",
-)
 async def clock(look: Look) -> Verdict:
     """`Date` is there and right."""
     dates, undated = look.traffic.dates, look.traffic.undated
@@ -58,26 +52,24 @@ async def clock(look: Look) -> Verdict:
     return "the server's Date and this host's clock agree"
 
 
-@probe(
-    "timezone",
-    means="changed_since, watermarks of exports and the end of tokens are read in this zone",
-    fix=f"set timezone= to the project's zone; {_DECIDE}",
-)
 async def timezone(look: Look) -> Verdict:
     """`timezone=` is the project's zone."""
     now, name = look.traffic.now, look.client.project.timezone.key
     login, life, change = _second_login(look), look.token_life, _latest_change(look)
-    shift = None if login is None else _shift(login - now)
+    login_shift = None if login is None else _shift(login - now)
     token_shift = None if life is None else _shift(life - _USUAL_LIFE)
-    if shift:
-        return bad(f"read as {name}, the login of a moment ago is {_hours(shift)}")
+    # The check made the second login itself: its time is certain.
+    if login_shift:
+        return bad(f"read as {name}, the login of a moment ago is {_hours(login_shift)}")
+    # A change of the future is a wrong zone, or a mistake in one record if the token contradicts it.
     if change > now + _SLACK:
         seen = f"read as {name}, records changed {_hours(change - now)}"
         return bad(seen) if token_shift != _ZERO else warn(f"{seen}, though the end of the token fits")
-    if shift == _ZERO or change > now - _FRESH or token_shift == _ZERO:
+    if login_shift == _ZERO or change > now - _FRESH or token_shift == _ZERO:
         return f"the latest login, change or end of a token fits {name} and the server's clock"
     if token_shift is None:
         return None
+    # Only the end of the token speaks against the zone. Tokens can also live longer or shorter than usual.
     seen = f"read as {name}, the end of the token is {_hours(token_shift)} if tokens live the usual 7 hours"
     if now - _FRESH <= change - token_shift <= now + _SLACK:
         return bad(f"{seen}; so is the latest change if it is of a moment ago")
@@ -102,13 +94,8 @@ def _hours(shift: timedelta) -> str:
     return f"{abs(shift) / timedelta(hours=1):.1f} hours {'ahead' if shift > _ZERO else 'behind'}"
 
 
-@probe(
-    "change_times",
-    means="changed_since, state= and changes go by these times, and take a record without one each time",
-    fix="report the form of the field, and export whole lists",
-)
-async def change_forms(look: Look) -> Verdict:
-    """`last_change` is a time without an offset."""
+async def change_times(look: Look) -> Verdict:
+    """`last_change` is a time of the project without an offset."""
     for family in look.families:
         if family.name in _OFTEN_CHANGED and family.items and family is not look.target:
             await look.page(family.name, count=5, sort_field=FIELD, sort_direction="DESC")
@@ -123,23 +110,13 @@ async def change_forms(look: Look) -> Verdict:
     listed = "; ".join(f"{form} ({', '.join(sorted(names))})" for form, names in odd.items() if names)
     if listed:
         return warn(f"{FIELD} is not a local time such as 2026-11-24 12:00:00: {listed}")
-    return f"every {FIELD} of {len(timed)} lists can be read"
-
-
-@probe(
-    "change_times",
-    means="until a recent change shows the zone, watermarks of exports lie earlier by its distance to UTC",
-    fix=_DECIDE,
-)
-async def change_zone(look: Look) -> Verdict:
-    """`last_change` is local to the project."""
     zone, now, change = look.client.project.timezone, look.traffic.now, _latest_change(look)
-    lag = now.astimezone(zone).utcoffset() or _ZERO
+    to_utc = now.astimezone(zone).utcoffset() or _ZERO
     if now - _FRESH < change <= now + _SLACK:
-        return f"the latest change fits {zone.key} and the server's clock"
-    if lag > _ZERO and now - _FRESH < change + lag <= now + _SLACK:
-        return warn(f"the latest change is of a moment ago if it is written in UTC, not in {zone.key}")
-    raise NotSeen(f"no change of the last minutes was seen: nothing shows that {FIELD} is written in {zone.key}")
+        return f"every {FIELD} can be read, and the latest one fits {zone.key} and the server's clock"
+    if to_utc > _ZERO and now - _FRESH < change + to_utc <= now + _SLACK:
+        return warn(f"the latest change is of a moment ago if {FIELD} is written in UTC, not in {zone.key}")
+    raise NotSeen(f"no change of the last minutes was seen that shows the zone of {FIELD}; its form can be read")
 
 
 def _changes(look: Look) -> Iterator[tuple[str, datetime | str]]:

@@ -1,4 +1,4 @@
-"""Probes of lists: which may be read, how many records a page holds, totals, offsets, the end, the order, and sorts."""
+"""Probes of lists: which may be read, the size of pages, totals, offsets, the end, the order, sorts and filters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+from carecloud_async._base.project import Interface
 from carecloud_async._lists.export.reading.times import FIELD, NoTime, parse_time
-from carecloud_async.check.filters import nothing_found
-from carecloud_async.check.look import LARGE, Came, Look, NotSeen, Reply
-from carecloud_async.check.probe import Verdict, bad, probe, warn
-from carecloud_async.errors import MethodNotAllowedError, NotFoundError, PermissionDeniedError
+from carecloud_async.check.look import LARGE, Came, Look, NotSeen, Param, Reply
+from carecloud_async.check.probe import Verdict, bad, warn
 from carecloud_async.resources.lookup.by_name import listable
 
 #: The families that are asked, as far as the requests of a check go; the others hold settings and lists of types.
@@ -23,52 +22,47 @@ _ASKED: Final = (
 _FIRST_PAGE: Final = 5
 
 
-@probe(
-    "families",
-    means="exports of families that cannot be read fail, and so do bulk writes that look records up in them",
-    fix="ask the administrator for the rights, and after a 401 whether another program ends the token",
-    once=True,
-)
+#: What is said of families that do not come, by what came; each is a problem but the first two.
+_NOT_READ: Final = {
+    Came.ABSENT: "the project does not have {} (404 or 405)",
+    Came.FORBIDDEN: "it may not read {} (403)",
+    Came.DEAD_TOKEN: "a fresh token is refused for {} (401)",
+    Came.REFUSED: "the first page of {} is refused (4xx)",
+}
+_NO_CUSTOMER: Final = "no customer is logged in on this device, which {} need (401)"
+
+
 async def families(look: Look) -> Verdict:
     """This user may read what is needed."""
     names = [name for name in _ASKED if look.interface in listable()[name].interfaces]
     look.families = asked = [await look.page(name, count=_FIRST_PAGE) for name in names]
-    read = [reply.name for reply in asked if reply.is_page]
-    dead = [reply.name for reply in asked if reply.came is Came.DEAD_TOKEN]
-    forbidden = [reply.name for reply in asked if isinstance(reply.error, PermissionDeniedError)]
-    absent = [reply.name for reply in asked if isinstance(reply.error, NotFoundError | MethodNotAllowedError)]
-    odd = [reply.name for reply in asked if reply.came is Came.REFUSED and reply.name not in {*forbidden, *absent}]
-    no_customer = dead if look.device_token else []
-    refused = [] if look.device_token else dead
-    seen = f"this user may read {', '.join(read)}" if read else f"none of {len(asked)} families can be read"
-    for words, some in (
-        ("the project does not have {} (404 or 405)", absent),
-        ("it may not read {} (403)", forbidden),
-        ("a fresh token is refused for {} (401)", refused),
-        ("the first page of {} is refused (4xx)", odd),
-        ("no customer is logged in on this device, which {} need (401)", no_customer),
-    ):
-        seen += f"; {words.format(', '.join(some))}" if some else ""
-    if odd or refused or (forbidden and not read):
-        return bad(seen)
-    if forbidden:
-        return warn(seen)
-    unknown = [f"{reply.name}: {reply}" for reply in asked if reply.name not in {*read, *absent, *dead}]
-    if unknown or no_customer:
-        raise NotSeen("; ".join([seen, *unknown]))
-    return seen
+    words = _NOT_READ | ({Came.DEAD_TOKEN: _NO_CUSTOMER} if look.device_token else {})
+    came = {kind: _named([reply for reply in asked if reply.came is kind]) for kind in Came}
+    seen = [f"this user may read {came[Came.PAGE]}" if look.read else f"none of {len(names)} families can be read"]
+    seen += [text.format(came[kind]) for kind, text in words.items() if came[kind]]
+    is_dead = came[Came.DEAD_TOKEN] and not look.device_token
+    if is_dead or came[Came.REFUSED] or (came[Came.FORBIDDEN] and not look.read):
+        return bad("; ".join(seen))
+    if came[Came.FORBIDDEN]:
+        return warn("; ".join(seen))
+    unknown = [f"{reply.name}: {reply}" for reply in asked if not reply.is_page and reply.came not in words]
+    if unknown or came[Came.DEAD_TOKEN]:
+        raise NotSeen("; ".join([*seen, *unknown]))
+    return "; ".join(seen)
 
 
+def _named(replies: Sequence[Reply]) -> str:
+    return ", ".join(dict.fromkeys(reply.name for reply in replies))
+
+
+#: What a smaller request might not make the server do.
+_FAILURES: Final = {Came.FAILED, Came.NOTHING}
 _USUAL: Final = 100
 #: The most records of a page that is compared, and of the other end of a list.
 _ROWS: Final = 50
 _FEW: Final = 5
 #: The most pages that are asked for again because they are short.
 _MOST_ASKED_AGAIN: Final = 4
-
-_EXACT: Final = "look at report.exact after exports"
-_WHOLE_LISTS: Final = "export whole lists, without changed_since= and state="
-_SORT_MEANS: Final = "without a sort, changed_since= and state= read whole lists"
 
 
 async def _large(look: Look) -> Reply:
@@ -84,8 +78,8 @@ async def _large(look: Look) -> Reply:
     return usual
 
 
-async def _by_id(look: Look, *, offset: int = 0, direction: str = "ASC") -> Reply:
-    """Return a page of a few records in the order of the ids.
+async def _sorted(look: Look, field: str, *, offset: int = 0, direction: str = "ASC") -> Reply:
+    """Return a page of a few records in the order of a field.
 
     Raises:
         NotSeen: the list is too short to show anything.
@@ -93,12 +87,8 @@ async def _by_id(look: Look, *, offset: int = 0, direction: str = "ASC") -> Repl
     large = await _large(look)
     if large.length < 3:
         raise NotSeen(f"{large.name} are too few to show it")
-    field = large.operation.id_field or ""
-    return await look.page(large.name, count=_rows(large), offset=offset, sort_field=field, sort_direction=direction)
-
-
-def _rows(large: Reply) -> int:
-    return min(_ROWS, max(large.length * 2 // 3, 2))
+    rows = min(_ROWS, large.length * 2 // 3)
+    return await look.page(large.name, count=rows, offset=offset, sort_field=field, sort_direction=direction)
 
 
 async def _last(look: Look) -> Reply:
@@ -112,17 +102,12 @@ def _is_first(look: Look, last: Reply) -> bool:
     return last.params["offset"] != 0 and len(last.ids) > 1 and last.ids[:2] == look.target.ids[:2]
 
 
-@probe(
-    "page_cap",
-    means="exports take more requests, and reads of your own must go on by the number of records that came",
-    fix="nothing needs to be set, but ask for a higher cap if exports are slow",
-)
 async def page_cap(look: Look) -> Verdict:
     """Pages may be large."""
     usual, large = await _large(look), await look.page(look.target.name, count=LARGE)
     if not large.is_page:
         seen = f"a page of {LARGE:,} {large.name} does not come ({large}), one of {_USUAL} does"
-        is_too_large = large.is_refused or large.has_failed
+        is_too_large = large.is_refused or large.came in _FAILURES
         return warn(seen, f"give count={_USUAL} to lists and exports (--count {_USUAL})") if is_too_large else None
     if large.length >= LARGE:
         return f"pages of {LARGE:,} records come whole"
@@ -134,11 +119,6 @@ async def page_cap(look: Look) -> Verdict:
     return warn(f"pages are cut to {large.length} records, though {LARGE:,} were asked for")
 
 
-@probe(
-    "totals",
-    means="total(), progress and the end of exports go by it",
-    fix=f"do not rely on total(), and {_EXACT}",
-)
 async def totals(look: Look) -> Verdict:
     """`total_items` is there and true."""
     large, last = await _large(look), await _last(look)
@@ -157,11 +137,6 @@ async def totals(look: Look) -> Verdict:
     return "total_items is given, and the last record is where it says"
 
 
-@probe(
-    "offset",
-    means="exports and iteration end with an error before their last record",
-    fix="read such a list in parts, by filters, and tell the administrator",
-)
 async def offset(look: Look) -> Verdict:
     """Any offset is served."""
     last = await _last(look)
@@ -169,12 +144,11 @@ async def offset(look: Look) -> Verdict:
         is_first = bad("offset is ignored: every page is the first one")
         return is_first if _is_first(look, last) else "the last record comes by its offset"
     near = await look.page(last.name, count=2, offset=1)
-    if near.is_page and (last.is_refused or last.has_failed):
+    if near.is_page and (last.is_refused or last.came in _FAILURES):
         return bad(f"a page at the end of {last.name} does not come, one at the beginning does: {last}")
     return None
 
 
-@probe("end", means="exports and iteration look there for the end if the total may be wrong", fix=_EXACT)
 async def end(look: Look) -> Verdict:
     """A page after the end is empty."""
     large = await _large(look)
@@ -188,17 +162,13 @@ async def end(look: Look) -> Verdict:
     return "a page after the end of the list is empty" if after.is_page else None
 
 
-@probe(
-    "order",
-    means="if pages do not fit together, iteration can miss records or give them twice",
-    fix="export when the project is quiet, and look at report.exact",
-)
 async def order(look: Look) -> Verdict:
     """The order of the ids is kept between pages."""
-    first = await _by_id(look)
+    field = look.target.operation.id_field or ""
+    first = await _sorted(look, field)
     half = max(first.length // 2, 1)
-    second = await _by_id(look, offset=half)
-    again = await look.afresh(first.name, **first.params)
+    second = await _sorted(look, field, offset=half)
+    again = await look.afresh(first.name, first.params)
     if not (first.is_page and second.is_page and again.is_page):
         return None
     if len(first.items) < first.length:
@@ -222,37 +192,37 @@ def _rises(ids: Sequence[str]) -> bool:
     return any(all(before < after for before, after in pairwise(keys)) for keys in orders)
 
 
-@probe("sort", means=_SORT_MEANS, fix=_WHOLE_LISTS)
+async def _sort(look: Look, *, by_change: bool) -> Verdict:
+    """`sort_field` and `sort_direction` are honoured, by id or by the time of change."""
+    large = await _large(look)
+    field = FIELD if by_change else large.operation.id_field or ""
+    if by_change and not any(FIELD in record for record in large.items[:_FEW]):
+        raise NotSeen(f"{large.name} do not say when they changed")
+    rising, falling = [await _sorted(look, field, direction=direction) for direction in ("ASC", "DESC")]
+    if rising.is_refused or falling.is_refused:
+        return warn(f"the list cannot be sorted by {field}: {rising if rising.is_refused else falling}")
+    if not (rising.is_page and falling.is_page) or (not by_change and len(rising.ids) < rising.length):
+        return None
+    if not by_change:
+        both_ways = _rises(rising.ids) and _rises(falling.ids[::-1])
+    else:
+        times = _times(rising), _times(falling)[::-1]
+        both_ways = all(before <= after for rise in times for before, after in pairwise(rise))
+        if both_ways and len({*times[0], *times[1]}) < 2:
+            raise NotSeen(f"{large.name} have too few different times of change to show it")
+    if both_ways:
+        return f"sort_field={field} is honoured in both directions"
+    return bad(f"sort_field={field} and sort_direction are not honoured: records do not come in order both ways")
+
+
 async def id_sort(look: Look) -> Verdict:
     """`sort_field` and `sort_direction` are honoured by id."""
-    rising, falling = await _by_id(look), await _by_id(look, direction="DESC")
-    if rising.is_refused or falling.is_refused:
-        return warn(f"the list cannot be sorted by its ids: {rising if rising.is_refused else falling}")
-    if not (rising.is_page and falling.is_page) or len(rising.ids) < rising.length:
-        return None
-    if _rises(rising.ids) and _rises(falling.ids[::-1]):
-        return "sort_field and sort_direction are honoured"
-    return bad("sort_field and sort_direction are not honoured: the ids do not come in order both ways")
+    return await _sort(look, by_change=False)
 
 
-@probe("sort", means=_SORT_MEANS, fix=_WHOLE_LISTS)
 async def change_sort(look: Look) -> Verdict:
     """They are honoured by the time of change."""
-    large = await _large(look)
-    if not any(FIELD in record for record in large.items[:_FEW]):
-        raise NotSeen(f"{large.name} do not say when they changed")
-    latest = await look.page(large.name, count=_rows(large), sort_field=FIELD, sort_direction="DESC")
-    oldest = await look.page(large.name, count=_rows(large), sort_field=FIELD, sort_direction="ASC")
-    if latest.is_refused or oldest.is_refused:
-        return warn(f"the list cannot be sorted by {FIELD}: {latest if latest.is_refused else oldest}")
-    if not (latest.is_page and oldest.is_page):
-        return None
-    falling, rising = _times(latest), _times(oldest)
-    if any(later < earlier for later, earlier in [*pairwise(falling), *pairwise(rising[::-1])]):
-        return bad(f"sort_field={FIELD} is not honoured: newer changes come after older ones, or the other way round")
-    if len({*falling, *rising}) < 2:
-        raise NotSeen(f"{large.name} have too few different times of change to show it")
-    return "the latest changes come first when asked so, and the oldest when asked so"
+    return await _sort(look, by_change=True)
 
 
 def _times(page: Reply) -> list[datetime]:
@@ -261,31 +231,21 @@ def _times(page: Reply) -> list[datetime]:
     return [time.replace(tzinfo=None) for time in times if not isinstance(time, NoTime)]
 
 
-@probe(
-    "page_size",
-    means="if pages leave out records, or totals count what this user may not see, exports may not be exact",
-    fix="ask the administrator what this user may not see, and look at report.exact",
-)
 async def page_size(look: Look) -> Verdict:
     """A page has as many records as asked for, as long as there are more."""
     pages = [reply for reply in look.replies if reply.is_page and reply.operation.paged and _is_plain(reply)]
     if not pages:
         raise NotSeen("no page of a list came")
-    long = [reply.name for reply in pages if reply.length > _number(reply, "count")]
+    long = [reply for reply in pages if reply.length > _number(reply, "count")]
     if long:
-        return bad(f"{_listed(long)} sent more records than count asked for")
+        return bad(f"{_named(long)} sent more records than count asked for")
     cap = next((reply.length for reply in pages if reply.params == {"count": LARGE}), LARGE)
     short = [reply for reply in pages if _is_short(reply, cap)][:_MOST_ASKED_AGAIN]
     # Records and total of one answer can disagree where the list just changed.
-    with look.again():
-        again = [reply.name for reply in short if _is_short(await look.page(reply.name, **reply.params), cap)]
+    again = [reply for reply in short if _is_short(await look.afresh(reply.name, reply.params), cap)]
     if again:
-        return bad(f"{_listed(again)} sent fewer records than count asked for, though total_items says there are more")
+        return bad(f"{_named(again)} sent fewer records than count asked for, though total_items says there are more")
     return "pages hold as many records as asked for"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
 
 
 def _is_plain(page: Reply) -> bool:
@@ -302,3 +262,91 @@ def _is_short(page: Reply, cap: int) -> bool:
 def _number(page: Reply, name: str) -> int:
     value = page.params.get(name, 0)
     return value if isinstance(value, int) else 0
+
+
+#: The most lists that are filtered by a customer who does not exist.
+_MOST_FAMILIES: Final = 2
+#: Family → its history, and the field of a record that is its note.
+_HISTORIES: Final = {
+    "points": ("point_history", "point_operation_note"),
+    "credits": ("credit_history", "credit_operation_note"),
+}
+
+
+async def nothing_found(look: Look) -> Sequence[Reply]:
+    """Return the answers to filters that must find nothing, that by customer_ids first."""
+    with_records = [reply for reply in look.families if reply.items]
+    owned = [reply.name for reply in with_records if "customer_id" in reply.operation.parameters]
+    asked: list[tuple[str, dict[str, Param]]] = []
+    if any(reply.name == "customers" for reply in with_records):
+        asked.append(("customers", {"customer_ids": [look.nowhere, look.nowhere[::-1]]}))
+        asked.append(("customers", {"email": f"{look.nowhere}@nowhere.invalid"}))
+    if look.interface == Interface.ENTERPRISE:  # a customer may not ask for the records of another
+        asked.extend((name, {"customer_id": look.nowhere}) for name in owned[:_MOST_FAMILIES])
+    return [await look.page(name, count=5, **params) for name, params in asked]
+
+
+async def _by_ids(look: Look) -> tuple[Reply | None, bool]:
+    """Return the first customers asked for by their ids, and whether exactly these came."""
+    ids = next((reply.ids[:2] for reply in look.families if reply.name == "customers"), ())
+    reply = await look.page("customers", count=10, customer_ids=list(ids)) if ids else None
+    return reply, reply is not None and {*reply.ids} == {*ids}
+
+
+def _labels(replies: Sequence[Reply]) -> str:
+    return "; ".join(f"{reply.name} by {', '.join(reply.params.keys() - {'count'})}" for reply in replies)
+
+
+async def filters(look: Look) -> Verdict:
+    """Filters are applied."""
+    (by_ids, ids_work), nothing = await _by_ids(look), await nothing_found(look)
+    with_records = [reply for reply in nothing if reply.length]
+    refused = [reply for reply in nothing if reply.is_refused]
+    if with_records:
+        return bad(f"filters that must find nothing found records: {_labels(with_records)}")
+    if by_ids is not None and by_ids.is_refused:
+        return bad(f"customers by customer_ids is refused: {by_ids}")
+    if by_ids is not None and by_ids.is_page and not ids_work:
+        return bad("customers by customer_ids does not give the customers that were asked for")
+    # Where ids that no customer has are refused too, it is the empty list that does not come; see `empty_list`.
+    by_email = [reply for reply in refused if "email" in reply.params]
+    if by_email and nothing[0].is_page:
+        return warn(f"a filter is refused: {_labels(by_email)}, {by_email[0]}")
+    replies = [*nothing, *([by_ids] if by_ids else [])]
+    is_known = bool(replies) and all(reply.is_page for reply in replies)
+    return f"filters find what they must, and nothing else: {_labels(replies)}" if is_known else None
+
+
+async def empty_list(look: Look) -> Verdict:
+    """A list that finds nothing is an empty list."""
+    (_, ids_work), nothing = await _by_ids(look), await nothing_found(look)
+    if ids_work and nothing and nothing[0].is_refused:
+        return bad(f"a list of customers that finds nothing is not an empty list: {nothing[0]}")
+    if any(reply.is_page and not reply.length for reply in [*nothing, *look.families]):
+        return "a list that finds nothing is an empty list"
+    raise NotSeen("no list that is empty was seen")
+
+
+async def notes(look: Look) -> Verdict:
+    """Histories of points and credits are searched by a part of the note."""
+    for name, (history, field) in _HISTORIES.items():
+        records = next((reply.items for reply in look.families if reply.name == name), ())
+        customer_id = next((str(record["customer_id"]) for record in records if record.get("customer_id")), None)
+        if customer_id is None:
+            continue
+        whole = await look.page(history, customer_id=customer_id, count=20)
+        note = next((text for record in whole.items if len(text := str(record.get(field) or "")) >= 8), None)
+        if note is None:
+            continue
+        part = note[len(note) // 4 : len(note) // 4 + max(4, len(note) // 2)]
+        by_part = await look.page(history, customer_id=customer_id, count=20, **{field: part})
+        notes_found = [str(record.get(field) or "") for record in by_part.items]
+        if note not in notes_found:
+            seen = f"the {history} of a customer, searched by a part of a note, does not find that note"
+            return bad(seen) if by_part.is_page or by_part.is_refused else None
+        if any(part not in text for text in notes_found):
+            return warn(
+                f"the {history} of a customer is not searched by note: a part of a note finds other records too"
+            )
+        return f"the {history} of a customer is searched by a part of the note"
+    raise NotSeen("no note of points or credits was seen")

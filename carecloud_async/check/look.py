@@ -26,6 +26,9 @@ from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
     CareCloudError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PermissionDeniedError,
     RateLimitError,
     ResponseError,
     ServerError,
@@ -117,6 +120,8 @@ class Came(StrEnum):
 
     PAGE = "the list came"
     DEAD_TOKEN = "the token was refused"  # noqa: S105  (no secret)
+    FORBIDDEN = "forbidden"
+    ABSENT = "not there"
     REFUSED = "refused"
     OTHER = "not the list"
     FOREIGN = "the answer of something in front of CareCloud"
@@ -124,6 +129,18 @@ class Came(StrEnum):
     FAILED = "the server failed"
     NOTHING = "no answer"
     NOT_ASKED = "not asked"
+
+
+#: What an error says about a request; the first that fits.
+_CAME: Final = (
+    (NotSeen, Came.NOT_ASKED),
+    (AuthenticationError, Came.DEAD_TOKEN),
+    (PermissionDeniedError, Came.FORBIDDEN),
+    ((NotFoundError, MethodNotAllowedError), Came.ABSENT),
+    (RateLimitError, Came.LIMITED),
+    (ServerError, Came.FAILED),
+    (ApiError, Came.REFUSED),
+)
 
 
 @frozen(kw_only=True, repr=False)
@@ -155,23 +172,13 @@ class Reply:
     @property
     def came(self) -> Came:
         """What it is."""
-        match self.error:
-            case None:
-                return Came.PAGE
-            case NotSeen():
-                return Came.NOT_ASKED
-            case ResponseError() if self.status is not None:
-                is_json = 200 <= self.status < 300 and "html" not in self.headers.get("content-type", "")
-                return Came.OTHER if is_json else Came.FOREIGN
-            case AuthenticationError():
-                return Came.DEAD_TOKEN
-            case RateLimitError():
-                return Came.LIMITED
-            case ServerError():
-                return Came.FAILED
-            case ApiError():
-                return Came.REFUSED if self.status is None or self.status >= 400 else Came.OTHER
-        return Came.NOTHING
+        if self.error is None:
+            return Came.PAGE
+        if isinstance(self.error, ResponseError | ApiError) and self.status is not None and self.status < 300:
+            return Came.FOREIGN if "html" in self.headers.get("content-type", "") else Came.OTHER
+        if isinstance(self.error, ResponseError) and self.status is not None:
+            return Came.FOREIGN
+        return next((came for kind, came in _CAME if isinstance(self.error, kind)), Came.NOTHING)
 
     @property
     def is_page(self) -> bool:
@@ -181,12 +188,7 @@ class Reply:
     @property
     def is_refused(self) -> bool:
         """Whether the API refused the request, or answered it with a success that holds no list."""
-        return self.came in {Came.REFUSED, Came.OTHER}
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the server failed or did not answer in time, which a smaller request might not make it do."""
-        return self.came in {Came.FAILED, Came.NOTHING}
+        return self.came in {Came.FORBIDDEN, Came.ABSENT, Came.REFUSED, Came.OTHER}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -206,24 +208,20 @@ class Traffic(CallObserver):
 
     Attributes:
         requests: the number of requests that were begun.
-        resent: the number of those that were sent once more after a 401.
         statuses: the status of each request that has ended; `None` if no answer came.
         seconds: the time until each answer.
         dates: the server's clock and this host's, in UTC, as each answer showed them.
         undated: the number of successful answers without a `Date`.
-        login_date: the server's clock at the first login.
         last: the record of the last call that was no login.
         scope: is cancelled at the bound.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.requests: int = 0
-        self.resent: int = 0
         self.statuses: list[int | None] = []
         self.seconds: list[float] = []
         self.dates: list[tuple[datetime, datetime]] = []
         self.undated: int = 0
-        self.login_date: datetime | None = None
         self.last: CallRecord | None = None
         self.scope: anyio.CancelScope = anyio.CancelScope()
         self._clock = clock
@@ -240,7 +238,6 @@ class Traffic(CallObserver):
     def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
         """Count the second sending after a 401."""
         del status
-        self.resent += 1
         self.attempt_started(call, number, headers)
 
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
@@ -259,8 +256,6 @@ class Traffic(CallObserver):
             self.dates.append((date, datetime.fromtimestamp(self._clock.time(), UTC)))
         elif record.status is not None and record.status < 400:  # an error can be a proxy's
             self.undated += 1
-        if call.login and self.login_date is None:
-            self.login_date = date
 
     @property
     def now(self) -> datetime:
@@ -284,9 +279,9 @@ class Look:
         families: the first page of each list that was asked for.
         logged_in: the first login.
         second_login: the second login.
+        token_life: how long the token lives from the first login on, as its answer says it.
         device_token: the token of a device, on which no customer need be logged in; otherwise empty.
         nowhere: an id that no record has.
-        places: where records hold what the models do not know; filled when it is asked for.
         end: why nothing more is asked; empty as long as it is.
     """
 
@@ -300,15 +295,15 @@ class Look:
         self.families: Sequence[Reply] = ()
         self.logged_in: LoggedIn | None = None
         self.second_login: LoggedIn | None = None
+        self.token_life: timedelta | None = None
         self.device_token: str = ""
         self.nowhere: str = f"{context.random.getrandbits(104):026x}"
-        self.places: dict[str, set[str]] = {}
         self.end: str = ""
         self._seconds = seconds
         self._began, self._deadline = context.clock.monotonic(), anyio.current_time() + seconds
-        self._view = self.patient(client)
+        self._view = client.with_options(timeout=_TIMEOUT, retry=_RETRY).fresh()
         self._known: dict[object, Reply] = {}
-        self._later: dict[object, Reply] = {}
+        self._round = 0
         self._unanswered = 0
 
     @property
@@ -320,12 +315,6 @@ class Look:
     def read(self) -> Sequence[Reply]:
         """The first pages that came."""
         return [reply for reply in self.families if reply.is_page]
-
-    @property
-    def token_life(self) -> timedelta | None:
-        """How long the token lives from the first login on, as its answer says it."""
-        end, date = None if self.logged_in is None else self.logged_in.valid_to, self.traffic.login_date
-        return None if end is None or date is None else end - date
 
     @property
     def elapsed(self) -> float:
@@ -346,10 +335,14 @@ class Look:
             raise NotSeen("no list with records can be read")
         return max(usable, key=lambda reply: (reply.name == "customers", reply.total or reply.length))
 
-    @staticmethod
-    def patient(client: Checked) -> Any:
-        """Return a view of a client with the patience of a check."""
-        return client.with_options(timeout=_TIMEOUT, retry=_RETRY).fresh()
+    def view(self, token: str = "") -> Any:
+        """Return a view of the client with the patience of a check, on an identity of its own beside the client's.
+
+        Args:
+            token: its token; empty for that of another login.
+        """
+        beside = self.client.acting_as(Beside(provider=self.provider, token=token))
+        return beside.with_options(timeout=_TIMEOUT, retry=_RETRY).fresh()
 
     @contextmanager
     def bounds(self) -> Iterator[None]:
@@ -376,17 +369,22 @@ class Look:
 
     async def page(self, name: str, **params: Param) -> Reply:
         """Return a page of a list, as it came when it was asked for first."""
-        key = (name, *sorted((field, str(value)) for field, value in params.items()))
+        key = (self._round, name, *sorted((field, str(value)) for field, value in params.items()))
         if key not in self._known:
-            self._known[key] = await self.afresh(name, **params)
+            self._known[key] = await self.afresh(name, params)
         self.touched.append(self._known[key])
         return self._known[key]
 
-    async def afresh(self, name: str, **params: Param) -> Reply:
-        """Return a page of a list, whether it came before or not."""
-        view = self._view
-        if self.device_token:
-            view = self.patient(self.client.acting_as(Beside(provider=self.provider, token=self.device_token)))
+    async def afresh(self, name: str, params: Mapping[str, Param], *, token: str = "") -> Reply:
+        """Return a page of a list, whether it came before or not.
+
+        Args:
+            name: the name of the list.
+            params: the query.
+            token: the token to show, which is not renewed after a 401; by default the client's.
+        """
+        token = token or self.device_token
+        view = self.view(token) if token else self._view
         reply = Reply(name=name, operation=listable()[name], params=params)
         try:
             with self.bounds():
@@ -405,13 +403,13 @@ class Look:
 
     @contextmanager
     def again(self) -> Iterator[None]:
-        """Request pages again in the block, in place of the answers that are known."""
-        self._known, self._later = self._later, self._known
+        """In the block each page is requested once more, in place of the answer that is known."""
+        self._round += 1
         try:
             yield
         finally:
-            self._known, self._later = self._later, self._known
+            self._round -= 1
 
     async def still_comes(self) -> bool:
         """Return whether a plain list comes that came before; rights, tokens and the server can end meanwhile."""
-        return bool(self.read) and (await self.afresh(self.read[0].name, count=1)).is_page
+        return bool(self.read) and (await self.afresh(self.read[0].name, {"count": 1})).is_page

@@ -1,4 +1,4 @@
-"""`Probe`: one assumption about a project, what shows that it holds, and what that it does not; else "not known"."""
+"""Run a probe: the question whether one assumption about a project holds; what no answer shows is "not known"."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attrs import frozen
 
 from carecloud_async.check.look import Look, NotSeen
 from carecloud_async.check.report import CheckFinding, CheckStatus
+from carecloud_async.check.texts import FIXES, MEANS
 
 
 @frozen
@@ -18,7 +19,7 @@ class Fault:
     Attributes:
         status: `warning` or `problem`.
         seen: what was seen.
-        fix: what to do, in place of the probe's own fix.
+        fix: what to do, in place of what the finding's name says.
     """
 
     status: CheckStatus
@@ -28,6 +29,8 @@ class Fault:
 
 #: What shows that an assumption holds, what shows that it does not, or `None`.
 Verdict: TypeAlias = str | Fault | None
+#: Asks the project and judges its answers; it may raise `NotSeen`.
+Probe: TypeAlias = Callable[[Look], Awaitable[Verdict]]
 
 
 def bad(seen: str, fix: str = "") -> Fault:
@@ -40,69 +43,53 @@ def warn(seen: str, fix: str = "") -> Fault:
     return Fault(CheckStatus.WARNING, seen, fix)
 
 
-@frozen
-class Probe:
-    """A row of the check.
+async def finding(look: Look, name: str, probe: Probe, *, once: bool) -> CheckFinding:
+    """Return what a probe finds; nothing that a server sends raises.
 
-    Attributes:
+    Args:
+        look: what was seen so far.
         name: the name of the finding.
-        ask: asks the project and judges its answers; it may raise `NotSeen`.
-        means: what the assumption means for exports, bulk writes and tokens.
-        fix: what to do if it does not hold, or is not known.
+        probe: the probe.
         once: whether a fault is believed at once. Others are looked for again: records come and go, and answers fail,
             while a check runs.
     """
-
-    name: str
-    ask: Callable[[Look], Awaitable[Verdict]]
-    means: str
-    fix: str
-    once: bool
-
-    async def run(self, look: Look) -> CheckFinding:
-        """Return the finding; nothing that a server sends raises."""
-        try:
-            verdict = await self._ask(look)
-            if not self.once and isinstance(verdict, Fault):
-                verdict = await self._ask_again(look, verdict)
-        except NotSeen as reason:
-            return self._finding(CheckStatus.NOT_KNOWN, str(reason))
-        except Exception as error:  # noqa: BLE001  (the other probes run even if a strange server breaks this one)
-            return self._finding(CheckStatus.NOT_KNOWN, f"it could not be examined: {type(error).__name__}")
+    status, seen, fix = CheckStatus.NOT_KNOWN, "", FIXES[name]
+    try:
+        verdict = await _ask(look, probe)
+        if isinstance(verdict, Fault) and not once:
+            verdict = await _ask_again(look, probe, verdict)
         if isinstance(verdict, Fault):
-            return self._finding(verdict.status, verdict.seen, verdict.fix)
-        return self._finding(CheckStatus.OK, verdict)
-
-    async def _ask(self, look: Look) -> str | Fault:
-        look.touched = []
-        verdict = await self.ask(look)
-        if verdict is None:
-            raise NotSeen(
-                next((f"{reply.name}: {reply}" for reply in look.touched if not reply.is_page), "no answer shows it")
-            )
-        return verdict
-
-    async def _ask_again(self, look: Look, first: Fault) -> str | Fault:
-        is_refused = any(reply.is_refused for reply in look.touched)
-        comes = not is_refused or await look.still_comes()
-        try:
-            with look.again():
-                second = await self._ask(look)
-        except NotSeen:
-            if not look.end:
-                raise
-            second = first  # no second look was possible
-        if not comes:
-            raise NotSeen("refused, and the list itself does not come any more")
-        return second
-
-    def _finding(self, status: CheckStatus, seen: str, fix: str = "") -> CheckFinding:
-        fix = "" if status is CheckStatus.OK else fix or self.fix
-        return CheckFinding(name=self.name, status=status, seen=seen, meaning=self.means, fix=fix)
+            status, seen, fix = verdict.status, verdict.seen, verdict.fix or fix
+        else:
+            status, seen, fix = CheckStatus.OK, verdict, ""
+    except NotSeen as reason:
+        seen = str(reason)
+    except Exception as error:  # noqa: BLE001  (the other probes run even if a strange server breaks this one)
+        seen = f"it could not be examined: {type(error).__name__}"
+    return CheckFinding(name=name, status=status, seen=seen, meaning=MEANS[name], fix=fix)
 
 
-def probe(
-    name: str, *, means: str, fix: str = "run it again", once: bool = False
-) -> Callable[[Callable[[Look], Awaitable[Verdict]]], Probe]:
-    """Make a probe of the function that asks; see `Probe`."""
-    return lambda ask: Probe(name, ask, means, fix, once)
+async def _ask(look: Look, probe: Probe) -> str | Fault:
+    """Return the verdict of a probe; if it has none, the first answer that is no page says why."""
+    look.touched = []
+    verdict = await probe(look)
+    if verdict is None:
+        failed = (f"{reply.name}: {reply}" for reply in look.touched if not reply.is_page)
+        raise NotSeen(next(failed, "no answer shows it"))
+    return verdict
+
+
+async def _ask_again(look: Look, probe: Probe, first: Fault) -> str | Fault:
+    """Return the verdict of a second look. A refusal counts only while the plain list still comes."""
+    was_refused = any(reply.is_refused for reply in look.touched)
+    list_comes = not was_refused or await look.still_comes()
+    try:
+        with look.again():
+            verdict = await _ask(look, probe)
+    except NotSeen:
+        if not look.end:
+            raise
+        verdict = first  # no second look was possible
+    if not list_comes:
+        raise NotSeen("refused, and the list itself does not come any more")
+    return verdict

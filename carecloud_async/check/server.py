@@ -8,8 +8,8 @@ from typing import Final
 from carecloud_async._base.project import Interface, is_loopback
 from carecloud_async._calls.auth.customer import DeviceToken
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
-from carecloud_async.check.look import LARGE, Beside, Came, Look, NotSeen
-from carecloud_async.check.probe import Verdict, bad, probe, warn
+from carecloud_async.check.look import LARGE, Came, Look, NotSeen
+from carecloud_async.check.probe import Verdict, bad, warn
 from carecloud_async.errors import ApiError, CareCloudError, ResponseError
 
 #: A median above it makes an export of a hundred thousand records take minutes, in seconds.
@@ -18,7 +18,6 @@ _SLOW: Final = 2.0
 _MANY: Final = 10
 
 
-@probe("settings", means="the settings can work; whether they fit this project is below")
 async def settings(look: Look) -> Verdict:
     """The settings can work."""
     http, zone = look.context.http, look.client.project.timezone.key
@@ -26,11 +25,6 @@ async def settings(look: Look) -> Verdict:
     return f"{look.interface} interface, time zone {zone}, {library}, {http.max_connections} connections"
 
 
-@probe(
-    "tls",
-    means="another server can pose as the project, and get the password, tokens and records",
-    fix="use an https:// address, and set verify= to the file of a private CA",
-)
 async def tls(look: Look) -> Verdict:
     """Certificates are checked."""
     project, verified = look.client.project, look.context.http.verified
@@ -42,11 +36,6 @@ async def tls(look: Look) -> Verdict:
     return "HTTPS, and certificates are checked" if verified else bad("certificates are not checked (verify=False)")
 
 
-@probe(
-    "proxy",
-    means="a proxy can answer in place of CareCloud, and cut large answers",
-    fix="look at the settings of that client",
-)
 async def proxy(look: Look) -> Verdict:
     """No proxy answers in place of CareCloud."""
     used = look.context.http.proxy
@@ -55,11 +44,6 @@ async def proxy(look: Look) -> Verdict:
     return "requests go through a proxy" if used else "requests go to the server directly"
 
 
-@probe(
-    "answers",
-    means="it cannot be read, and after a write it is not known whether it happened",
-    fix="check project_url, and let the proxy or firewall pass requests (NO_PROXY)",
-)
 async def answers(look: Look) -> Verdict:
     """CareCloud itself answers."""
     strange = [reply.name for reply in look.families if reply.came in {Came.FOREIGN, Came.OTHER}]
@@ -71,11 +55,6 @@ async def answers(look: Look) -> Verdict:
     return "CareCloud itself gave every answer" if look.replies else None
 
 
-@probe(
-    "rate_limit",
-    means="exports and bulk writes find the limit and slow down",
-    fix="set RateLimit(requests_per_second=…) if the limit is known, or RedisRateLimit for several processes",
-)
 async def rate_limit(look: Look) -> Verdict:
     """The limit lets a check pass."""
     refused, requests = look.traffic.statuses.count(429), look.traffic.requests
@@ -83,26 +62,16 @@ async def rate_limit(look: Look) -> Verdict:
     return warn(seen) if refused else seen
 
 
-@probe(
-    "failures",
-    means="reads are repeated, but a write whose answer is lost ends in OutcomeUnknownError or as an unknown row",
-    fix="check the network and the proxy, or tell the administrator",
-)
 async def failures(look: Look) -> Verdict:
     """Every request is answered."""
     statuses = look.traffic.statuses
     failed = sum(status is None or status >= 500 for status in statuses)
     seen = f"{failed or 'none'} of {len(statuses)} requests had no answer or a status from 500 up"
-    if not failed:
-        return seen
-    return bad(seen) if failed >= _MANY and 2 * failed > len(statuses) else warn(seen)
+    if failed >= _MANY and 2 * failed > len(statuses):
+        return bad(seen)
+    return warn(seen) if failed else seen
 
 
-@probe(
-    "latency",
-    means="exports and bulk writes take long",
-    fix="run near the project, cache reference data, and export at night",
-)
 async def latency(look: Look) -> Verdict:
     """Answers are quick."""
     times = look.traffic.seconds
@@ -112,11 +81,6 @@ async def latency(look: Look) -> Verdict:
     return warn(seen) if median(times) > _SLOW else seen
 
 
-@probe(
-    "compression",
-    means="exports transfer several times as much",
-    fix="ask the administrator to turn gzip on",
-)
 async def compression(look: Look) -> Verdict:
     """Large answers are compressed."""
     large = next((reply for reply in look.replies if reply.is_page and reply.params.get("count") == LARGE), None)
@@ -127,12 +91,6 @@ async def compression(look: Look) -> Verdict:
     return f"large answers are compressed ({name})" if name else "no compression of large answers was seen"
 
 
-@probe(
-    "login",
-    means="without a login no export, bulk write or call can work",
-    fix="call client.login() to see the error",
-    once=True,
-)
 async def login(look: Look) -> Verdict:
     """The credentials are right."""
     try:
@@ -144,17 +102,14 @@ async def login(look: Look) -> Verdict:
         seen = f"{error} (statuses {look.traffic.statuses})" if isinstance(error, NotSeen) else type(error).__name__
         fix = error.fix if isinstance(error, CareCloudError) else None
         return bad(f"the login failed{status}: {seen}", str(fix or ""))
+    if look.traffic.dates and look.logged_in.valid_to is not None:
+        look.token_life = look.logged_in.valid_to - look.traffic.dates[-1][0]
     if isinstance(look.provider, DeviceToken):
         # A 401 that is about the customer must not make a new device token, which would end the one in use.
         look.device_token = look.logged_in.token_id
     return f"the {look.interface} login was accepted"
 
 
-@probe(
-    "token_life",
-    means="a token is renewed before its end, which is taken to be after 7 hours if it is not known",
-    fix="ask the administrator how long tokens live, and share a token store between processes",
-)
 async def token_life(look: Look) -> Verdict:
     """A token lives until its `valid_to`."""
     life = look.token_life
@@ -170,29 +125,23 @@ async def token_life(look: Look) -> Verdict:
     return f"a token lives {seconds / 3600:.1f} hours"
 
 
-@probe(
-    "second_login",
-    means="processes without a shared token store end each other's tokens",
-    fix="share one token store between all processes (RedisTokenStore, FileTokenStore)",
-    once=True,
-)
 async def second_login(look: Look) -> Verdict:
     """A second login leaves the first token valid."""
     first = look.logged_in
     if not isinstance(look.provider, EnterpriseCredentials) or first is None:
         raise NotSeen("not tried: a second login of such an identity could end the token in use")
-    beside = look.client.acting_as(Beside(provider=look.provider))
+    plain = look.read[0].name, {"count": 1}
+    if (await look.afresh(*plain, token=first.token_id)).came is Came.DEAD_TOKEN:
+        fix = "ask the administrator how long tokens live, and which other program logs in as this user"
+        return warn("the token of the first login ended while the check ran", fix)
     try:
         with look.bounds():
-            look.second_login = second = await look.patient(beside).login()
+            look.second_login = second = await look.view().login()
     except CareCloudError as error:
         raise NotSeen(f"the second login failed ({type(error).__name__})") from None
     if first.token_id == second.token_id:
         return "a second login gets the same token"
-    resent = look.traffic.resent
-    reply = await look.afresh(look.read[0].name, count=1)
-    if not reply.is_page:
-        return None
-    if look.traffic.resent > resent:
+    reply = await look.afresh(*plain, token=first.token_id)
+    if reply.came is Came.DEAD_TOKEN:
         return warn("a second login ends the token of the first")
-    return "a second login leaves the first token valid"
+    return "a second login leaves the first token valid" if reply.is_page else None

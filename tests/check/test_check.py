@@ -36,10 +36,10 @@ async def test_a_healthy_project_has_no_finding(customers):
 
 
 async def test_an_empty_project_has_no_finding():
-    """A project without any record is healthy; what only records show is not known."""
+    """A project with no record but its user is healthy; what only records show is not known."""
     report = await check(make(customers=0, records=0))
     assert broken(report) == set()
-    assert unknown(report) == {"change_times", "filters", "notes", "sort"}
+    assert unknown(report) == {"change_times", "filters", "notes", "order", "sort"}
 
 
 def nothing(sandbox):
