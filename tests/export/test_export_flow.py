@@ -120,7 +120,8 @@ async def test_so_many_pages_are_in_flight_as_were_asked_for(tmp_path):
         most[0] = max(most[0], now[0])
         if now[0] == 16:
             enough.set()
-        if int(dict(request.query).get("offset", 0)) > 100:  # the first pages come alone, to learn the order of the list
+        # The first pages come alone, to learn the order of the list.
+        if int(dict(request.query).get("offset", 0)) > 100:
             with anyio.fail_after(60):
                 await enough.wait()
         now[0] -= 1
