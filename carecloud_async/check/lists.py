@@ -22,7 +22,7 @@ _ASKED: Final = (
 _FIRST_PAGE: Final = 5
 
 
-#: What is said of families that do not come, by what came; each is a problem but the first two.
+#: What is said of families that do not come, by what came; the first two are a problem only if no family comes.
 _NOT_READ: Final = {
     Came.ABSENT: "the project does not have {} (404 or 405)",
     Came.FORBIDDEN: "it may not read {} (403)",
@@ -41,7 +41,8 @@ async def families(look: Look) -> Verdict:
     seen = [f"this user may read {came[Came.PAGE]}" if look.read else f"none of {len(names)} families can be read"]
     seen += [text.format(came[kind]) for kind, text in words.items() if came[kind]]
     is_dead = came[Came.DEAD_TOKEN] and not look.device_token
-    if is_dead or came[Came.REFUSED] or (came[Came.FORBIDDEN] and not look.read):
+    none_can_be_read = not look.read and (came[Came.FORBIDDEN] or came[Came.ABSENT])
+    if is_dead or came[Came.REFUSED] or none_can_be_read:
         return bad("; ".join(seen))
     if came[Came.FORBIDDEN]:
         return warn("; ".join(seen))

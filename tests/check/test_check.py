@@ -87,6 +87,7 @@ PROJECTS = {
     ),
     "a family is not there": ({}, fails("GET /orders", status=404), "", ""),
     "every family is forbidden": ({}, fails("GET *", status=403), "problem families", ""),
+    "no family is there": ({}, fails("GET *", status=404), "problem families", "none of 21 families can be read"),
     "bare 429s": ({}, fails("GET /cards", status=429, times=2), "warning rate_limit", "2 of "),
     "every token is refused": ({}, fails("GET *", status=401), "problem families", "a fresh token is refused"),
     "a proxy's page": ({}, fails("GET /cards", html=True), "problem answers", "cards: a page of a proxy"),
