@@ -57,10 +57,13 @@ _OPTIONS = {
 _STEPS = {
     fixes.IN_FRONT: "check HTTPS_PROXY and --project-url (CARECLOUD_PROJECT_URL); if both are right, try again later",
     fixes.INTERFACE: "this application may not use the enterprise interface; ask the administrator for one that may",
+    fixes.INTO: "the server's answer has another form than the SDK knows; please report it",
+    fixes.LIST_KEY: "carecloud request prints the whole answer",
     fixes.LOOK_FIRST: "it may have been made, look before you repeat it",
     fixes.NOT_THE_API: "is the project URL that of a CareCloud project? If so, try again later",
     fixes.PERMISSION: "the API user lacks the right; ask the administrator",
     fixes.PROXY: "check HTTPS_PROXY",
+    fixes.SHORTER_ANSWERS: "read less at once, with a smaller --count",
     fixes.SLOW_DOWN: "the project is asked too often; try again later, exports slower with --rate",
     fixes.TRY_LATER: "the server has trouble; try again later",
 }
