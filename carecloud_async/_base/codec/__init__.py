@@ -1,4 +1,4 @@
-"""JSON ↔ attrs: msgspec reads exact records, `misfits` mends the others for it, and cattrs builds the rest.
+"""JSON ↔ attrs: msgspec reads exact records, and the others after `misfits` has mended them.
 
 Bodies come whole, as the server sent them: `{"data": …}`. Models carry no rules of their own; the types of their fields
 are all the codec needs. There are three ways in: `record`, `page` and `encode`. The modules have their variants, for

@@ -1,7 +1,7 @@
 """One answer: its data as plain values, a record, a list or any type, and the refusals that CareCloud itself wrote.
 
-msgspec decodes the whole body straight into the models. What it refuses is mended by `misfits`, and built by msgspec or
-by cattrs, with the same result; broken JSON is repaired first.
+msgspec decodes the whole body straight into the models. What it refuses is mended by `misfits` and read again, with the
+same result; broken JSON is repaired first.
 
 The SDK's models are read by these tolerant rules everywhere. The other types of `request(into=…)` (attrs classes,
 dataclasses, msgspec structs, TypedDicts, pydantic models, lists of all these) are checked before the call and read

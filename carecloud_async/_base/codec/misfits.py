@@ -1,10 +1,9 @@
-"""The tolerant rules: values that do not fit are mended, and msgspec or cattrs builds the model of them.
+"""The tolerant rules: values that do not fit are mended, and msgspec builds the model of them.
 
 A value that was not meant as it stands becomes what was meant, or `None` with one warning. The rules are here, never on
 the models, so that the exact readers do not pay for them.
 
-cattrs builds what msgspec does not: classes with types that it does not know, or with values that it still refuses.
-Importing cattrs takes 14 ms: the first value that needs it does so.
+What msgspec does not build, because it does not know a type or still refuses a value, is built field by field.
 """
 
 from __future__ import annotations
@@ -218,7 +217,7 @@ def structure(value: Any, into: Any, *, problem: str = "") -> Any:
         return msgspec.convert(plain, into)
     except (*REFUSED, TypeError):  # a TypeError for a type that msgspec does not know
         pass
-    return by_cattrs(plain, into)
+    return _built(plain, into, _warning_of(into))
 
 
 def _mend_named(value: dict[str, Any], into: Any, problem: str) -> bool:
@@ -251,7 +250,11 @@ def mended(value: Any, into: Any) -> Any:
     """Return plain values that fit, a model as a dict by the names of its fields; the given ones stay as they are."""
     if type(value) is dict and is_model(into):
         return _mender(into)(value)
-    return _reader_of(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
+    return _reader_of(into)(value, _warning_of(into))
+
+
+def _warning_of(into: Any) -> FieldWarning:
+    return FieldWarning(getattr(into, "__name__", str(into)), "value")
 
 
 @typed_cache
@@ -262,7 +265,7 @@ def _reader_of(hint: Any) -> Reader:
     if is_model(core):
         return _model_reader(core)
     element = element_type(core)
-    return read_any if element is None else _list_reader(element)
+    return _foreign_reader(core) if element is None else _list_reader(element)
 
 
 def _model_reader(into: Any) -> Reader:
@@ -379,86 +382,34 @@ def _values(value: Any, warning: FieldWarning, *, objects: bool) -> list[Any]:
     return []
 
 
-@typed_cache
-def _converter() -> Any:
-    import cattrs
-
-    return cattrs.Converter(detailed_validation=False)
-
-
-def by_cattrs(value: Any, into: Any) -> Any:
-    """Build `into` by cattrs from mended values.
-
-    Args:
-        value: the values: lists, scalars, and dicts by the names of fields.
-        into: an attrs class, or a list or tuple of one.
-
-    Raises:
-        Malformed: a field without a default is missing.
-    """
-    return _builder(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
-
-
-@typed_cache
-def _builder(hint: Any) -> Reader:
-    core = core_type(hint)
-    if core in SCALARS:
-        return SCALARS[core]
+def _built(value: Any, into: Any, warning: FieldWarning) -> Any:
+    """Build from mended values what msgspec does not: types that it does not know, and days such as 30 February."""
+    core = core_type(into)
     if is_model(core):
-        return lambda value, _warning: _compiled(core)(value) if isinstance(value, dict) else value
+        return _instance(core, value) if isinstance(value, dict) else value
     element = element_type(core)
-    return _foreign_builder(core) if element is None else _list_builder(core, element)
+    if element is None:
+        return SCALARS.get(core, read_any)(value, warning)
+    items = [_built(item, element, warning) for item in value]
+    return items if core.__origin__ is list else tuple(items)
 
 
-@typed_cache
-def _compiled(into: Any) -> Callable[[Any], Any]:
-    from cattrs.gen import make_dict_structure_fn, override
-
-    cls: Any = getattr(into, "__origin__", into)
-    attributes = attrs.fields_dict(cls)
-    hooks: dict[str, Any] = {
-        name: override(struct_hook=_hook(cls, attributes[name], hint)) for name, hint in field_types(into).items()
-    }
-    build: Callable[[Any, Any], Any] = make_dict_structure_fn(
-        into,
-        _converter(),
-        _cattrs_use_linecache=False,
-        _cattrs_detailed_validation=False,
-        _cattrs_forbid_extra_keys=False,
-        **hooks,
-    )
-
-    def structured(value: Any) -> Any:
-        missing = ""
-        try:
-            return build(value, cls)
-        except KeyError as error:
-            missing = str(error.args[0])
-        raise Malformed(f"{cls.__name__}.{missing} is missing")
-
-    return structured
+def _instance(into: Any, values: dict[str, Any]) -> Any:
+    cls, hints = getattr(into, "__origin__", into), field_types(into)
+    given = {}
+    for attribute in attrs.fields(cls):
+        name, is_required = attribute.name, attribute.default is attrs.NOTHING
+        if name in values:
+            value = _built(values[name], hints[name], FieldWarning(cls.__name__, name))
+            if value is not None or is_required:
+                given[name] = value
+        elif is_required:
+            raise Malformed(f"{cls.__name__}.{name} is missing")
+    return cls(**given)
 
 
-def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callable[[Any, Any], Any]:
-    warning, default, read = FieldWarning(cls.__name__, attribute.name), attribute.default, _builder(hint)
-    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return lambda value, _hint: read(value, warning)
-
-    def hook(value: Any, _hint: Any) -> Any:
-        built = read(value, warning)
-        return default if built is None else built
-
-    return hook
-
-
-def _list_builder(container: Any, element: Any) -> Reader:
-    cls = container.__origin__ if container.__origin__ in {tuple, list} else tuple
-    build_element = _builder(element)
-    return lambda value, warning: cls(build_element(item, warning) for item in value)
-
-
-def _foreign_builder(hint: Any) -> Reader:
-    """Leave other types (a user's dataclass, a dict) to cattrs; a value that it refuses is lost."""
+def _foreign_reader(hint: Any) -> Reader:
+    """Leave other types (a user's dataclass, a dict) to cattrs, which takes 14 ms to import."""
 
     def read(value: Any, warning: FieldWarning) -> Any:
         if value is None:
@@ -469,3 +420,10 @@ def _foreign_builder(hint: Any) -> Reader:
             return warning.lost("not of the expected type")
 
     return read
+
+
+@functools.cache
+def _converter() -> Any:
+    import cattrs
+
+    return cattrs.Converter(detailed_validation=False)
