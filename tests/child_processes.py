@@ -4,6 +4,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 
@@ -19,6 +20,14 @@ def free_port():
         port = random.SystemRandom().randint(20_000, 32_000)
         if not listens(port):
             return port
+
+
+def wait_until(condition, seconds=60):
+    """Wait until something has happened."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.01)
 
 
 @contextmanager

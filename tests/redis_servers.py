@@ -5,10 +5,10 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
+from child_processes import wait_until
 
 
 class RedisServer:
@@ -23,7 +23,7 @@ class RedisServer:
     def start(self):
         command = ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, seconds=60)
+        wait_until(self._answers)
 
     def kill(self):
         self._process.send_signal(signal.SIGCONT)
@@ -45,13 +45,6 @@ class RedisServer:
                 return probe.recv(16).startswith(b"+PONG")
         except OSError:
             return False
-
-
-def wait_until(condition, *, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.01)
 
 
 def serve_redis():

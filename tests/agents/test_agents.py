@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("mcp", reason="the mcp extra is not installed")
 
 from clocks import FakeClock
+from every import every
 from mcp import Client
 
 from carecloud_async import ConfigurationError
@@ -119,8 +120,8 @@ async def test_no_answer_holds_personal_data(session, sandbox):
     assert len((call.folder / "customers.jsonl").read_text().splitlines()) == 30
 
 
-@pytest.mark.parametrize(
-    ("name", "field"),
+@every(
+    "name, field",
     [("stores", "manager_name"), ("orders", "invoice_document_url"), ("product_reservations", "benefit_codes")],
 )
 async def test_fields_outside_customers_are_masked(session, name, field):
@@ -138,8 +139,8 @@ async def test_a_field_that_is_shown(session, sandbox):
     assert (person["email"], person["last_name"]) == (first.personal_information.email, "***")
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "words"),
+@every(
+    "tool, arguments, words",
     [
         ("find", {"list": "custmers"}, "did you mean customers"),
         ("find", {"list": "customers", "filters": {"lastname": "Smith"}}, "did you mean last_name"),

@@ -1,8 +1,7 @@
-"""The command as a process of its own, and waiting for what such a process does."""
+"""The command as a process of its own."""
 
 import signal
 import sys
-import time
 
 PROGRAM = [sys.executable, "-c", "from carecloud_async.cli import main; main()"]
 
@@ -17,10 +16,3 @@ IGNORING_CTRL_C = [
 def heed_ctrl_c():
     """Let a new process heed Ctrl-C, which it ignores where this one runs in the background: its `preexec_fn`."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def wait_until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pytest
-from cli_process import wait_until
+from child_processes import wait_until
 
 
 @pytest.mark.parametrize("state", ["s", "memory://nights/s"])

@@ -9,7 +9,7 @@ import signal
 import tomllib
 
 import pytest
-from cli_process import wait_until
+from child_processes import wait_until
 from every import every
 from thorough import variants
 

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import anyio
 import pytest
-from cli_process import wait_until
+from child_processes import wait_until
 from every import every
 from thorough import variants
 

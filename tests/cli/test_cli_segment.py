@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from cli_process import wait_until
+from child_processes import wait_until
 
 ADD = "POST /segments/{segment_id}/actions/add-customer"
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from cli_process import IGNORING_CTRL_C, PROGRAM, wait_until
+from child_processes import wait_until
+from cli_process import IGNORING_CTRL_C, PROGRAM
 from thorough import variants
 
 from carecloud_async.cli.console import sigterm_as_ctrl_c

@@ -6,7 +6,8 @@ import signal
 import subprocess
 
 import pytest
-from cli_process import PROGRAM, heed_ctrl_c, wait_until
+from child_processes import wait_until
+from cli_process import PROGRAM, heed_ctrl_c
 from thorough import variants
 
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")

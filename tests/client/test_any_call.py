@@ -1,6 +1,5 @@
 """Any call and any list by path: what comes back is what was asked for, or an error."""
 
-import gc
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -10,6 +9,7 @@ import attrs
 import msgspec
 import pydantic
 import pytest
+from every import every
 from kit import connect, cut, served
 
 from carecloud_async import CareCloud, CareCloudError, ConfigurationError, Customer, ResponseError, RetryPolicy
@@ -80,7 +80,7 @@ def id_of(record):
     return record["customer_id"] if isinstance(record, dict) else record.customer_id
 
 
-@pytest.mark.parametrize("into", TARGETS, ids=lambda into: into.__name__)
+@every("into", TARGETS)
 async def test_answer_that_fits_the_target_is_decoded(sandbox, into):
     """Each kind of target takes a record, and the one list under data."""
     wanted = sandbox.customers.id_at(0)
@@ -97,7 +97,7 @@ async def test_answer_that_fits_the_target_is_decoded(sandbox, into):
         assert {type(record) for record in listed} == {type(customer)}
 
 
-@pytest.mark.parametrize("into", [Demanding, PydanticDemanding, list[Demanding], list[PydanticDemanding]], ids=str)
+@every("into", [Demanding, PydanticDemanding, list[Demanding], list[PydanticDemanding]])
 async def test_answer_that_does_not_fit_the_target_raises(sandbox, into):
     """A field that is missing or of another kind is a ResponseError that names the field and quotes no value."""
     wanted = sandbox.customers.id_at(0)
@@ -131,11 +131,7 @@ async def test_a_list_does_not_fit_a_record(sandbox, into):
             await call
 
 
-@pytest.mark.parametrize(
-    "into",
-    [Plain, HoldsPlain, list[Plain], 3, "Customer", len, Plain()],
-    ids=lambda into: getattr(into, "__name__", type(into).__name__),
-)
+@every("into", [Plain, HoldsPlain, list[Plain], 3, "Customer", len, Plain()])
 async def test_type_that_cannot_be_a_target_is_refused_unsent(sandbox, into):
     """A class without fields, one that holds such, and what is no type at all are ConfigurationErrors."""
     async with connect(sandbox) as client:
@@ -212,7 +208,7 @@ async def test_paging_among_the_params_of_a_listing_is_obeyed(sandbox):
         assert [len(page) async for page in listing.pages()] == [2, 2]
 
 
-@pytest.mark.parametrize(
+@every(
     "arguments",
     [
         {"count": 0},
@@ -227,7 +223,6 @@ async def test_paging_among_the_params_of_a_listing_is_obeyed(sandbox):
         {"path": "//elsewhere.example/x"},
         {"path": "customers/8ea6"},
     ],
-    ids=str,
 )
 async def test_a_listing_that_cannot_work_is_refused(sandbox, arguments):
     """Numbers, names, filters and paths are checked before anything is sent."""
@@ -274,31 +269,6 @@ async def test_the_same_page_of_records_without_ids_is_an_error(sandbox):
                 pass
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_mistakes_say_what_to_write(sandbox):
-    """Each common mistake with a client or a listing names what to write instead."""
-    client = connect(sandbox)
-    listing = client.customers.list()
-    with pytest.raises(ConfigurationError, match="async with CareCloud"), client:
-        pass
-    with pytest.raises(TypeError, match="async for record in listing"):
-        for _ in listing:
-            pass
-    with pytest.raises(TypeError, match=r"listing\.page\(\)"):
-        await listing
-    with pytest.raises(TypeError, match=r"listing\.first\(\)"):
-        listing[0]
-    with pytest.raises(ConfigurationError, match="async with listing"):
-        async for _ in listing.prefetch(2):
-            pass
-    await client.aclose()
-    gc.collect()
-    with pytest.raises(ConfigurationError, match="timeout cannot be None"):
-        connect(sandbox, timeout=None)
-    with pytest.raises(ConfigurationError, match=r"the class EnterpriseCredentials: make one, EnterpriseCredentials\("):
-        CareCloud(HOST, auth=type(sandbox.credentials()))
-
-
 def test_the_repr_of_a_client_that_was_refused_works():
     """A debugger may print a client whose arguments were refused."""
     client = CareCloud.__new__(CareCloud)
@@ -315,8 +285,8 @@ async def test_an_application_names_itself(sandbox, name):
     assert {request.headers["user-agent"].split(" ")[-1] for request in sandbox.requests} == {name}
 
 
-@pytest.mark.parametrize(
-    ("path", "values", "name"),
+@every(
+    "path, values, name",
     [
         ("customers/123", {"customer_id": "456"}, "customer_id"),
         ("foo/123", {"id2": "456"}, "id2"),

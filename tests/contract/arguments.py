@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
-import types
-import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -17,8 +14,6 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async.resources import OPERATIONS
 
 __all__ = ["Call", "call_of"]
-
-_TIMES = {date: date.fromisoformat, datetime: datetime.fromisoformat, time: time.fromisoformat}
 
 
 @attrs.frozen(kw_only=True)
@@ -68,15 +63,16 @@ def call_of(
 
 
 def _arguments(method: Any, ids: dict[str, str], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    hints = _hints(method)
+    function = inspect.unwrap(method.__func__)
     for name, parameter in inspect.signature(method).parameters.items():
-        plain = name.removesuffix("_")
+        plain, hint = name.removesuffix("_"), function.__annotations__[name]
         if parameter.kind is parameter.VAR_KEYWORD:
-            yield from ((item, value) for item, value in values.items() if item in _unpacked(hints[name]))
+            options = function.__globals__[hint.removeprefix("Unpack[").removesuffix("]")]
+            yield from ((item, value) for item, value in values.items() if item in options.__annotations__)
         elif plain in ids:  # before the body, which may repeat it
             yield name, ids.pop(plain)
         elif plain in values:
-            yield name, _built(values[plain], hints[name])
+            yield name, _built(values[plain], hint)
         elif ids and (parameter.default is parameter.empty or name.endswith("_id")):
             yield name, _taken(ids, name)
 
@@ -86,55 +82,9 @@ def _taken(ids: dict[str, str], name: str) -> str:
     return ids.pop(name if name in ids else next(iter(ids)))
 
 
-def _hints(method: Any) -> dict[str, Any]:
-    """Resolve the hints of a method whose module imports its models for type checkers only."""
-    function = inspect.unwrap(getattr(method, "__func__", method))
-    names = _Names({"date": date, "datetime": datetime, "time": time, "Sequence": Sequence, "Mapping": Mapping})
-    names |= function.__globals__
-    return {
-        name: eval(hint, {}, names) if isinstance(hint, str) else hint
-        for name, hint in function.__annotations__.items()
-        if name != "return"
-    }
-
-
-class _Names(dict[str, Any]):
-    """The names that hints use; one that is known nowhere takes any plain value."""
-
-    def __missing__(self, name: str) -> Any:
-        return getattr(builtins, name, None) or getattr(models, name, Any)
-
-
-def _unpacked(hint: Any) -> frozenset[str]:
-    """Return the names that `**paging: Unpack[Paging]` takes."""
-    (options,) = typing.get_args(hint)
-    return frozenset(options.__annotations__)
-
-
-def _built(value: Any, hint: Any) -> Any:
-    """Build what a hint wants of a plain value."""
-    choices = list(_choices(hint))
+def _built(value: Any, hint: str) -> Any:
+    """Make the input that an annotation names of a plain value, or the inputs of a list."""
     if isinstance(value, list):
-        inner = next((typing.get_args(choice)[0] for choice in choices if typing.get_origin(choice) is not None), None)
-        return value if inner is None else [_built(item, inner) for item in value]
-    if isinstance(value, dict):
-        cls = next((choice for choice in choices if attrs.has(choice)), None)
-        return value if cls is None else _instance(cls, value)
-    if isinstance(value, str) and str not in choices:
-        return next((read(value) for kind, read in _TIMES.items() if kind in choices), value)
-    return value
-
-
-def _choices(hint: Any) -> Iterable[Any]:
-    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        return (choice for argument in typing.get_args(hint) for choice in _choices(argument))
-    return _choices(typing.get_args(hint)[0]) if typing.get_origin(hint) is typing.Annotated else (hint,)
-
-
-def _instance(cls: Any, value: Mapping[str, Any]) -> Any:
-    hints = typing.get_type_hints(cls)
-    names = {field.name.removesuffix("_"): field.name for field in attrs.fields(cls)}
-    missing = value.keys() - names.keys()
-    if missing:
-        raise AssertionError(f"{cls.__name__} has no {', '.join(sorted(missing))}")
-    return cls(**{names[name].lstrip("_"): _built(item, hints[names[name]]) for name, item in value.items()})
+        return [_built(item, hint) for item in value]
+    named = re.search(r"\w+Input\b", hint)
+    return value if named is None or not isinstance(value, dict) else getattr(models, named[0]).from_dict(value)

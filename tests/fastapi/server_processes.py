@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from child_processes import free_port, listens
-from redis_servers import wait_until
+from child_processes import free_port, listens, wait_until
 
 HERE = Path(__file__).parent
 
@@ -42,7 +41,7 @@ def serving(server, app, *, workers=1, **env):
         text=True,
     )
     try:
-        wait_until(lambda: listens(port) or process.poll() is not None, seconds=60)
+        wait_until(lambda: listens(port) or process.poll() is not None)
         yield process, f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)

@@ -2,11 +2,11 @@
 
 import asyncio
 import socket
-import time
 
 import anyio
 import httpx
 import pytest
+from child_processes import wait_until
 from fastapi import FastAPI
 from thorough import is_thorough
 
@@ -47,13 +47,6 @@ def app(sandbox, noted):
     upstream.__exit__(None, None, None)
 
 
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.005)
-
-
 def ask(address, target, method="GET"):
     sock = socket.create_connection(address)
     sock.sendall(f"{method} {target} HTTP/1.1\r\nHost: app\r\nContent-Length: 0\r\n\r\n".encode())
@@ -64,7 +57,7 @@ def hang_up_in_the_middle(address, sandbox, browsers):
     """Let that many browsers ask, and hang up when calls are under way upstream and others wait for a connection."""
     sandbox.forget_requests()
     socks = [ask(address, f"/customers/{FIRST_CUSTOMER_ID}") for _ in range(browsers)]
-    until(lambda: sandbox.count("GET /customers/{customer_id}") == 20)
+    wait_until(lambda: sandbox.count("GET /customers/{customer_id}") == 20)
     for sock in socks:
         sock.close()
 
@@ -80,8 +73,8 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
         sandbox.latency = 600
         for _ in range(WAVES):
             hang_up_in_the_middle(address, sandbox, BROWSERS)
-            until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
-            until(lambda: sandbox.connections.now == 0)
+            wait_until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
+            wait_until(lambda: sandbox.connections.now == 0)
         sandbox.latency = 0
 
         async def all_clients():
@@ -100,7 +93,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
         assert len(answers) == BROWSERS * WAVES
         assert sandbox.logins == 0  # the first request's login is forgotten by the counts, and was enough
         assert sandbox.connections.most <= 20
-        until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
+        wait_until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
 
 
 def test_a_write_runs_to_its_end(sandbox, app, serve, noted):
@@ -108,9 +101,9 @@ def test_a_write_runs_to_its_end(sandbox, app, serve, noted):
     with serve(app) as address:
         sandbox.latency = 0.05
         sock = ask(address, "/write", "POST")
-        until(lambda: sandbox.count() >= 1)
+        wait_until(lambda: sandbox.count() >= 1)
         sock.close()
-        until(lambda: noted == ["written"])
+        wait_until(lambda: noted == ["written"])
     assert sandbox.customers.get(FIRST_CUSTOMER_ID)["personal_information"]["first_name"] == "Jane"
 
 

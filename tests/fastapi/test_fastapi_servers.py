@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from redis_servers import wait_until
+from child_processes import wait_until
 from server_processes import COMMANDS, serving
 from thorough import variants
 
@@ -67,9 +67,9 @@ def test_a_hang_up_before_the_answer_ends_the_call(base, sandbox, method, path):
     sandbox.latency = 600
     sandbox.forget_requests()
     sock = ask(base, method, path)
-    wait_until(lambda: sandbox.count("GET /customers") == 1, seconds=60)
+    wait_until(lambda: sandbox.count("GET /customers") == 1)
     sock.close()
-    wait_until(lambda: sandbox.connections.now == 0, seconds=60)
+    wait_until(lambda: sandbox.connections.now == 0)
     sandbox.latency = 0
     httpx.get(f"{base}/first").raise_for_status()
 
@@ -80,8 +80,8 @@ def test_a_hang_up_ends_a_stream(base, sandbox, method, path):
     sandbox.latency = 0.3
     sandbox.forget_requests()
     sock = ask(base, method, path)
-    wait_until(lambda: sandbox.count("GET /customers") == 2, seconds=60)
+    wait_until(lambda: sandbox.count("GET /customers") == 2)
     assert httpx.get(f"{base}/left").json() > 0
     sock.close()
-    wait_until(lambda: httpx.get(f"{base}/left").json() == 0, seconds=60)
+    wait_until(lambda: httpx.get(f"{base}/left").json() == 0)
     assert sandbox.count("GET /customers") < CUSTOMERS / 10

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import yaml
-from child_processes import free_port
+from child_processes import free_port, wait_until
 from doc_samples import all_blocks, blocks
 from project_files import ROOT
-from redis_servers import wait_until
 
 from carecloud_async import Timeout
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
@@ -114,7 +113,7 @@ def test_the_application_of_the_container_is_ready_and_stops(tmp_path):
         }
         assert all(f"\n{name}=" in TEXT for name in variables)
         with running(tmp_path, **variables) as (process, url):
-            wait_until(lambda: answers(f"{url}/health/live") or process.poll() is not None, seconds=60)
+            wait_until(lambda: answers(f"{url}/health/live") or process.poll() is not None)
             assert (answers(f"{url}/health/live"), answers(f"{url}/health/ready")) == (200, 200)
             process.send_signal(signal.SIGTERM)
             _, log = process.communicate(timeout=60)

@@ -43,7 +43,7 @@ def test_every_file_says_what_it_is():
 
 
 #: Folders of the package in which variables are still called `one` or `found`.
-VAGUE = {"_base", "_lists", "cli", "outbox", "resources", "sandbox"}
+VAGUE = {"outbox"}
 
 
 def test_variables_say_what_they_hold():

@@ -1,4 +1,4 @@
-"""The index of jobs: what it names can be called."""
+"""The index of jobs names what can be called, and the page on workflows every function."""
 
 import re
 
@@ -24,3 +24,10 @@ def test_the_functions_and_commands_of_the_index_exist(capfd):
     for count in ("README.md", "docs/quickstart.md"):
         assert "thirty jobs" in (ROOT / count).read_text(encoding="utf-8")
     assert len(CALLS) == 30
+
+
+def test_the_page_on_workflows_names_every_function():
+    """Each public function of the package is on the page."""
+    page = (ROOT / "docs/workflows.md").read_text(encoding="utf-8")
+    functions = [name for name in workflows.__all__ if name.islower()]
+    assert [name for name in functions if not re.search(rf"\b{name}\b", page)] == []

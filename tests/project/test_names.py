@@ -12,9 +12,7 @@ from every import every
 from project_files import PACKAGE, module_of, python_files
 
 import carecloud_async
-from carecloud_async import CareCloud
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.sandbox import Sandbox
 
 WITH_ALL = [path for path in python_files("carecloud_async") if "\n__all__ = [" in path.read_text(encoding="utf-8")]
 for engine, library in (("spark", "pyspark"), ("dlt", "dlt")):
@@ -84,19 +82,6 @@ def test_every_error_is_public():
     assert set(errors.__all__) <= set(carecloud_async.__all__)
     classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert {cls.__name__ for cls in classes} <= set(errors.__all__)
-
-
-def test_every_operation_has_its_method():
-    """`call` names something on the client, below whatever ids a sub-resource is asked for."""
-    sandbox = Sandbox(customers=1)
-    client = CareCloud("sandbox.example", auth=sandbox.credentials(), transport=sandbox.transport())
-    for operation in OPERATIONS.values():
-        place, (*way, last) = client, operation.call.split(".")
-        for name in way:
-            place = getattr(place, name)
-            if callable(place):
-                place = place("id")
-        assert callable(getattr(place, last, None)), operation.call
 
 
 def test_operations_are_known_by_their_own_names():

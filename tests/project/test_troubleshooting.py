@@ -246,6 +246,8 @@ FIXES = {
     ),
     "write `async with CareCloud(…) as client`": lambda here: here.client.__enter__(),
     "await listing.first()": lambda here: here.client.customers.list()[0],
+    "listing.page()": lambda here: here.client.customers.list().__await__(),
+    "async for record in listing": lambda here: list(here.client.customers.list()),
     "async with listing.prefetch(8) as records": iterated_prefetch,
     "…async with listing.prefetch(8) as records": lambda here: here.client.customers.list().prefetch(2).__enter__(),
     'write Device(device_id="…", device_system="…", device_name="…", device_type="…")': lambda _: device_as_text(),

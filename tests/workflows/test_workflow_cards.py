@@ -83,11 +83,13 @@ async def test_no_free_card_is_the_servers_refusal(client, cards):
 
 
 async def test_a_number_that_is_free_is_assigned(client, server, cards):
-    """The card with this number, and no other, becomes the customer's."""
-    cards += [card("other", number="999"), card("free")]
+    """The card with this number, and no other, becomes the customer's, by a PUT that keeps the rest of it."""
+    lost = card("lost", "jane", number="5", state=0)
+    cards += [card("other", number="999"), lost, card("free") | {"store_id": "s"}]
     made = await assign_card_number(client, **JANE, card_number="1000")
     assert made == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
     assert cards[0]["customer_id"] is None
+    assert server.sent("PUT /cards/free")[0]["card"]["store_id"] == "s"
     again = await assign_card_number(client, **JANE, card_number="1000")
     assert again == AssignedCard(card_id="free", origin=CardOrigin.HELD)
 

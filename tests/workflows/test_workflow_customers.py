@@ -202,20 +202,6 @@ async def test_two_workers_with_one_customer_end_with_one_customer(client, serve
     assert server.sent("PUT /customers/jane")
 
 
-async def test_a_link_is_written_once(client, server, records):
-    """A second call finds the record and writes nothing, also after a lost answer."""
-
-    def create(sent):
-        records.append(record("jane"))
-        return {"customer_source_record_id": "1"}
-
-    server.on("POST /customers/{}/customer-source-records", create)
-    server.lose("POST /customers/{}/customer-source-records")
-    await link_customer(client, customer_id="jane", **IDS)
-    await link_customer(client, customer_id="jane", **IDS)
-    assert len(server.sent("POST /customers/jane/customer-source-records")) == 1
-
-
 async def test_a_link_of_another_customer_is_a_conflict(client, records):
     """An external id stays with the customer that bears it, in any case of its id; nothing is written."""
     records.append(record("john"))

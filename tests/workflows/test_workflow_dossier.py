@@ -171,12 +171,6 @@ async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
     assert (len(part.raw_records), part.left_out, part.status) == (len(cards) - 1, 1, PartStatus.READ)
 
 
-async def test_a_customer_who_is_not_there_has_no_dossier(client):
-    """An unknown id is a `NotFoundError`."""
-    with pytest.raises(NotFoundError):
-        await dossier(client, "nobody")
-
-
 async def test_the_files_hold_what_was_read(client, sandbox, tmp_path):
     """Each part is JSON as the server sent it and CSV for a spreadsheet, private, and named in the index."""
     addresses = sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
@@ -269,11 +263,3 @@ async def test_of_two_dossiers_for_one_folder_one_is_written(client, tmp_path):
     names = [{file.name for file in (tmp_path / folder).iterdir()} for folder in ("dossier", "alone")]
     assert names[0] == names[1]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["alone", "dossier"]
-
-
-async def test_nothing_of_a_record_is_in_a_repr(client):
-    """What prints a dossier shows ids and counts at most."""
-    made = await dossier(client, FIRST_CUSTOMER_ID)
-    email = made.parts[0].records[0]["personal_information"]["email"]
-    assert email not in repr(made)
-    assert email not in repr(made.parts[0])

@@ -13,16 +13,13 @@ from carecloud_async import (
     PropertyRecordInput,
     RetryPolicy,
 )
-from carecloud_async.models import CardInput
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import (
     CardOrigin,
     NewCard,
-    assign_card,
     assign_card_number,
     create_customer,
     customer_offers,
-    find_customer,
     sync_customer,
 )
 
@@ -81,45 +78,6 @@ async def test_sixteen_tasks_with_one_card_number_make_one_card(client, sandbox)
     done = await at_once(16, lambda _: assign_card_number(client, **ids))
     assert sorted(item.origin for item in done) == [CardOrigin.CREATED] + [CardOrigin.HELD] * 15
     assert sum(card["card_number"] == "7700000000017" for card in sandbox.records("cards")) == 1
-
-
-async def test_two_processes_of_one_customer_get_one_card(client, sandbox):
-    """Clients that share no lock: the server refuses the second assignment, and the card of the first is found."""
-    kind = next(iter(sandbox.records("card-types")))["card_type_id"]
-    customer_id = sandbox.customers.id_at(1)
-    async with connect(sandbox, rate_limit=None) as other:
-        clients = [client, other]
-        done = await at_once(2, lambda n: assign_card(clients[n], customer_id=customer_id, card_type_id=kind))
-    assert len({item.card_id for item in done}) == 1
-    assert {item.origin for item in done} == {CardOrigin.ASSIGNED, CardOrigin.HELD}
-
-
-async def test_a_lost_card_is_replaced(client, sandbox):
-    """A customer with a blocked card of the type is given the card with the new number, by a PUT of that card."""
-    cards = sandbox.records("cards")
-    kind = next(iter(sandbox.records("card-types")))["card_type_id"]
-    new = CardInput(card_type_id=kind, card_number="1", state=0, customer_id=FIRST_CUSTOMER_ID)
-    await client.cards.create(new)
-    free = cards.insert({"card_type_id": kind, "card_number": "2", "customer_id": None, "state": 1, "store_id": "s"})
-    ids = {"customer_id": FIRST_CUSTOMER_ID, "card_type_id": kind, "card_number": "2"}
-    made = await assign_card_number(client, **ids)
-    assert (made.card_id, made.origin) == (free, CardOrigin.ASSIGNED)
-    assert cards.get(free)["customer_id"] == FIRST_CUSTOMER_ID
-    assert cards.get(free)["store_id"] == "s"
-    assert not broken_rules(sandbox)
-
-
-async def test_a_second_external_id_finds_the_customer(client, sandbox):
-    """A source record may hold several ids and show one: the customer is found by each, and not created again."""
-    made = await sync_customer(client, customer_source_id=SHOP, external_id="A1", customer=JANE)
-    records = sandbox.records("customer-source-records")
-    own = next(record for record in records if record.get("customer_id") == made.customer_id)
-    records.update(own["customer_source_record_id"], {"external_ids": ["B2", "C3"]})
-    assert await find_customer(client, customer_source_id=SHOP, external_id="C3") == made.customer_id
-    again = await sync_customer(client, customer_source_id=SHOP.upper(), external_id="B2", customer=JANE)
-    assert (again.customer_id, again.created) == (made.customer_id, False)
-    assert await find_customer(client, customer_source_id=SHOP, external_id="D4") is None
-    assert not broken_rules(sandbox)
 
 
 def properties(sandbox, customer_id):
