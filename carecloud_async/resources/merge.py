@@ -47,7 +47,7 @@ class MergeRules:
         extra_fields: fields of the body next to the record; they are never read back and are sent only if named.
         ids_in_record: ids of the path that the record repeats.
         required_objects: objects that every record has.
-        superseded: old field → new field, both dotted: the API ignores the old one if the new one is sent.
+        superseded: object → its old field and its new one: the API ignores the old one if the new one is sent.
     """
 
     part: str
@@ -55,7 +55,7 @@ class MergeRules:
     extra_fields: Collection[str] = ()
     ids_in_record: Collection[str] = ()
     required_objects: Collection[str] = ()
-    superseded: Mapping[str, str] = field(factory=dict)
+    superseded: Mapping[str, tuple[str, str]] = field(factory=dict)
 
 
 @frozen(kw_only=True, repr=False)
@@ -124,13 +124,15 @@ def merge(
         if name in target and _is_named(changes, name):
             extra[name] = target.pop(name)
     changed = [*differences(target, base)]
-    body_record: Tree = target
-    for ignored, preferred in rules.superseded.items():
-        if not _is_named(changes, preferred):
-            is_changed = any(name == ignored or name.startswith(f"{ignored}.") for name in changed)
-            body_record = _drop_empty_replacement(body_record, ignored, preferred, is_changed=is_changed)
+    record_sent = {**target}
+    for part, (ignored, preferred) in rules.superseded.items():
+        if not _is_named(changes, part, preferred):
+            is_changed = any(f"{name}.".startswith(f"{part}.{ignored}.") for name in changed)
+            kept = _without_empty(_as_tree(target.get(part)), part, ignored, preferred, is_changed=is_changed)
+            if kept:
+                record_sent[part] = kept
     return MergedRecord(
-        body={rules.part: body_record, **extra},
+        body={rules.part: record_sent, **extra},
         changed=(*changed, *extra),
         base=base,
         target=target,
@@ -206,18 +208,19 @@ def _keepers(model: Any) -> dict[str, Callable[[Any], Any]]:
     return {names[field]: keep for field, keep in keepers(model).items()}
 
 
-def _is_named(changes: Any, path: str) -> bool:
-    """Return whether changes, dicts or inputs, name a dotted field."""
-    for name in path.split("."):
+def _is_named(changes: Any, *path: str) -> bool:
+    """Return whether changes, dicts or inputs, name a field."""
+    for name in path:
         changes = changes.get(name, UNSET) if isinstance(changes, Mapping) else getattr(changes, name, UNSET)
     return changes is not UNSET
 
 
-def _drop_empty_replacement(record: Tree, ignored: str, preferred: str, *, is_changed: bool) -> Tree:
-    """Drop the preferred field of a record if it is empty, so that the API reads the ignored one.
+def _without_empty(record: Tree, where: str, ignored: str, preferred: str, *, is_changed: bool) -> Tree:
+    """Return an object without a field that is empty and next to which the API would ignore another one.
 
     Args:
-        record: the record.
+        record: the object.
+        where: its name.
         ignored: the field that the API ignores next to the other one.
         preferred: the other one.
         is_changed: whether the ignored one changes.
@@ -225,35 +228,19 @@ def _drop_empty_replacement(record: Tree, ignored: str, preferred: str, *, is_ch
     Raises:
         ConfigurationError: the ignored one changes, and the preferred one has values, which would be lost.
     """
-    if not _is_empty(_value_at(record, preferred)):
-        if is_changed:
-            raise ConfigurationError(
-                f"{ignored}: the record has {preferred}, and the API ignores {ignored} next to it: name {preferred} in "
-                "its place"
-            )
-        return record
-    if _is_empty(_value_at(record, ignored)) and not is_changed:
-        return record
-    return _without(record, preferred)
-
-
-def _value_at(record: Tree, path: str) -> Any:
-    value: Any = record
-    for name in path.split("."):
-        value = _as_tree(value).get(name, NULL)
-    return value
+    if _is_empty(record.get(preferred, NULL)):
+        is_idle = _is_empty(record.get(ignored, NULL)) and not is_changed
+        return record if is_idle else {name: value for name, value in record.items() if name != preferred}
+    if is_changed:
+        raise ConfigurationError(
+            f"{where}.{ignored}: the record has {where}.{preferred}, and the API ignores {where}.{ignored} next to it: "
+            f"name {where}.{preferred} in its place"
+        )
+    return record
 
 
 def _is_empty(value: Any) -> bool:
     return not value if isinstance(value, Mapping) else value in _EMPTY
-
-
-def _without(record: Tree, path: str) -> Tree:
-    name, _, rest = path.partition(".")
-    inner = record.get(name)
-    if rest and isinstance(inner, Mapping):
-        return {**record, name: _without(inner, rest)}
-    return {other: value for other, value in record.items() if rest or other != name}
 
 
 def require_shown(record: RawJson, rules: MergeRules) -> None:

@@ -147,7 +147,7 @@ class Merging(TypedDict, total=False):
     extra_fields: Collection[str]
     ids_in_record: Collection[str]
     required_objects: Collection[str]
-    superseded: Mapping[str, str]
+    superseded: Mapping[str, tuple[str, str]]
 
 
 class Updating(BulkWriting, Generic[Changes, Record]):

@@ -12,7 +12,7 @@ import msgspec
 
 from carecloud_async._lists.listings.look_ups import look_up_page
 from carecloud_async.bulk.compare import value_at
-from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
+from carecloud_async.bulk.family import Family, FoundRecords, Key, normal_phone
 from carecloud_async.bulk.pages import PAGE, TakenError, read_some
 from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.errors import BadRequestError
@@ -34,6 +34,18 @@ _HINTS: Final[Mapping[str, Any]] = {"integer": int, "float": float, "number": fl
 async def find_by_external_ids(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     """Find customers by one source and their ids there; usually two requests."""
     return await _records_of(customers, lambda: _source_holders(customers, keys))
+
+
+#: Names a customer by the id in another system.
+EXTERNAL_ID: Final = Key(
+    name="external_id",
+    fields=("customer_source_id", "external_id"),
+    ids=1,
+    filter="external_ids",
+    many=True,
+    in_record=False,
+    find=find_by_external_ids,
+)
 
 
 async def find_source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:

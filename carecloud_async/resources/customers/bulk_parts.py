@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+import attrs
 import msgspec
 
 from carecloud_async.bulk.compare import as_decimal, digest, is_same_value, value_at
@@ -18,7 +19,7 @@ from carecloud_async.bulk.rows import Plan
 from carecloud_async.models.enums import BlockableState
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.cards import Cards
-from carecloud_async.resources.customers.bulk_lookups import find_source_holders, named_properties
+from carecloud_async.resources.customers.bulk_lookups import EXTERNAL_ID, find_source_holders, named_properties
 from carecloud_async.resources.customers.records import CustomerPropertyRecords, CustomerSourceRecords
 
 #: What the columns of properties begin with; the property's id follows.
@@ -29,15 +30,7 @@ _CARD_BLOCKED: Final = "card_number: the card is blocked"
 _CARD_WITHOUT_TYPE: Final = "card_number: a new card needs card_type_id"
 _ID_TAKEN: Final = "external_id: another customer of this source has it"
 
-_EXTERNAL_ID: Final = Key(
-    name="external_id",
-    fields=("customer_source_id", "external_id"),
-    ids=1,
-    filter="external_ids",
-    many=True,
-    in_record=False,
-    find=find_source_holders,
-)
+_EXTERNAL_ID: Final = attrs.evolve(EXTERNAL_ID, find=find_source_holders)
 _CARD_NUMBER: Final = Key(name="card_number", filter="card_number_list", many=True)
 
 

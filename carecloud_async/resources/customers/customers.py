@@ -17,11 +17,7 @@ from carecloud_async.bulk.family import BulkWrites, Key, normal_email, normal_ph
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
-from carecloud_async.resources.customers.bulk_lookups import (
-    find_by_card_numbers,
-    find_by_external_ids,
-    find_by_phone,
-)
+from carecloud_async.resources.customers.bulk_lookups import EXTERNAL_ID, find_by_card_numbers, find_by_phone
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,
     CustomerPoints,
@@ -79,7 +75,7 @@ class Customers(
     model="CustomerUpdateInput",
     extra_fields=("password", "social_network_credentials", "property_records"),
     required_objects=("personal_information",),
-    superseded={"personal_information.agreement": "personal_information.consents"},
+    superseded={"personal_information": ("agreement", "consents")},
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
@@ -100,15 +96,7 @@ class Customers(
                 normal=normal_phone,
                 find=find_by_phone,
             ),
-            Key(
-                name="external_id",
-                fields=("customer_source_id", "external_id"),
-                ids=1,
-                filter="external_ids",
-                many=True,
-                in_record=False,
-                find=find_by_external_ids,
-            ),
+            EXTERNAL_ID,
             Key(
                 name="card_number",
                 filter="card_number_list",
