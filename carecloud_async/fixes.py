@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import frozen
@@ -43,9 +43,9 @@ class Fix:
         """The names of the settings to change; none if the step changes no setting."""
         return tuple(_SETTING.findall(self.step))
 
-    def worded(self, names: Mapping[str, str]) -> str:
-        """Return the step with each setting under the name that a mapping gives it, or else under its own."""
-        return _SETTING.sub(lambda match: names.get(match[1], match[1]), self.step)
+    def worded(self, names: Mapping[str, str], other: Callable[[str], str] = str) -> str:
+        """Return the step with each setting under the name that a mapping gives it, or else as `other` writes it."""
+        return _SETTING.sub(lambda match: names.get(match[1]) or other(match[1]), self.step)
 
     def __str__(self) -> str:
         return self.worded(_PYTHON)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-import anyio
-
 from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.failures import inexact
@@ -48,13 +46,8 @@ def compare(
     """
     operation, arguments = source.find(resource), rows.arguments()
     prepare_report(report, file=file, results=results, columns=rows.columns)
-
-    async def work() -> CompareReport:
-        async with connection.open(rate=rate) as client:
-            listing = source.listing(client, operation)
-            return await listing.compare(file, match=match, **arguments, only_file=only_file, results=results)
-
-    done = anyio.run(work)
+    arguments |= {"match": match, "only_file": only_file, "results": results}
+    done = connection.run(lambda client: source.listing(client, operation).compare(file, **arguments), rate=rate)
     return finish(resource, done, describe_comparison(resource, done), file=report, ok=done.all_same)
 
 
@@ -108,15 +101,17 @@ def duplicates(
     operation = source.find(resource)
     fields = [name.strip() for name in by.split(",") if name.strip()]
     prepare_report(report, output=output)
-
-    async def work() -> DuplicatesReport:
-        async with connection.open(rate=rate) as client:
-            listing = source.listing(client, operation)
-            return await find_duplicates(
-                client, listing=listing, by=fields, file=output, most_shared=most_shared, plan=not no_plan
-            )
-
-    done = anyio.run(work)
+    done = connection.run(
+        lambda client: find_duplicates(
+            client,
+            listing=source.listing(client, operation),
+            by=fields,
+            file=output,
+            most_shared=most_shared,
+            plan=not no_plan,
+        ),
+        rate=rate,
+    )
     return finish(resource, done, describe_duplicates(resource, done), file=report, ok=done.exact)
 
 

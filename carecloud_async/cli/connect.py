@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 from attrs import frozen
 
 from carecloud_async._base.project import is_loopback
@@ -22,7 +23,7 @@ from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 from carecloud_async.cli.console import ends_questions
-from carecloud_async.cli.failures import MissingExtraError, UsageError
+from carecloud_async.cli.failures import MissingExtraError, UsageError, run
 from carecloud_async.cli.parameters import flag, option
 from carecloud_async.client import CareCloud
 from carecloud_async.environment import Environment, variable_of
@@ -31,6 +32,8 @@ from carecloud_async.fixes import Fix
 
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
+
+T = TypeVar("T")
 
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
@@ -137,6 +140,27 @@ class Connection:
         with _hinting(project_url):
             async with client:
                 yield client
+
+    def run(
+        self,
+        work: Callable[[CareCloud], Awaitable[T]],
+        *,
+        interrupted: Callable[[], str] | None = None,
+        **options: Any,
+    ) -> T:
+        """Run the work of a command.
+
+        Args:
+            work: takes the open client.
+            interrupted: what has become of it, said when Ctrl-C or SIGTERM ends it.
+            **options: those of `open`.
+        """
+
+        async def with_client() -> T:
+            async with self.open(**options) as client:
+                return await work(client)
+
+        return anyio.run(with_client) if interrupted is None else run(with_client, interrupted)
 
     def _project(
         self, environment: Environment, *, is_kept: bool, use: PasswordUse

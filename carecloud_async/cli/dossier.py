@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
-
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import MissingRecordError, UsageError, warn_of_readings
 from carecloud_async.cli.parameters import argument, expands_options, option
+from carecloud_async.client import CareCloud
 from carecloud_async.errors import NotFoundError
 from carecloud_async.workflows.dossier import Dossier, PartStatus
 from carecloud_async.workflows.dossier import dossier as read_dossier
@@ -31,19 +30,17 @@ def dossier(
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{output} exists and is not empty: name a new folder")
-
     warn_of_readings()
 
-    async def work() -> Dossier:
-        async with connection.open() as client:
-            try:
-                made = await read_dossier(client, customer_id)
-            except NotFoundError:
-                raise MissingRecordError(f"there is no customer with the id {customer_id}") from None
-            await made.write(folder)
-            return made
+    async def work(client: CareCloud) -> Dossier:
+        try:
+            made = await read_dossier(client, customer_id)
+        except NotFoundError:
+            raise MissingRecordError(f"there is no customer with the id {customer_id}") from None
+        await made.write(folder)
+        return made
 
-    made = anyio.run(work)
+    made = connection.run(work)
     for part in made.parts:
         if part.status in {PartStatus.FORBIDDEN, PartStatus.FAILED, PartStatus.FILTER_IGNORED}:
             say(f"{part.name}: {part.status.value.replace('_', ' ')} ({part.reason})")

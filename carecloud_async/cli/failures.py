@@ -16,6 +16,7 @@ from carecloud_async._base.runtime import suggestions
 from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.export import InexactReason
+from carecloud_async.fixes import Fix
 
 T = TypeVar("T")
 
@@ -28,15 +29,8 @@ _READINGS = logging.getLogger("carecloud_async.reading")
 FAILED = 1
 WRONG_USAGE = 2
 
-#: Settings of a fix that options of the same names give.
-_SAME = (
-    *("allow_http", "allow_shrink", "allow_unknown"),
-    *("as_written", "changed_since", "column", "count", "date_format", "encoding", "journal"),
-    *("match", "max_refused", "overwrite", "phone_prefix", "results", "resume", "sort_field"),
-)
-#: What the command line calls the settings of a fix.
+#: What the command line calls the settings of a fix, where it is not an option of the same name.
 _OPTIONS = {
-    **{name: f"--{name.replace('_', '-')}" for name in _SAME},
     "all_fields": "without --fields",
     "auth": "--login and CARECLOUD_PASSWORD",
     "columns": "--column or --columns FILE",
@@ -121,8 +115,12 @@ def run(work: Callable[[], Awaitable[T]], interrupted: Callable[[], str]) -> T:
 def with_options(text: str) -> str:
     """Return a reason of a row, or a warning, with the options of the command in place of the settings."""
     for fix in fixes.IN_TEXTS:
-        text = text.replace(str(fix), fix.worded(_OPTIONS))
+        text = text.replace(str(fix), _worded(fix))
     return text
+
+
+def _worded(fix: Fix) -> str:
+    return fix.worded(_OPTIONS, lambda setting: f"--{setting.replace('_', '-')}")
 
 
 def inexact(reasons: Iterable[InexactReason], *, may_shrink: bool = False) -> str:
@@ -132,7 +130,7 @@ def inexact(reasons: Iterable[InexactReason], *, may_shrink: bool = False) -> st
         reasons: why.
         may_shrink: whether the command has the option `--allow-shrink`.
     """
-    steps = {reason: reason.fix.worded(_OPTIONS) for reason in reasons}
+    steps = {reason: _worded(reason.fix) for reason in reasons}
     if not may_shrink and InexactReason.EMPTIED in steps:
         steps[InexactReason.EMPTIED] = _RUN_AGAIN
     return "; ".join(f"not exact, because {reason.seen}: {step}" for reason, step in steps.items())
@@ -159,7 +157,7 @@ def _fix(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EROFS}:
         fix = fixes.OTHER_PLACE
     if fix is not None:
-        return f": {_STEPS.get(fix) or fix.worded(_OPTIONS)}"
+        return f": {_STEPS.get(fix) or _worded(fix)}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return ": choose another with --port"
     return ""

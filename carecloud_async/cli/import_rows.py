@@ -8,11 +8,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import anyio
 import attrs
 import typer
 
@@ -22,7 +22,7 @@ from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import ends_questions, is_terminal, say
-from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, run, with_options
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
     ENCODING,
@@ -45,6 +45,7 @@ from carecloud_async.cli.reports import (
     prepare_report,
     show_progress,
 )
+from carecloud_async.client import CareCloud
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
 
@@ -174,23 +175,24 @@ def import_rows(
     asks = not (yes or options.resume or options.dry_run) and is_terminal(redraws=False) and sys.stdin.isatty()
     last: list[BulkProgress] = []
 
-    async def work() -> BulkWriteReport | None:
-        async with connection.open(rate=rate, connections=max(options.concurrency or 0, MAX_CONNECTIONS)) as client:
-            family = open_family(client, resource, of or [])
-            await require_token(client)
-            if asks and not await _confirmed(family, file, arguments):
-                return None
-            with show_progress(resource) as show:
+    async def work(client: CareCloud) -> BulkWriteReport | None:
+        family = open_family(client, resource, of or [])
+        await require_token(client)
+        if asks and not await _confirmed(family, file, arguments):
+            return None
+        with show_progress(resource) as show:
 
-                def on_progress(progress: BulkProgress) -> None:
-                    last[:] = [progress]
-                    show(progress)
+            def on_progress(progress: BulkProgress) -> None:
+                last[:] = [progress]
+                show(progress)
 
-                done: BulkWriteReport = await family.bulk_write(file, **arguments, on_progress=on_progress)
-                return done
+            done: BulkWriteReport = await family.bulk_write(file, **arguments, on_progress=on_progress)
+            return done
 
+    connections = max(options.concurrency or 0, MAX_CONNECTIONS)
+    interrupted = partial(_interrupted, last, dry_run=options.dry_run)
     try:
-        done = run(work, lambda: _interrupted(last, dry_run=options.dry_run))
+        done = connection.run(work, interrupted=interrupted, rate=rate, connections=connections)
     except (ConfigurationError, UsageError):
         raise
     except CareCloudError as error:
@@ -218,12 +220,11 @@ def _write_scaffold(
     if path.exists():
         raise UsageError(f"--scaffold {name}: the file exists: name another one, or remove it")
 
-    async def work() -> Scaffold:
-        async with connection.open() as client:
-            await require_token(client)
-            return await make_scaffold(open_family(client, resource, of)._as_family(), file, encoding=encoding)
+    async def work(client: CareCloud) -> Scaffold:
+        await require_token(client)
+        return await make_scaffold(open_family(client, resource, of)._as_family(), file, encoding=encoding)
 
-    made = anyio.run(work)
+    made = connection.run(work)
     try:
         with path.open("x", encoding="utf-8") as written:
             written.write(made.text)

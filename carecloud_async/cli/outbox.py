@@ -17,9 +17,10 @@ from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import FAILED, MissingExtraError, UsageError, explain, run
+from carecloud_async.cli.failures import FAILED, MissingExtraError, UsageError, explain
 from carecloud_async.cli.parameters import RATE, SETTLE, argument, expands_options, flag, option
 from carecloud_async.cli.reports import counted
+from carecloud_async.client import CareCloud
 from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.outbox import CLOSING_SECONDS
 from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
@@ -88,9 +89,9 @@ def _send(connection: Connection, path: Path, seconds: float | None, rate: float
     opened: list[Outbox] = []
     before, problem = 0, None
 
-    async def work() -> bool:
+    async def work(client: CareCloud) -> bool:
         nonlocal before, problem
-        async with connection.open(rate=rate) as client, client.outbox(path, settle=settle) as outbox:
+        async with client.outbox(path, settle=settle) as outbox:
             opened.append(outbox)
             before = outbox.waiting + outbox.failed
             try:
@@ -105,7 +106,10 @@ def _send(connection: Connection, path: Path, seconds: float | None, rate: float
         why = "" if problem is None or not waiting else f"; it waits: {explain(problem)[0]}"
         return f"{before - waiting - failed:,} sent, {waiting:,} waiting, {failed:,} failed{why}"
 
-    is_sent = run(work, lambda: f"interrupted: {how_far()}; nothing is lost: carecloud outbox {path} send goes on")
+    def interrupted() -> str:
+        return f"interrupted: {how_far()}; nothing is lost: carecloud outbox {path} send goes on"
+
+    is_sent = connection.run(work, interrupted=interrupted, rate=rate)
     say(how_far())
     return 0 if is_sent else FAILED
 
@@ -183,11 +187,8 @@ def serve(
         raise MissingExtraError(f"serve needs FastAPI and uvicorn: {extras}") from None
     token = _token(token_file)
 
-    async def work() -> None:
-        async with (
-            connection.open(rate=rate) as client,
-            client.outbox(path, wait=_WAIT, settle=settle) as outbox,
-        ):
+    async def work(client: CareCloud) -> None:
+        async with client.outbox(path, wait=_WAIT, settle=settle) as outbox:
             try:
                 listener = listening(host, port)
             except OSError as error:
@@ -204,7 +205,7 @@ def serve(
             with listener:
                 await server.serve([listener])
 
-    run(work, lambda: f"stopped; what waits stays in {path}")
+    connection.run(work, interrupted=lambda: f"stopped; what waits stays in {path}", rate=rate)
     return INTERRUPTED
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import anyio
-
 from carecloud_async._calls.auth.token import LoggedIn
-from carecloud_async.check.report import ProjectCheck
 from carecloud_async.cli.connect import Connection, kept_records, token_store
 from carecloud_async.cli.console import put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options, option
 from carecloud_async.cli.reports import prepare_report, write_report
+from carecloud_async.client import CareCloud
 
 
 @expands_options
@@ -30,13 +28,8 @@ def check(
 
     Example: carecloud check --report check.json --sandbox 1000
     """
-
-    async def work() -> ProjectCheck:
-        async with connection.open(asks="first") as client:
-            return await client.check(seconds=seconds)
-
     prepare_report(report)
-    checked = anyio.run(work)
+    checked = connection.run(lambda client: client.check(seconds=seconds), asks="first")
     if report != "-":
         write_report("-", f"{checked}\n")
     write_report(report, checked.to_json())
@@ -52,12 +45,11 @@ def login(connection: Connection) -> None:
     Example: carecloud login --project-url acme.crmcarecloud.com --login api_user
     """
 
-    async def work() -> tuple[LoggedIn, str, ZoneInfo]:
-        store = None if connection.sandbox is not None else token_store()
-        async with connection.open(token_store=store, asks="first") as client:
-            return await client.login(), client.project.host, client.project.timezone
+    async def work(client: CareCloud) -> tuple[LoggedIn, str, ZoneInfo]:
+        return await client.login(), client.project.host, client.project.timezone
 
-    logged_in, host, zone = anyio.run(work)
+    store = None if connection.sandbox is not None else token_store()
+    logged_in, host, zone = connection.run(work, token_store=store, asks="first")
     put(f"{who(logged_in)} on {host}, {until(logged_in.valid_to, zone=zone)}\n".encode())
 
 
@@ -67,16 +59,11 @@ def logout(connection: Connection) -> None:
 
     Example: carecloud logout --project-url acme.crmcarecloud.com --login api_user
     """
-
-    async def work() -> None:
-        async with connection.open(asks="never") as client:
-            await client.logout()
-
     before = kept_records()
     if connection.sandbox is None and not before:
         put(b"no token is kept\n")
         return
-    anyio.run(work)
+    connection.run(lambda client: client.logout(), asks="never")
     if connection.sandbox is None and kept_records() == before:
         put(b"no token of this user is kept for this project\n")
         return

@@ -9,14 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-import anyio
-
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.export.formats.jsonl import join_lines
 from carecloud_async._lists.export.formats.schema import read_fields
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import exits_at_once, put, say
-from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest, run
+from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest
 from carecloud_async.cli.lists import (
     RESOURCE,
     ListOptions,
@@ -30,6 +28,7 @@ from carecloud_async.cli.lists import (
     split_fields,
 )
 from carecloud_async.cli.parameters import ALLOW_UNKNOWN, FIELDS, OF, argument, expands_options, flag, option
+from carecloud_async.client import CareCloud
 from carecloud_async.errors import NotFoundError
 from carecloud_async.resources.lookup.by_path import find
 
@@ -53,16 +52,15 @@ def get(
     operation = find_record(resource)
     values = record_path_values(operation, of or [], record_id)
 
-    async def work() -> object:
-        async with connection.open() as client:
-            try:
-                return await client.request("GET", operation.path, path_params=values)
-            except NotFoundError:
-                which = f"record with the id {record_id} in {resource}" if record_id else resource
-                shows = f": carecloud list {resource} shows some" if record_id else ""
-                raise MissingRecordError(f"there is no {which}{shows}") from None
+    async def work(client: CareCloud) -> object:
+        try:
+            return await client.request("GET", operation.path, path_params=values)
+        except NotFoundError:
+            which = f"record with the id {record_id} in {resource}" if record_id else resource
+            shows = f": carecloud list {resource} shows some" if record_id else ""
+            raise MissingRecordError(f"there is no {which}{shows}") from None
 
-    print_json(anyio.run(work))
+    print_json(connection.run(work))
 
 
 @expands_options
@@ -97,29 +95,28 @@ def list_(
     wanted = None if fields is None else split_fields(fields)
     asked = count or _PRINTED + 1  # one more shows whether there are more
 
-    async def work() -> int:
-        async with connection.open() as client:
-            listing = source.listing(
-                client,
-                operation,
-                allow_unknown=allow_unknown,
-                count=min(asked, _PAGE),
-                offset=offset or None,
-                sort_field=sort_field,
-                sort_direction=sort_direction,
-            )
-            selection = read_fields(wanted, listing.export_source().into, allow_unknown=allow_unknown)
-            seen = 0
-            async for record in listing.raw():
-                seen += 1
-                if seen <= (count or _PRINTED):
-                    put(join_lines([record], selection))
-                if seen == asked:
-                    break
-            return seen
+    async def work(client: CareCloud) -> int:
+        listing = source.listing(
+            client,
+            operation,
+            allow_unknown=allow_unknown,
+            count=min(asked, _PAGE),
+            offset=offset or None,
+            sort_field=sort_field,
+            sort_direction=sort_direction,
+        )
+        selection = read_fields(wanted, listing.export_source().into, allow_unknown=allow_unknown)
+        seen = 0
+        async for record in listing.raw():
+            seen += 1
+            if seen <= (count or _PRINTED):
+                put(join_lines([record], selection))
+            if seen == asked:
+                break
+        return seen
 
     with exits_at_once("interrupted"):
-        seen = anyio.run(work)
+        seen = connection.run(work)
     if not seen:
         say("no record matches")
     elif count is None and seen > _PRINTED:
@@ -138,12 +135,8 @@ def total(
     Example: carecloud total customers --filter last_name=Smith --sandbox 1000
     """
     operation = source.find(resource)
-
-    async def work() -> int:
-        async with connection.open() as client:
-            return await source.listing(client, operation, allow_unknown=allow_unknown).total()
-
-    put(b"%d\n" % anyio.run(work))
+    total = connection.run(lambda client: source.listing(client, operation, allow_unknown=allow_unknown).total())
+    put(b"%d\n" % total)
 
 
 def print_json(value: object) -> None:
@@ -175,25 +168,19 @@ def request(
     content = None if body is None else _read_body(body)
     is_begun = False
 
-    async def work() -> object:
+    async def work(client: CareCloud) -> object:
         nonlocal is_begun
-        async with connection.open() as client:
-            is_begun = True
-            return await client.request(
-                method,
-                operation.path,
-                path_params=values,
-                params=query,
-                json=content,
-                allow_unknown=allow_unknown,
-            )
+        is_begun = True
+        return await client.request(
+            method, operation.path, path_params=values, params=query, json=content, allow_unknown=allow_unknown
+        )
 
     def interrupted() -> str:
         may_write = is_begun and operation.method not in {"GET", "HEAD"}
         doubt = ": if it was sent, it may have been carried out: look before you repeat it"
         return f"interrupted{doubt if may_write else ''}"
 
-    print_json(run(work, interrupted))
+    print_json(connection.run(work, interrupted=interrupted))
 
 
 def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: bool) -> Mapping[str, Any]:

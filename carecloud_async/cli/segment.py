@@ -8,7 +8,6 @@ from typing import Literal
 from carecloud_async._calls.call.events import CallRecord
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.failures import run
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
@@ -22,6 +21,7 @@ from carecloud_async.cli.parameters import (
     option,
 )
 from carecloud_async.cli.reports import counted, finish, prepare_report
+from carecloud_async.client import CareCloud
 
 #: The calls that write, and what the line says of them.
 _WRITES = {"segments.add_customer": "added", "segments.remove_customer": "removed"}
@@ -59,20 +59,19 @@ def segment(
         if call.error is None and call.operation in _WRITES:
             written[_WRITES[call.operation]] += 1
 
-    async def work() -> SegmentSyncReport:
-        async with connection.open(rate=rate, on_call=on_call) as client:
-            return await client.segments.sync(
-                segment_id,
-                file,
-                mode=mode,
-                match=match,
-                encoding=encoding,
-                columns=columns,
-                allow_shrink=allow_shrink,
-                dry_run=dry_run,
-            )
+    async def work(client: CareCloud) -> SegmentSyncReport:
+        return await client.segments.sync(
+            segment_id,
+            file,
+            mode=mode,
+            match=match,
+            encoding=encoding,
+            columns=columns,
+            allow_shrink=allow_shrink,
+            dry_run=dry_run,
+        )
 
-    done = run(work, lambda: _interrupted(written))
+    done = connection.run(work, interrupted=lambda: _interrupted(written), rate=rate, on_call=on_call)
     return finish("segments", done, describe(done), file=report, ok=done.complete)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from carecloud_async.cli.connect import Connection, embedded_sandbox
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import MissingExtraError, run
+from carecloud_async.cli.failures import MissingExtraError
 from carecloud_async.cli.parameters import expands_options, option
+from carecloud_async.client import CareCloud
 
 
 def sandbox(
@@ -69,14 +70,13 @@ def mcp(
             raise
         raise MissingExtraError("mcp needs the extra mcp: pip install 'carecloud-async[cli,mcp]'") from None
 
-    async def serve() -> None:
-        async with connection.open() as client:  # within the server, its errors would be in a group
-            server = make_server(
-                lambda: nullcontext(client), allow=_names(allow), show=_names(show), folder=folder, outbox=outbox
-            )
-            await server.run_stdio_async()
+    async def serve(client: CareCloud) -> None:  # opened within the server, its errors would be in a group
+        server = make_server(
+            lambda: nullcontext(client), allow=_names(allow), show=_names(show), folder=folder, outbox=outbox
+        )
+        await server.run_stdio_async()
 
-    run(serve, lambda: "stopped")
+    connection.run(serve, interrupted=lambda: "stopped")
 
 
 def _names(text: str) -> tuple[str, ...]:
