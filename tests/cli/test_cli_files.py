@@ -163,7 +163,7 @@ def test_a_night_that_is_not_settled_keeps_its_state(carecloud, project):
     """The time for the next run moves only after a run whose guarantee holds."""
     lie(project, total_items=300)
     done = carecloud("export", "customers", "-o", "c.jsonl", "--state", "s.json")
-    assert (done.code, done.line.endswith("; s.json is left as it was")) == (1, True)
+    assert (done.code, done.err.endswith("; s.json is left as it was\n")) == (1, True)
 
 
 @pytest.mark.parametrize("state", ["s.json", "memory://nights/s.json"])

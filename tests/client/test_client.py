@@ -108,7 +108,7 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
         {"read_only": "no"},
         {"language": "č"},
         {"language": "cs\r\nX: y"},
-        {"telemetry": object()},
+        *({"telemetry": wrong} for wrong in (object(), object, True)),
         {"max_connections": 0},
         {"max_connections": 2.5},
         {"max_sessions": 0},

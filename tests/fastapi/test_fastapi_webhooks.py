@@ -178,8 +178,8 @@ async def test_the_openapi_document(app, enter):
     assert set(responses) >= {"204", "400", "401", "413", "422", "500", "502", "503", "504"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
+@every(
+    "changes, words",
     [
         ({"header": None}, "either header= or query="),
         ({"query": "key"}, "either header= or query="),
@@ -190,7 +190,6 @@ async def test_the_openapi_document(app, enter):
         ({"id_field": ""}, "id_field must be a name"),
         ({"max_bytes": 0}, "max_bytes"),
     ],
-    ids=str,
 )
 def test_settings_that_cannot_work(changes, words):
     """A setting that cannot work is a `ConfigurationError` that names it, and shows no secret."""

@@ -19,7 +19,6 @@ from opentelemetry.trace import SpanKind, StatusCode
 from carecloud_async import (
     AuthenticationError,
     CareCloud,
-    ConfigurationError,
     CustomerSession,
     EnterpriseCredentials,
     NotFoundError,
@@ -376,13 +375,6 @@ async def test_clients_of_one_project_add_their_paces(sandbox, telemetry):
     assert pace.value == 50
     for client in clients:
         await client.aclose()
-
-
-@pytest.mark.parametrize("wrong", [OpenTelemetry, object(), True], ids=["class", "object", "bool"])
-async def test_object_that_is_not_telemetry_is_refused(sandbox, wrong):
-    """A class or anything else in its place is an error before anything is sent."""
-    with pytest.raises(ConfigurationError, match=r"expected OpenTelemetry\(\)"):
-        connect(sandbox, Telemetry(), telemetry=wrong, rate_limit=RateLimit.adaptive())
 
 
 async def test_a_look_whose_session_it_is_counts_as_no_login(sandbox, telemetry):

@@ -198,7 +198,7 @@ MISTAKES = {
     "sort_field is not a field of …": lambda here: here.client.customers.list(sort_field="last_chnge"),
     "429 on …": lambda here: refused(here, "GET /users", status=429, retry_after=40).users.list().total(),
     "… no answer in time (…": lambda here: (
-        here.sandbox.faults.add("GET /users", delay=0.3) and here.connect(timeout=0.05).users.list().total()
+        here.sandbox.faults.add("GET /users", delay=2) and here.connect(timeout=0.3).users.list().total()
     ),
     "400 on … [customer.personal_information.phone: invalid_value_format]": lambda here: here.client.customers.update(
         FIRST_CUSTOMER_ID, {"personal_information": {"phone": "+420 603 123 456"}}
