@@ -90,7 +90,8 @@ async def test_property_records_are_replaced(client, sandbox, fault):
     """The properties of a synchronised customer are those that were named last; `None` leaves them as they are."""
     ids = {"customer_source_id": SHOP, "external_id": "A1", "customer": JANE}
     old = [PropertyRecordInput(property_id="size", property_value=40), PropertyRecordInput(property_id="vip")]
-    sandbox.faults.add("POST /customers", **fault)
+    if fault:
+        sandbox.faults.add("POST /customers", **fault)
     made = await sync_customer(client, **ids, property_records=old)
     assert made.created
     assert [name for name, _ in properties(sandbox, made.customer_id)] == ["size", "vip"]
