@@ -4,7 +4,7 @@ import logging
 import warnings
 from datetime import UTC, date, datetime, time
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from codec_records import READ_MODELS, page_of, read, records_of, reply
 from every import every
 from hypothesis import given, settings
@@ -174,7 +174,7 @@ def test_python_values_are_taken_too():
 
 
 def test_fields_of_a_users_own_model():
-    """A subclass of a model may have types that only cattrs reads; a value that does not fit is None."""
+    """A subclass of a model may have types that only cattrs reads and names of its own; what does not fit is None."""
 
     @frozen(kw_only=True, repr=False)
     class Mine(Customer):
@@ -185,6 +185,15 @@ def test_fields_of_a_users_own_model():
     class Odd(Customer):
         either: Address | Consent | None = None
 
+    @frozen(kw_only=True, repr=False)
+    class Own(Customer):
+        city: str | None = field(default=None, alias="place")
+        day: date | None = None
+        made: bool = field(default=True, init=False)
+
+    assert read([{"customer_id": 5, "city": "Brno", "day": "2019-02-30", "made": 0}], Own) == [
+        Own(customer_id="5", place="Brno")
+    ]
     assert read([{"customer_id": 5, "extra": {"a": 1}}], Mine) == [Mine(customer_id="5", extra={"a": 1})]
     untidy_records = [{"customer_id": 5, "extra": "text", "gender": 9}, {"customer_id": "6", "gender": 2}]
     assert read(untidy_records, Mine) == [Mine(customer_id="5"), Mine(customer_id="6", gender=Gender.FEMALE)]

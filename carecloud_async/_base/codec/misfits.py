@@ -399,10 +399,12 @@ def _instance(into: Any, values: dict[str, Any]) -> Any:
     given = {}
     for attribute in attrs.fields(cls):
         name, is_required = attribute.name, attribute.default is attrs.NOTHING
+        if not attribute.init:
+            continue
         if name in values:
             value = _built(values[name], hints[name], FieldWarning(cls.__name__, name))
             if value is not None or is_required:
-                given[name] = value
+                given[attribute.alias] = value
         elif is_required:
             raise Malformed(f"{cls.__name__}.{name} is missing")
     return cls(**given)
