@@ -3,11 +3,13 @@
 import errno
 import os
 import sqlite3
+import tracemalloc
 
 import pytest
 from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, people, read
 
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.sources.files import MAX_LINE
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +31,26 @@ async def test_utf16_without_a_mark(sandbox, tmp_path, encoding):
         await written(sandbox, path)
 
 
-async def test_rows_of_too_many_cells(sandbox, tmp_path):
-    """A row of thousands of cells is refused alone."""
-    path = tmp_path / "c.csv"
-    path.write_text("email,language_id\na@example.com,en\n" + "," * 3000 + "\nb@example.com,en\n")
-    assert await written(sandbox, path) == [[], ["line 3: the row has 3,001 cells where the header has 2"], []]
+async def test_lines_that_are_too_long(sandbox, tmp_path):
+    """A line of 16 MiB and a row of too many cells are refused alone, and a header that long is an error."""
+    path, long = tmp_path / "c.csv", "," * MAX_LINE
+    path.write_text("\n".join(["email,language_id", "a@example.com,en", long + long, "," * 3000, "b@example.com,en"]))
+    assert await written(sandbox, path) == [
+        [], ["line 3: it is longer than 16 MiB"], ["line 4: the row has 3,001 cells where the header has 2"], [],
+    ]  # fmt: skip
+    path.write_text(f"email{long}\na@example.com\n")
+    with pytest.raises(BulkWriteError, match="the header line is longer"):
+        await written(sandbox, path)
+
+
+async def test_json_without_line_breaks(sandbox, tmp_path):
+    """A large JSON array named `.jsonl` is refused as a line that is too long, and not read into memory."""
+    path, row = tmp_path / "c.jsonl", b'{"email":"a@example.com","language_id":"en"},'
+    path.write_bytes(b"[" + row * (6 * MAX_LINE // len(row)))
+    tracemalloc.start()
+    assert await written(sandbox, path) == [["line 1: it is longer than 16 MiB"]]
+    assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE
+    tracemalloc.stop()
 
 
 async def test_a_key_that_no_url_of_the_server_holds(server, write):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any, BinaryIO, Final, cast
 
@@ -12,7 +13,7 @@ import anyio.lowlevel
 from carecloud_async._lists.export.formats.csv import is_formula
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.encodings import encoding_of, name_encoding
-from carecloud_async.bulk.sources.files import is_workbook, read_error, workbook
+from carecloud_async.bulk.sources.files import LONG_LINE, MAX_LINE, is_workbook, read_error, read_lines, workbook
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, Dialect, RowSource, SourceRow
 from carecloud_async.fixes import Fix
 
@@ -54,11 +55,13 @@ class CsvSource(RowSource):
         self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         if self._lines.has_nul:
             raise BadSourceError(f"{label}: it has NUL bytes and no byte order mark", fix=_UTF16)
+        if self._lines.is_too_long:
+            raise BadSourceError(f"{label}: the header line is longer than 16 MiB")
         header = self._next()
         if header is None or isinstance(header, str) or not any(header):
             raise BadSourceError(f"{label}: there is no header line with the names of the columns")
         names = [name.strip() for name in header]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             raise BadSourceError(f"{label}: the column {twice[0][:100]!r} stands twice in the header")
         self.columns: tuple[str, ...] | None = tuple(names)
@@ -109,6 +112,8 @@ class CsvSource(RowSource):
             if "field larger" in str(error):
                 return f"line {begin}: a cell is longer than {csv.field_size_limit():,} characters"
             return f"line {self._lines.number}: it is no CSV ({str(error)[:80]})"
+        if self._lines.is_too_long:
+            return f"line {self._lines.number}: {LONG_LINE}"
         if self._lines.has_nul:
             return f"line {self._lines.number}: it has a NUL byte"
         return cells
@@ -123,12 +128,12 @@ class _Lines:
     """The lines of a text, counted."""
 
     def __init__(self, text: Any, label: str, encoding: str) -> None:
-        self._lines: Iterator[str] = iter(text)
+        self._lines: Iterator[str] = read_lines(text)
         self._label = label
         self._encoding = encoding
         self._held: str | None = None
         self.number = 0
-        self.has_nul = False
+        self.has_nul = self.is_too_long = False
         self._row: list[str] = []
         self._kept = 0
 
@@ -139,7 +144,7 @@ class _Lines:
 
     def begin_row(self) -> None:
         """Note that the next line begins a row."""
-        self.has_nul = False
+        self.has_nul = self.is_too_long = False
         self._row, self._kept = [], 0
 
     def first(self) -> str:
@@ -176,6 +181,9 @@ class _Lines:
         if self._kept < MAX_TEXT:
             self._row.append(line)
             self._kept += len(line)
+        if len(line) >= MAX_LINE:
+            self.is_too_long = True
+            return "\n"
         return line
 
 

@@ -1,10 +1,10 @@
-"""Files of rows: opened and unpacked."""
+"""Files of rows: opened, unpacked and read line by line."""
 
 from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -12,6 +12,12 @@ from carecloud_async._lists.export.errors import BadExportError, missing_extra
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
+
+#: Most bytes or characters of one line: a file without line breaks must not fill the memory.
+MAX_LINE: Final = 16 * 1024 * 1024
+LONG_LINE: Final = "it is longer than 16 MiB"
+_ENDS: Final = ("\n", "\r", b"\n")
+_BLOCK: Final = 64 * 1024
 
 _PACKED: Final = (".gz", ".zst")
 #: Workbooks by their suffixes and first bytes: archives of ZIP, and the older format of Excel.
@@ -105,3 +111,12 @@ class _Gzip(gzip.GzipFile):
 def read_error(label: str, line: int, error: Exception) -> BadSourceError:
     """Make the error of a source that breaks off after a line."""
     return BadSourceError(f"{label}: after line {line} it cannot be read: {type(error).__name__}")
+
+
+def read_lines(stream: Any) -> Iterator[Any]:
+    """Yield the lines of a binary or text stream with their ends; of one of `MAX_LINE` or more its beginning alone."""
+    while line := stream.readline(MAX_LINE):
+        yield line
+        if len(line) == MAX_LINE:
+            while line and line[-1:] not in _ENDS:
+                line = stream.readline(_BLOCK)

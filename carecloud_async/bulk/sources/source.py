@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, api_names
 from carecloud_async.bulk.outcome import LINE, UNREADABLE
-from carecloud_async.bulk.sources.files import read_error
+from carecloud_async.bulk.sources.files import LONG_LINE, MAX_LINE, read_error, read_lines
 from carecloud_async.models.base import Input, Model
 
 #: Most characters of a row that cannot be read: as many as a cell of a spreadsheet holds.
@@ -132,8 +132,10 @@ class JsonlSource(RowSource):
         batch: list[SourceRow] = []
         number = 0
         try:
-            for number, line in enumerate(self._stream or (), 1):
-                if line.strip(b"\xef\xbb\xbf \t\r\n"):
+            for number, line in enumerate(read_lines(self._stream), 1):
+                if len(line) >= MAX_LINE:
+                    batch.append(_unreadable(line, number, LONG_LINE))
+                elif line.strip(b"\xef\xbb\xbf \t\r\n"):
                     batch.append(_row_of_line(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, number))
                 if len(batch) >= BATCH:
                     yield batch
