@@ -4,16 +4,19 @@ import asyncio
 import gc
 import importlib
 import random
+import time
+from functools import partial
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from call_doors import DOORS, create
 from clocks import ManualClock
 from kit import login_body
-from wire_server import answer, serving
+from wire_server import answer, new_client, serving
 
-from carecloud_async import CareCloud, ClientClosedError, OutcomeUnknownError, RateLimit, RetryPolicy
+from carecloud_async import CareCloud, ClientClosedError, OutcomeUnknownError, RateLimit, ResponseCache, RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +75,26 @@ async def test_closing_at_any_moment_ends_every_call_with_an_error(kind, whose, 
     assert len(outcomes) == 40
     assert set(outcomes) <= {"closed", "answered"}
     gc.collect()  # not in the middle of another test
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_calls_that_begin_while_the_client_closes_do_not_hold_it_up():
+    """Calls that find the pool full after `aclose()` began end at once, as those do that waited for it."""
+    for _ in range(3):
+        outcomes = []
+        async with serving(30.0) as server:
+            client = new_client(server.url, max_connections=1, cache=ResponseCache())
+            await client.login()
+            async with anyio.create_task_group() as group:
+                group.start_soon(outcome, partial(client.customers.get, "first"), outcomes)
+                await server.asked.wait()
+                for number in range(20):
+                    group.start_soon(outcome, partial(client.customers.get, f"{number}"), outcomes)
+                await anyio.lowlevel.checkpoint()  # they are under way, and have not asked for a connection yet
+                began = time.monotonic()
+                await client.aclose()
+                assert time.monotonic() - began < 1
+        assert outcomes == ["closed"] * 21
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

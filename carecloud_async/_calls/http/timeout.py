@@ -197,15 +197,12 @@ class Permits:
             return
         waiter = _Waiter()
         self._waiters.append(waiter)
-        running.add(waiter)
         try:
             await waiter.wait(running, seconds)
         except BaseException:
             if not waiter.end(granted=False) and waiter.granted:
                 self.release()  # it came in the moment of the cancellation
             raise
-        finally:
-            running.remove(waiter)
         if not waiter.granted:
             raise OutOfTimeError
 
@@ -236,9 +233,11 @@ class _Waiter:
         future: asyncio.Future[None] = loop.create_future()
         self._wake = lambda: None if future.done() else future.set_result(None)  # done: the task was cancelled
         timer = None if seconds == math.inf else loop.call_later(seconds, self.cancel)
+        running.add(self)  # this ends the wait at once if the client is being closed
         try:
             await future
         finally:
+            running.remove(self)
             if timer is not None:
                 timer.cancel()
 
