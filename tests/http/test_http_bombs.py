@@ -104,9 +104,10 @@ async def test_an_endless_answer_ends_with_the_call(kind):
     ],
     ids=["br", "twice", "zstd", "plain", "cut", "damaged", "deflate"],
 )
-async def test_what_is_not_packed_as_was_accepted_is_refused(encoding, body):
-    """Only gzip is asked for, since its output can be bounded, and it is undone once."""
-    error = await ask("default", packed(body, encoding))
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_not_packed_as_was_accepted_is_refused(kind, encoding, body):
+    """Only gzip is asked for, since its output can be bounded, and it is undone once, whatever sends."""
+    error = await ask(kind, packed(body, encoding))
     assert isinstance(error, ResponseError)
     assert "unpacked" in str(error)
 
