@@ -1,5 +1,7 @@
 """An identity's tokens in a user's own AsyncClient: `CareCloudAuth`, and `client.auth` of a CareCloud."""
 
+import gzip
+import zlib
 from contextlib import asynccontextmanager
 
 import anyio
@@ -97,6 +99,25 @@ async def test_a_401_is_replayed_once(kind, family):
     ):
         assert (await http.get(CUSTOMERS)).status_code == 401
     assert len(sent) == len(set(sent)) == 2
+
+
+@every_auth
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_a_401_may_be_packed_as_the_users_client_asks_for(kind, family, encoding, pack):
+    """The user's library unpacks it: what it accepts, and the SDK's own client perhaps does not, is replayed too."""
+    refused = pack(b'{"error": {"type": "Unauthorized"}}')
+    answers = [family.Response(401, headers={"Content-Encoding": encoding}, stream=family.ByteStream(refused))]
+
+    def answer(request):
+        assert encoding in request.headers["accept-encoding"]
+        return answers.pop() if answers else family.Response(200)
+
+    transport = family.MockTransport(answer)
+    async with (
+        auth_of(Sandbox(5), kind, family) as auth,
+        family.AsyncClient(transport=transport, auth=auth) as http,
+    ):
+        assert (await http.get(CUSTOMERS)).status_code == 200
 
 
 @every_auth

@@ -11,8 +11,6 @@ import httpx
 
 from carecloud_async._base.codec.answers import refusal
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
-from carecloud_async._calls.http.client import http_library_of
-from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES, load
 from carecloud_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,9 +60,9 @@ class ExternalClientAuth(AnyAuth):
             response = yield request
             if response.status_code != UNAUTHORIZED:  # its body is the user's, and may be a stream
                 return
-            # An unread response would keep its connection during the whole renewal.
-            library = http_library_of(response, what="the response", wanted="Response")
-            await load(response, library, limit=MAX_RESPONSE_BYTES)
+            # An unread response would keep its connection during the whole renewal. It is read by the library, which
+            # unpacks what it has asked for.
+            await response.aread()
             if refusal(response.content) is None:
                 return
             another = await tokens.after_401(token, replayed=replayed)
