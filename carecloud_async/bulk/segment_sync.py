@@ -58,7 +58,8 @@ class SegmentSyncReport:
         members: members of the segment at the end.
         exact: whether the members that were read at the end agree with the total that the server gives.
         dry_run: whether nothing was written.
-        reasons: why rows are unknown or refused, each with the lines of these rows; never an id.
+        reasons: why rows are unknown and customers refused, each with the lines of their rows, none for members whom a
+            mirror cannot remove; never an id.
     """
 
     rows: int
@@ -246,13 +247,15 @@ class SegmentSync:
             self._found[key] = _Found(customers=[*ids], reason="; ".join(reasons) or several, is_hidden=bool(reasons))
 
     def _reasons(self) -> dict[str, list[int]]:
-        """Return why rows are unknown or refused, with their lines."""
+        """Return why rows are unknown and customers refused, with the lines of their rows."""
         reasons: dict[str, list[int]] = {}
         for line, key in self._rows:
             of_key = self._found[key]
             reason = of_key.reason if of_key.customer is None else self._refused.get(of_key.customer)
             if reason is not None:
                 reasons.setdefault(reason, []).append(line)
+        for reason in self._refused.values():  # also of members whom a mirror cannot remove: no row names them
+            reasons.setdefault(reason, [])
         return reasons
 
     # the difference

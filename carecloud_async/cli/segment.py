@@ -92,7 +92,8 @@ def describe(report: SegmentSyncReport) -> str:
     words = [f"{counted(report.rows, 'row', 'rows')}: {', '.join(counts) or 'none'}{would}; {members} now"]
     for reason, lines in report.reasons.items():
         more = ", …" if len(lines) > _LINES else ""
-        words.append(f"{reason} (line {', '.join(map(str, lines[:_LINES]))}{more})")
+        where = f"line {', '.join(map(str, lines[:_LINES]))}{more}" if lines else "members without a row"
+        words.append(f"{reason} ({where})")
     if not report.exact:
         words.append("the segment's list contradicts its own total: compare again")
     return "; ".join(words)

@@ -39,6 +39,19 @@ def test_rows_without_a_customer_are_named(carecloud, project, tmp_path):
     assert done.line.endswith("; no customer has this key (line 3)")
 
 
+def test_a_member_who_cannot_be_removed(carecloud, project, tmp_path):
+    """The line of a mirror says why, also where no row of the file names the member."""
+    segment = project.records("segments").ids()[0]
+    wanted = [project.customers.id_at(number) for number in range(3)]
+    (tmp_path / "members.csv").write_text("\n".join(["customer_id", *wanted, ""]))
+    assert carecloud("segment", segment, "members.csv", "--mode", "mirror", "--allow-shrink").code == 0
+    (tmp_path / "members.csv").write_text("\n".join(["customer_id", *wanted[:2], ""]))
+    body = '{"error": {"error_data": {"invalid_params": [{"name": "customer_id", "reason": "is_locked"}]}}}'
+    project.faults.add("POST /segments/{segment_id}/actions/remove-customer", status=400, body=body, times=None)
+    done = carecloud("segment", segment, "members.csv", "--mode", "mirror")
+    assert (done.code, done.line.endswith("; is_locked (members without a row)")) == (1, True), done.line
+
+
 def test_a_file_without_the_column_of_the_key_is_wrong_usage(carecloud, project, tmp_path):
     """The line names the options of this command that say where the key is."""
     segment = project.records("segments").ids()[0]
