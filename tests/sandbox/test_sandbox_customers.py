@@ -120,6 +120,13 @@ async def test_list_filters_need_brackets(sandbox, api):
     assert broken_rules(sandbox) == ["GET /customers: unknown query parameter 'email_list'"]
 
 
+@pytest.mark.parametrize("params", [{"count[]": 1}, {"last_name[]": "a"}, {"last_name": "a", "last_name[]": "b"}])
+async def test_one_value_needs_no_brackets(api, params):
+    """`last_name[]=a` is a 400, because the list is filtered by one name."""
+    name = next(iter(params)).removesuffix("[]")
+    assert refusals(await api.get("/customers", **params)) == [(name, "invalid_value_format")]
+
+
 @pytest.mark.parametrize(
     "params",
     [{"count": 0}, {"count": "x"}, {"offset": -1}, {"sort_field": "nonsense"}, {"sort_direction": "up"}],

@@ -59,10 +59,11 @@ def query_of(call: Call) -> JsonObject:
     """
     sent: JsonObject = {}
     for name, value in call.query:
-        if name.endswith("[]"):
-            sent.setdefault(name[:-2], []).append(value)
-        else:
+        before = sent.get(name.removesuffix("[]"))
+        if not name.endswith("[]"):
             sent[name] = value
+        else:
+            sent[name[:-2]] = [*before, value] if isinstance(before, list) else [value]
     return sent | {field.name: _read(field, sent[field.name]) for field in call.api.query if field.name in sent}
 
 
@@ -70,10 +71,12 @@ def _read(field: Field, value: str | list[str]) -> Any:
     """The value of a parameter of the query in its declared type.
 
     Raises:
-        RefusalError: 400 for a value of another type, for a list that came without brackets, and for more values than
-            the API takes.
+        RefusalError: 400 for a value of another type, for a list that came without brackets, or where one value is due,
+            and for more values than the API takes.
     """
     if isinstance(value, list):
+        if "[]" not in field.type:
+            raise invalid(field.name, "invalid_value_format", message="One value is expected")
         if len(value) > _MOST_VALUES:
             raise invalid(field.name, "not_allowed_value", message="Too many values")
         return value
