@@ -128,6 +128,13 @@ def test_a_list_in_no_order_is_read_until_its_total_is_there(tmp_path):
         assert not missing or report.passes == MOST_SWEEPS
 
 
+def test_a_list_in_an_order_of_its_own_is_read_three_times_though_its_total_counts_more(tmp_path):
+    """A stable order shows what there is: a total that counts more is doubted as often as one of a list by id."""
+    server = numbered(hexes(300), order="shuffled", total="high")
+    report, missing, _ = server.export(tmp_path / "c.jsonl", count=60)
+    assert (report.reasons, report.passes, missing) == (("short_of_total",), SWEEPS, set())
+
+
 def test_a_run_goes_on_though_all_that_it_remembers_is_deleted(tmp_path):
     """All records that a run remembers are deleted: the next one steps back to one that is there."""
     server, path, stop = numbered(sorted(hexes(400))), tmp_path / "c.jsonl", stop_at(75)

@@ -151,7 +151,8 @@ class Scan:
             reason = sweep.reason_of(shown=self._writer.seen.shown, is_repeated=number > 1 and not has_new)
             # In no order of ids more sweeps show more of the records, though perhaps never that they are all.
             is_all = self._writer.seen.known >= (sweep.evidence.expected or 0)
-            is_last = not has_new and is_all and reason is InexactReason.NO_STABLE_ORDER
+            is_settled = sweep.is_stable and not sweep.evidence.has_changed  # the next sweep would show the same
+            is_last = not has_new and (is_settled or (is_all and reason is InexactReason.NO_STABLE_ORDER))
             is_enough = number >= SWEEPS and (is_last or bool(sweep.evidence.orders))
             if reason in {None, InexactReason.GAP} or is_enough or self._writer.seen.has_forgotten:
                 break
