@@ -8,10 +8,10 @@ import anyio.lowlevel
 import httpx
 import pytest
 from clocks import FakeClock, ManualClock
-from kit import KnownUser, data, served
+from kit import KnownUser, connect, data, served
 
 from benchmarks.rate_servers import SlidingWindow
-from carecloud_async import CareCloud, RateLimit, RateLimitError, RetryPolicy
+from carecloud_async import CareCloud, RateLimit, RateLimitError, RetryPolicy, Timeout
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -122,8 +122,34 @@ async def test_first_come_first_through():
     assert order == sorted(order)
 
 
+async def test_a_login_leaves_before_the_calls_that_wait():
+    """A login that comes last leaves first, because other calls may wait for it."""
+    clock, sandbox = ManualClock(), Sandbox(1)
+    limited = connect(sandbox, rate_limit=RateLimit(requests_per_second=1), clock=clock)
+    async with limited as client, anyio.create_task_group() as group:
+        await client.login()
+        for _ in range(3):
+            group.start_soon(client.ping)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(client.login)
+        await clock.run(clock.now + 5)
+    assert [request.path.rpartition("/")[2] for request in sandbox.requests] == ["login", "login", *["customers"] * 3]
+
+
+async def test_a_call_that_cannot_leave_in_time_fails_at_once():
+    """It does not use up its own bound first, not even behind a call that may wait longer."""
+    async with Limited(RateLimit.adaptive(), ManualClock()) as limited, anyio.create_task_group() as group:
+        await limited.call(refused="20")
+        group.start_soon(limited.call)
+        await anyio.wait_all_tasks_blocked()
+        hurried = limited.client.with_options(timeout=Timeout(limiter=5))
+        with anyio.fail_after(2), pytest.raises(RateLimitError):
+            await hurried.request("GET", "served")
+        group.cancel_scope.cancel()
+
+
 async def test_caller_that_gives_up_takes_no_slot_along():
-    """Of 100 waiting calls 90 are cancelled; the ten that stay are through in the time of ten."""
+    """Of 100 waiting calls 90 are cancelled, the first too; the ten that stay are through in the time of ten."""
     clock = ManualClock()
     async with Limited(RateLimit(requests_per_second=5), clock) as limited, anyio.create_task_group() as group:
         await limited.call()
@@ -131,7 +157,7 @@ async def test_caller_that_gives_up_takes_no_slot_along():
 
         async def wait(number):
             with anyio.CancelScope() as scope:
-                if number % 10:
+                if number % 10 != 9:
                     leaving.append(scope)
                 await limited.call()
                 through.append(number)
@@ -143,7 +169,7 @@ async def test_caller_that_gives_up_takes_no_slot_along():
             scope.cancel()
         await clock.run(clock.now + 2.1)
         group.cancel_scope.cancel()
-    assert sorted(through) == list(range(0, 100, 10))
+    assert sorted(through) == list(range(9, 100, 10))
 
 
 async def test_a_configured_rate_is_back_within_ten_seconds_of_a_429():
