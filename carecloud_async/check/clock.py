@@ -1,7 +1,7 @@
 """Probes of the server's clock, and of the zone and the form of its timestamps.
 
-Nothing in the API says the zone. What shows it is a timestamp whose true moment is known: a change of a few minutes
-ago, the login that the check made itself, and, where tokens live the usual seven hours, the end of a token.
+Nothing in the API says the zone. A timestamp shows it if its true moment is known: that of the login that the check
+made itself, of a change of a few minutes ago, and of the end of a token, if tokens live the usual seven hours.
 """
 
 from __future__ import annotations
@@ -19,22 +19,28 @@ from carecloud_async.check.look import Look, NotSeen
 from carecloud_async.check.probe import Verdict, bad, warn
 from carecloud_async.resources.lookup.by_name import list_model
 
-#: Differences that a slow answer and whole seconds explain, and above which a clock is set wrong (seconds).
+#: Seconds by which two clocks seem to differ because answers are slow and `Date` has whole seconds.
 _NOISE: Final = 30.0
+#: A clock that differs by more seconds is set wrong.
 _WRONG: Final = 300.0
-#: The most by which the clocks of one installation differ; how recent a change must be to show the zone.
+#: The most by which the clocks of one installation differ.
 _SLACK: Final = timedelta(minutes=2)
+#: A change shows the zone if it is not older than this.
 _FRESH: Final = timedelta(minutes=10)
-#: Zones differ by whole steps of this length. A change that is ahead by more than zones differ is a mistake.
-_STEP: Final = timedelta(minutes=30)
-_MOST_SHIFT: Final = timedelta(hours=26)
+#: Nearly all zones differ by a multiple of this.
+_ZONE_STEP: Final = timedelta(minutes=30)
+#: The most by which a wrong zone is taken to shift the time of a login or the end of a token.
+_MOST_SHIFT: Final = timedelta(hours=14)
+#: The most by which two zones differ. A change that is further in the future is a mistake in its record.
+_FARTHEST_ZONES: Final = timedelta(hours=26)
 _ZERO: Final = timedelta()
 _USUAL_LIFE: Final = timedelta(seconds=DEFAULT_LIFETIME)
-#: Settings of the life of a token that are as usual as a zone that is set wrong (hours).
+#: Hours that projects may well have set as the life of tokens: a token that seems to live so long proves no wrong zone.
 _OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = ("customers", "purchases")
-_NOTHING: Final = "none, null or a zero date in every record"
+#: What a list has in place of times, if it has none.
+_NO_TIMES: Final = "none, null or a zero date in every record"
 
 
 async def clock(look: Look) -> Verdict:
@@ -56,12 +62,13 @@ async def timezone(look: Look) -> Verdict:
     """`timezone=` is the project's zone."""
     now, name = look.traffic.now, look.client.project.timezone.key
     login, life, change = _second_login(look), look.token_life, _latest_change(look)
-    login_shift = None if login is None else _shift(login - now)
-    token_shift = None if life is None else _shift(life - _USUAL_LIFE)
+    # How far a wrong zone shifts each: zero if the zone is right, `None` if it is not known or no zone explains it.
+    login_shift = None if login is None else _zone_shift(login - now)
+    token_shift = None if life is None else _zone_shift(life - _USUAL_LIFE)
     # The check made the second login itself: its time is certain.
     if login_shift:
         return bad(f"read as {name}, the login of a moment ago is {_hours(login_shift)}")
-    # A change of the future is a wrong zone, or a mistake in one record if the token contradicts it.
+    # A change in the future shows a wrong zone; if the end of the token fits, it may be a mistake in one record.
     if change > now + _SLACK:
         seen = f"read as {name}, records changed {_hours(change - now)}"
         return bad(seen) if token_shift != _ZERO else warn(f"{seen}, though the end of the token fits")
@@ -69,7 +76,7 @@ async def timezone(look: Look) -> Verdict:
         return f"the latest login, change or end of a token fits {name} and the server's clock"
     if token_shift is None:
         return None
-    # Only the end of the token speaks against the zone. Tokens can also live longer or shorter than usual.
+    # Only the end of the token contradicts the zone. But the project may have set another life of its tokens.
     seen = f"read as {name}, the end of the token is {_hours(token_shift)} if tokens live the usual 7 hours"
     if now - _FRESH <= change - token_shift <= now + _SLACK:
         return bad(f"{seen}; so is the latest change if it is of a moment ago")
@@ -77,17 +84,17 @@ async def timezone(look: Look) -> Verdict:
 
 
 def _second_login(look: Look) -> datetime | None:
-    """Return the time of the second login; `None` if its answer says the same as that of the first one."""
+    """Return the time of the second login; `None` if its answer has none, or still that of the first login."""
     first, second = (
         login.user.last_login if login and login.user else None for login in (look.logged_in, look.second_login)
     )
     return None if first == second else valid_to_utc(second, zone=look.client.project.timezone, after=None)
 
 
-def _shift(difference: timedelta) -> timedelta | None:
-    """Return the difference as one between two zones; `None` if no zone explains it."""
-    shift = round(difference / _STEP) * _STEP
-    return shift if abs(difference - shift) <= _SLACK and abs(shift) <= timedelta(hours=14) else None
+def _zone_shift(difference: timedelta) -> timedelta | None:
+    """Return the difference between two zones that explains one between two times; `None` if none does."""
+    shift = round(difference / _ZONE_STEP) * _ZONE_STEP
+    return shift if abs(difference - shift) <= _SLACK and abs(shift) <= _MOST_SHIFT else None
 
 
 def _hours(shift: timedelta) -> str:
@@ -99,14 +106,17 @@ async def change_times(look: Look) -> Verdict:
     for family in look.families:
         if family.name in _OFTEN_CHANGED and family.items and family is not look.target:
             await look.page(family.name, count=5, sort_field=FIELD, sort_direction="DESC")
-    forms: dict[str, set[str]] = {}
+    timed: set[str] = set()  # the lists that have times
+    others: dict[str, set[str]] = {}  # the lists that have anything else, by what it is
     for name, when in _changes(look):
-        forms.setdefault("" if isinstance(when, datetime) else when, set()).add(name)
-    if not forms:
+        if isinstance(when, datetime):
+            timed.add(name)
+        else:
+            others.setdefault(when, set()).add(name)
+    if not timed and not others:
         raise NotSeen(f"no record with {FIELD} was seen")
-    timed = forms.pop("", set())
     # Records without a time are usual: odd is a list that has nothing else. (server_model.md, A: untidy values)
-    odd = {form: names - timed if form == _NOTHING else names for form, names in forms.items()}
+    odd = {form: names - timed if form == _NO_TIMES else names for form, names in others.items()}
     listed = "; ".join(f"{form} ({', '.join(sorted(names))})" for form, names in odd.items() if names)
     if listed:
         return warn(f"{FIELD} is not a local time such as 2026-11-24 12:00:00: {listed}")
@@ -120,24 +130,25 @@ async def change_times(look: Look) -> Verdict:
 
 
 def _changes(look: Look) -> Iterator[tuple[str, datetime | str]]:
-    """Yield the time of each change, aware, with the name of its list; or in words what stands in its place."""
+    """Yield the name of a list and, for each record, when it changed, or in words what it has in place of a time."""
     names = {family.name for family in look.families}
     for reply in look.replies:
         if reply.name in names and FIELD in api_names(list_model(reply.operation)).values():
-            yield from ((reply.name, _moment(look, record.get(FIELD))) for record in reply.items)
+            yield from ((reply.name, _change_time(look, record.get(FIELD))) for record in reply.items)
 
 
-def _moment(look: Look, value: object) -> datetime | str:
+def _change_time(look: Look, value: object) -> datetime | str:
+    """Return an aware time, or in words what the value is."""
     zone, time = look.client.project.timezone, parse_time(value)
     with contextlib.suppress(OverflowError):
         if isinstance(time, datetime):
             aware = time.replace(tzinfo=zone) if time.tzinfo is None else time
             return aware if aware.utcoffset() == aware.astimezone(zone).utcoffset() else "times with another offset"
-    return _NOTHING if time is NoTime.BLANK else "numbers, or texts in another form"
+    return _NO_TIMES if time is NoTime.BLANK else "numbers, or texts in another form"
 
 
 def _latest_change(look: Look) -> datetime:
-    """Return the latest change in UTC that is a fact, or that a wrong zone puts into the future."""
+    """Return the latest change in UTC, which a wrong zone can put into the future; 1970 if no change was seen."""
     moments = [when.astimezone(UTC) for _, when in _changes(look) if isinstance(when, datetime)]
-    latest = look.traffic.now + _MOST_SHIFT
-    return max([datetime.fromtimestamp(0, UTC), *(moment for moment in moments if moment <= latest)])
+    limit = look.traffic.now + _FARTHEST_ZONES
+    return max([datetime.fromtimestamp(0, UTC), *(moment for moment in moments if moment <= limit)])

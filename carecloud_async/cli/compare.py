@@ -14,10 +14,10 @@ from carecloud_async.cli.parameters import RATE, REPORT, ROWS, expands_options, 
 from carecloud_async.cli.reports import counted, finish, prepare_report
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
-#: The verdicts beside `same`.
-_OTHERS = ("different", "missing_there", "missing_here", "twice", "unreadable")
-#: The columns that were not compared and are named.
-_SHOWN = 10
+#: The verdicts that are not `same`.
+_NOT_SAME = ("different", "missing_there", "missing_here", "twice", "unreadable")
+#: Most columns that are named because they were not compared.
+_MOST_NAMED = 10
 
 
 @expands_options
@@ -53,7 +53,7 @@ def compare(
 
 def describe_comparison(resource: str, report: CompareReport) -> str:
     """Return the outcome of a comparison as one line."""
-    verdicts = {"the same": report.same} | {name.replace("_", " "): getattr(report, name) for name in _OTHERS}
+    verdicts = {"the same": report.same} | {name.replace("_", " "): getattr(report, name) for name in _NOT_SAME}
     counts = [f"{count:,} {verdict}" for verdict, count in verdicts.items() if count]
     rows, records = counted(report.rows, "row", "rows"), counted(report.records, "record", "records")
     requests = counted(report.requests, "request", "requests")
@@ -68,12 +68,18 @@ def describe_comparison(resource: str, report: CompareReport) -> str:
 
 
 def _columns(not_compared: Mapping[str, str]) -> str:
-    """Return the first columns that were not compared, and where cards are."""
-    shown = [name if name == path else f"{name} ({path})" for name, path in islice(not_compared.items(), _SHOWN)]
-    more = len(not_compared) - len(shown)
-    text = ", ".join(shown) + (f" and {more} more" if more else "")
-    is_card = "card_number" in not_compared.values()
-    return f"{text}; carecloud compare cards compares the numbers of cards" if is_card else text
+    """Return the first columns that were not compared, and the command that compares cards if they are among them.
+
+    Args:
+        not_compared: the columns, and the field of each.
+    """
+    named = [
+        name if name == field else f"{name} ({field})" for name, field in islice(not_compared.items(), _MOST_NAMED)
+    ]
+    more = len(not_compared) - len(named)
+    text = ", ".join(named) + (f" and {more} more" if more else "")
+    has_cards = "card_number" in not_compared.values()
+    return f"{text}; carecloud compare cards compares the numbers of cards" if has_cards else text
 
 
 @expands_options

@@ -89,7 +89,7 @@ def _discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-#: Whether the process ends with the command.
+#: Whether the process ends after the command; `sigterm_as_ctrl_c` sets it.
 _ends_process = False
 
 
@@ -107,7 +107,7 @@ def sigterm_as_ctrl_c(*, ends_process: bool = False) -> Iterator[None]:
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
-    handler = signal.getsignal(signal.SIGINT)  # the event loop's, while one runs
+    handler = signal.getsignal(signal.SIGINT)  # while an event loop runs, the loop's own
     if not callable(handler):
         handler = signal.default_int_handler
     handler(signal.SIGINT, frame)
@@ -136,44 +136,48 @@ def _blocked_where_ignored() -> Iterator[None]:
 def exits_at_once(line: str) -> Iterator[None]:
     """End the process at Ctrl-C or SIGTERM while the block runs, for blocks that write to a reader and keep nothing.
 
-    A write to a pipe that is not read cannot be cancelled: an orderly end would wait for the reader.
+    A write to a pipe that is not read cannot be cancelled: an orderly end would wait for the reader. A thread ends the
+    process, because handlers run in the main thread, which may wait for that write. Python tells the thread of each
+    signal through a socket (`signal.set_wakeup_fd`).
 
     Args:
         line: printed before.
     """
 
-    def heed(_: int, __: FrameType | None) -> None:
-        """Let `listen` leave: an event loop that waits for a thread runs no handler."""
+    def left_to_thread(_: int, __: FrameType | None) -> None:
+        """Do nothing: `end_at_signal` acts. Without a handler of Python, nothing is written to the socket."""
 
-    def listen() -> None:
-        while number := heard.recv(1):
-            if signal.getsignal(number[0]) is heed:  # not that of a question
+    def end_at_signal() -> None:
+        while number := receiver.recv(1):  # empty once the block has ended
+            if signal.getsignal(number[0]) is left_to_thread:  # otherwise `ends_questions` handles it
                 say(line)
                 os._exit(INTERRUPTED)
-        heard.close()
+        receiver.close()
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
-    numbers = {signal.SIGTERM} | ({signal.SIGINT} if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN else set())
-    heard, noted = socket.socketpair()
-    noted.setblocking(False)
-    threading.Thread(target=listen, daemon=True).start()
-    before = signal.set_wakeup_fd(noted.fileno(), warn_on_full_buffer=False)
+    signals = {signal.SIGTERM}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signals.add(signal.SIGINT)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)  # as `set_wakeup_fd` requires
+    threading.Thread(target=end_at_signal, daemon=True).start()
+    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     try:
-        with _handling(dict.fromkeys(numbers, heed)):
+        with _handling(dict.fromkeys(signals, left_to_thread)):
             yield
     finally:
         signal.set_wakeup_fd(before)
-        noted.close()
+        sender.close()
 
 
 @contextmanager
 def ends_questions() -> Iterator[None]:
     """End a question on the terminal at the first Ctrl-C or SIGTERM with `KeyboardInterrupt`.
 
-    The handler of an event loop cancels its main task, which is the one that waits for the answer; and `exits_at_once`
-    would leave the terminal without the echo that a password prompt has switched off.
+    Other handlers would not: that of an event loop cancels the main task, which cannot react while it waits for the
+    answer, and `exits_at_once` would leave the terminal without the echo that a password prompt has switched off.
     """
     with _handling({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.default_int_handler}):
         yield
@@ -183,16 +187,18 @@ def ends_questions() -> Iterator[None]:
 def ignores_signals() -> Iterator[None]:
     """Ignore Ctrl-C and SIGTERM while the block runs, for the last step of a command, after which it has succeeded.
 
-    The end of a process takes a while: a signal in it would make a command fail that has succeeded.
+    If the process ends after the command, they are ignored until its end: that takes a while, and a signal in it would
+    make a command fail that has succeeded.
     """
-    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}, lasts=_ends_process):
+    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}, restores=not _ends_process):
         yield
 
 
 @contextmanager
 def _handling(
-    handlers: Mapping[int, Callable[[int, FrameType | None], None] | signal.Handlers], *, lasts: bool = False
+    handlers: Mapping[int, Callable[[int, FrameType | None], None] | signal.Handlers], *, restores: bool = True
 ) -> Iterator[None]:
+    """Set handlers of signals for a block, or for good unless `restores`."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
@@ -201,5 +207,5 @@ def _handling(
         yield
     finally:
         for number, handler in before.items():
-            if not lasts and signal.getsignal(number) is handlers[number]:  # not one that lasts
+            if restores and signal.getsignal(number) is handlers[number]:  # else a block inside set it for good
                 signal.signal(number, handler)

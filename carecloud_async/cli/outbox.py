@@ -29,6 +29,10 @@ from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
 _PAGE: Final = 1000
 #: Most waiting entries that are printed.
 _MOST_LISTED: Final = 1000
+#: Seconds in which a server's requests may finish after a signal to stop.
+_GRACE: Final = 3
+#: Seconds to wait until an earlier server has ended: it finishes requests of tills, and then requests of the outbox.
+_WAIT: Final = _GRACE + CLOSING_SECONDS + 2.0
 
 
 @expands_options
@@ -65,7 +69,7 @@ def outbox(
     if not path.exists():
         raise OutboxError(f"{path}: there is no such file")
     if what == "send":
-        return _send(connection, path, seconds, rate, settle)
+        return _send(connection, path, seconds=seconds, rate=rate, settle=settle)
     with closing(OutboxQueue.open(path, binding=None)) as queue:
         if what == "list":
             for line in _lines(queue):
@@ -74,18 +78,25 @@ def outbox(
                 say(f"… and {queue.waiting - _MOST_LISTED:,} more that wait")
         else:
             chosen = None if everything else numbers
-            others = [str(number) for number in chosen or () if not _is_failed(queue, number)]
-            if others:
-                raise UsageError(f"no failed entry has the number {' or '.join(others)}: see carecloud outbox {path}")
-            done = queue.retry(chosen) if what == "retry" else queue.drop(chosen)
-            done_to = "dropped" if what == "drop" else "waits again" if done == 1 else "wait again"
-            say(f"{counted(done, 'failed entry', 'failed entries')} {done_to}")
+            not_failed = [str(number) for number in chosen or () if not _is_failed(queue, number)]
+            if not_failed:
+                listed = " or ".join(not_failed)
+                raise UsageError(f"no failed entry has the number {listed}: see carecloud outbox {path}")
+            if what == "retry":
+                count = queue.retry(chosen)
+                outcome = "waits again" if count == 1 else "wait again"
+            else:
+                count = queue.drop(chosen)
+                outcome = "dropped"
+            say(f"{counted(count, 'failed entry', 'failed entries')} {outcome}")
         say(f"{queue.waiting:,} waiting, {queue.failed:,} failed")
     return 0
 
 
-def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None, settle: float | None) -> int:
-    """Send what waits, and say how far that came, also when it is interrupted."""
+def _send(
+    connection: Connection, path: Path, *, seconds: float | None, rate: float | None, settle: float | None
+) -> int:
+    """Send what waits, and say how much was sent, also when it is interrupted."""
     opened: list[Outbox] = []
     before, problem = 0, None
 
@@ -115,11 +126,12 @@ def _send(connection: Connection, path: Path, seconds: float | None, rate: float
 
 
 def _is_failed(queue: OutboxQueue, number: int) -> bool:
+    # The first failed entry that is not before this number.
     return any(entry.id == number for entry in queue.failures(after=number - 1, limit=1))
 
 
 def _lines(queue: OutboxQueue) -> Iterator[str]:
-    """Yield a line for each failed entry, then for the first ones that wait."""
+    """Yield a line for each failed entry, and then for each of the first entries that wait."""
     last = 0
     while failures := queue.failures(after=last, limit=_PAGE):
         last = failures[-1].id
@@ -148,12 +160,6 @@ def _reasons_to_wait(entry: WaitingEntry) -> Iterator[str]:
 
 def _moment(seconds: float, precision: str = "minutes") -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec=precision)
-
-
-#: Seconds in which requests may finish after a signal to stop.
-_GRACE: Final = 3
-#: Seconds to wait for the process before this one: it finishes requests of tills, and then requests of the outbox.
-_WAIT: Final = _GRACE + CLOSING_SECONDS + 2.0
 
 
 def serve(
@@ -195,7 +201,7 @@ def serve(
                 raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
             app = outbox_app(client, outbox, token=token, seconds=time.monotonic)
             options: dict[str, Any] = {"log_config": None, "log_level": "error", "access_log": False, "lifespan": "off"}
-            # Java asks for HTTP/2 with each request: httptools stops reading there.
+            # Java's client offers HTTP/2 with each request, at which httptools stops reading.
             options |= {"http": "h11", "ws": "none"}
             server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **options))
             url = url_of(listener)
@@ -212,12 +218,12 @@ def serve(
 def _token(file: Path) -> str:
     """Return the secret in a file that only this user can read; a new one is made."""
     if not file.exists():
-        with create_private(file) as made:
-            made.write(f"{secrets.token_urlsafe(32)}\n".encode())
-            made.flush()
-            os.fsync(made.fileno())
+        with create_private(file) as created:
+            created.write(f"{secrets.token_urlsafe(32)}\n".encode())
+            created.flush()
+            os.fsync(created.fileno())
         say(f"{file}: made, with a new secret for the tills")
-    token = file.read_text(encoding="utf-8-sig", errors="replace").strip()  # editors of Windows put a mark before it
+    token = file.read_text(encoding="utf-8-sig", errors="replace").strip()  # -sig: Windows editors write a BOM
     if not re.fullmatch(r"[!-~]{16,}", token):
         raise UsageError(f"{file}: a secret is at least 16 ASCII characters without spaces, in one line")
     return token
