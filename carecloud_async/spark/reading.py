@@ -45,7 +45,7 @@ class Partition:
         id_range: the range of ids.
         changed_since: only what changed at or after this time, in ISO 8601; everything if `None`.
         before: without what changed at or after this time.
-        expects_records: whether the list is known to have records, so that an empty one is doubted.
+        expects_records: whether the list is known to have records, so that an empty one is not exact.
     """
 
     id_range: IdRange = _WHOLE

@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 __all__ = ["CareCloudDataSource", "ChangesReader"]
 
-#: The names in an offset: its time, whether the list had records then, and digests of what the stream reads.
+#: The keys of an offset: its time, whether the list had records then, and digests of what the stream reads.
 _BEFORE, _HAS_RECORDS, _STREAM = "changed_before", "has_records", "stream"
 
-#: What another run of a stream may have: it does not decide which records are due.
-_FREE = {IDENTITY, "language"}
+#: What may differ when a stream is restarted, since the same records are due.
+_MAY_DIFFER = {IDENTITY, "language"}
 
-#: How the message about an offset of another stream calls things, and its fix.
-_NAMES = {"name": "stream", "each": "stream", "own": "a checkpoint"}
-_BEGIN = Fix("begin this one with an empty checkpoint")
+#: The words for `why_foreign`, and the fix, if the checkpoint is that of another stream.
+_WORDS = {"name": "stream", "each": "stream", "own": "a checkpoint"}
+_START_EMPTY = Fix("begin this one with an empty checkpoint")
 
-#: Records that are asked for to see whether anything changed.
-_ROWS = 20
+#: Records that are requested at the near end of the list, where the latest changes are.
+_NEAR_ROWS = 20
 
-#: Records that are asked for at the other end of the list, where those without a time may be.
+#: Records that are requested at the far end, where those without a time may be.
 _FAR_ROWS = 200
 
 Offset = dict[str, Any]
@@ -117,8 +117,10 @@ class ChangesReader(ListReader, DataSourceStreamReader):
 
     An offset has the end time of a batch, exclusive; `None` means from the start of the list. The end is two minutes
     before the server's time, because lists show changes late. A repeated batch returns the same records, except
-    records changed since then, which a later batch returns. A stream that is restarted knows by its offset that the
-    list had records, so that an empty one is doubted, and that it reads what it read before.
+    records changed since then, which a later batch returns.
+
+    The offset also tells a stream that is restarted whether the list had records, because an empty list is then not
+    exact, and what the stream has read, because it must not go on with another list.
 
     Raises:
         BadExportError: the records of the list do not say when they changed.
@@ -128,7 +130,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     _latest: Offset | None = None
     #: Whether the server applies the sort by the latest change; `None` until it is known.
     _sorted: bool | None = None
-    #: The records without a time at the other end of the list, when they were last looked at.
+    #: Digests of the records without a time at the far end of the list, as it was last seen.
     _timeless: Sequence[str] = ()
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
@@ -148,7 +150,8 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
         """Return the end of the next batch: the current end, or the last one if nothing changed.
 
-        One request, two if nothing changed, and two or three more by the first call, to see that the server sorts.
+        Sends one request, or two if nothing changed. The first call sends two or three more, to see whether the server
+        sorts by change.
         """
         self._latest = run(self._find_latest)
         return self._latest
@@ -157,7 +160,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         async with self.open() as listing:
             source = listing.export_source()
             reader = RawPageReader(source)
-            page = await reader.fetch(0, _ROWS, NEAR_END)
+            page = await reader.fetch(0, _NEAR_ROWS, NEAR_END)
             latest = self._latest or _offset(None, source)
             last = latest[_BEFORE]
             if reader.began is None:  # no `Date` header shows the server's time
@@ -170,7 +173,13 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         return _offset(end, source, has_records=bool(page.items))
 
     async def _is_unchanged(self, reader: RawPageReader, page: RawPage, since: Since) -> bool:
-        """Return whether the two ends of the list, sorted by change, show that nothing changed since a time."""
+        """Return whether both ends of the list, sorted by change, show that nothing changed since a time.
+
+        Args:
+            reader: reads pages of the list.
+            page: the page at the near end.
+            since: the time.
+        """
         if not page.items:
             return True
         newest = (await reader.times.read(page.items))[0]
@@ -182,19 +191,17 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         return self._sorted and not await self._has_new_timeless(reader, far)
 
     async def _has_new_timeless(self, reader: RawPageReader, far: RawPage) -> bool:
-        """Return whether records without a time, at the other end of the list, are not those of the call before."""
+        """Return whether there may be records without a time, at the far end, that the call before did not see."""
         times = await reader.times.read(far.items)
         timeless = TimelessRecords(self._timeless)
-        blanks = [
-            (key, line)
-            for key, line, time in zip(far.ids, far.items, times, strict=True)
-            if not isinstance(time, datetime)
-        ]
-        new = [timeless.is_new(line) for _, line in blanks]
-        for key, line in blanks:
-            timeless.remember(key, line)
+        count, has_new = 0, False
+        for key, line, time in zip(far.ids, far.items, times, strict=True):
+            if not isinstance(time, datetime):
+                count += 1
+                has_new = has_new or timeless.is_new(line)
+                timeless.remember(key, line)
         self._timeless = timeless.found
-        return any(new) or len(new) == _FAR_ROWS
+        return has_new or count == _FAR_ROWS  # behind a full page there may be more of them
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
         """Return what each task reads: ranges of everything for the first batch, the changes in one partition later."""
@@ -203,27 +210,29 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         if start == end:
             return []
         run(partial(self._require_same_stream, start, end))
-        doubts = start[_HAS_RECORDS] or end[_HAS_RECORDS]
+        had_records = start[_HAS_RECORDS] or end[_HAS_RECORDS]
         if since is not None:
-            return [InputPartition(Partition(changed_since=since, before=before, expects_records=doubts))]
+            return [InputPartition(Partition(changed_since=since, before=before, expects_records=had_records))]
         ranges, has_records = self.find_ranges()
-        doubts = doubts or has_records
+        expects_records = had_records or has_records
         return [
-            InputPartition(Partition(id_range=id_range, before=before, expects_records=doubts)) for id_range in ranges
+            InputPartition(Partition(id_range=id_range, before=before, expects_records=expects_records))
+            for id_range in ranges
         ]
 
     async def _require_same_stream(self, *offsets: Offset) -> None:
         """Check that a stream that is restarted reads what it read before.
 
         Raises:
-            ExportError: it reads another list, or its times in another zone: what did not change since is not due.
+            ExportError: it reads another list, or the same one with times in another zone. A later batch has only what
+                changed, so the records of that list would be missing.
         """
         async with self.open() as listing:
             source = listing.export_source()
         for offset in offsets:
-            problem = why_foreign(offset[_STREAM], _digests(source), **_NAMES)
+            problem = why_foreign(offset[_STREAM], _digests(source), **_WORDS)
             if problem is not None:
-                raise ExportError(f"the checkpoint of the stream of {source.name} {problem}", fix=_BEGIN)
+                raise ExportError(f"the checkpoint of the stream of {source.name} {problem}", fix=_START_EMPTY)
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
@@ -241,4 +250,4 @@ def _offset(end: datetime | None, source: ListSource[Any], *, has_records: bool 
 def _digests(source: ListSource[Any]) -> Mapping[str, str]:
     """Return digests of what decides which records are due at which time."""
     fingerprints = source.fingerprints(timezone=source.project.timezone.key)
-    return {name: digest for name, digest in fingerprints.items() if name not in _FREE}
+    return {name: digest for name, digest in fingerprints.items() if name not in _MAY_DIFFER}

@@ -20,8 +20,8 @@ from carecloud_async._base.runtime.event_loops import await_uninterrupted, on_as
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: The passes of the loop from one slice of a long computation to the next. Records are returned in batches of 250,
-#: one in each pass, and decoded in slices of at most a thousand.
+#: The passes of the loop from one slice of a long computation to the next. A slice decodes up to a thousand records,
+#: and its consumer takes a batch of 250 in each pass.
 _PASSES = 4
 
 
@@ -62,9 +62,10 @@ class BackgroundTasks:
 
 
 class DetachedTasks:
-    """A task group in a task of its own, which may be closed in another task than it was opened in.
+    """A task group in a task of its own, so that any task may close it.
 
-    pytest-asyncio opens and closes what a fixture holds in two tasks, which anyio allows no task group.
+    A task group of anyio must be closed by the task that opened it. pytest-asyncio opens and closes what a fixture
+    holds in two tasks.
 
     Args:
         work: runs until it is cancelled, given the task group. Neither it nor a task of the group may raise.
@@ -78,6 +79,7 @@ class DetachedTasks:
             import asyncio  # loaded already
 
             self._task = asyncio.create_task(self._run())  # kept: the event loop has only a weak reference
+            # A task that is cancelled before its first step never runs the `finally` of `_run`.
             self._task.add_done_callback(lambda _: self._ended.set())
         else:
             import trio
@@ -156,8 +158,8 @@ class CooperativeScheduler:
     """
 
     def __init__(self) -> None:
-        self._free = anyio.Semaphore(1, fast_acquire=True)
-        self._runs = anyio.Lock(fast_acquire=True)
+        self._free = anyio.Semaphore(1, fast_acquire=True)  # not a lock: the loop releases it, not the task
+        self._running = anyio.Lock(fast_acquire=True)
 
     async def turn(self, *, passes: int = 1) -> None:
         """Wait until this task may compute, for a millisecond or two and at most until it awaits again.
@@ -166,11 +168,11 @@ class CooperativeScheduler:
         has to be released. A free turn is granted at once, before other tasks run.
 
         Args:
-            passes: the passes of the loop until the next turn. A consumer of a long slice's results needs several:
-                results that pile up cost memory, and the garbage collector's time.
+            passes: the passes of the loop until the next turn. After a long slice its consumer needs several to take
+                the results; if these pile up, they cost memory, and the garbage collector's time.
         """
         await self._free.acquire()
-        # No await may come in between: a turn cancelled there would never end.
+        # There must be no await here: a turn that is cancelled at it would never end.
         self._end_after(passes)
 
     def _end_after(self, passes: int) -> None:
@@ -198,7 +200,7 @@ class CooperativeScheduler:
             Exception: what the computation raises.
         """
         try:
-            async with self._runs:
+            async with self._running:
                 while True:
                     await self.turn(passes=_PASSES)
                     try:
@@ -210,7 +212,7 @@ class CooperativeScheduler:
             slices.close()
 
 
-class _Entry:
+class _CountedLock:
     """The lock of one key.
 
     Attributes:
@@ -229,11 +231,11 @@ class KeyedLock:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Hashable, _Entry] = {}
+        self._locks: dict[Hashable, _CountedLock] = {}
 
     def __len__(self) -> int:
         """Number of keys that are held or waited for."""
-        return len(self._entries)
+        return len(self._locks)
 
     def __repr__(self) -> str:
         # Keys are external ids and card numbers.
@@ -246,12 +248,12 @@ class KeyedLock:
         Args:
             key: the key, which only one task holds at a time.
         """
-        entry = self._entries.setdefault(key, _Entry())
-        entry.users += 1
+        counted = self._locks.setdefault(key, _CountedLock())
+        counted.users += 1
         try:
-            async with entry.lock:
+            async with counted.lock:
                 yield
         finally:
-            entry.users -= 1
-            if not entry.users:
-                del self._entries[key]
+            counted.users -= 1
+            if not counted.users:
+                del self._locks[key]

@@ -56,15 +56,15 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         self._verify = verify
         self._proxy = proxy
         self._pool: Pool | None = None  # on asyncio
-        self._other: Any = None  # on trio
+        self._adapter: Any = None  # on trio: of a transport of httpx2 or httpx
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its response to the end, so that the connection is free again."""
         pool = self._pool_for(true_url(request))
         if pool is None:
-            answered: httpx.Response = await self._other.handle_async_request(request)
-            return answered
+            adapted: httpx.Response = await self._adapter.handle_async_request(request)
+            return adapted
         began = time.perf_counter()
         content = await request.aread()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
@@ -72,6 +72,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
             headers.append(("Content-Length", str(len(content))))
         address, target = _split(true_url(request))
+        # A request that the user makes has none: `_exchange` needs its origin, method and timeout.
         outgoing = request.extensions.get(OUTGOING) or OutgoingRequest(
             request.method,
             request.url,
@@ -85,7 +86,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         lines = [f"{name}: {value}" for name, value in headers]
         head = _head(pool, request.method, address, target, lines).encode("latin-1")
         reply, body = await self._exchange(pool, outgoing, head + content)
-        made: httpx.Response = new_response(
+        response: httpx.Response = new_response(
             httpx,
             reply.status,
             headers=reply.headers,
@@ -93,7 +94,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             extensions={"reason_phrase": reply.reason},
             seconds=time.perf_counter() - began,
         )
-        return made
+        return response
 
     def send_outgoing(
         self, request: OutgoingRequest, running: RunningCalls, seconds: float
@@ -107,16 +108,16 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         """
         pool = self._pool_for(request.origin)
         if pool is None:
-            sent: Coroutine[Any, Any, httpx.Response] = self._other.send_outgoing(request, running, seconds)
-            return sent
+            adapted: Coroutine[Any, Any, httpx.Response] = self._adapter.send_outgoing(request, running, seconds)
+            return adapted
         return self._send(pool, request, running, seconds)
 
     async def aclose(self) -> None:
         """Close the pool."""
         self._closed = True
-        inner, self._pool, self._other = self._pool or self._other, None, None
-        if inner is not None:
-            await inner.aclose()
+        opened, self._pool, self._adapter = self._pool or self._adapter, None, None
+        if opened is not None:
+            await opened.aclose()
 
     async def _send(
         self, pool: Pool, request: OutgoingRequest, running: RunningCalls, seconds: float
@@ -138,6 +139,8 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         """Write the bytes of a request, and read its response.
 
         Args:
+            pool: has its connection.
+            request: the request; its `depart` is called before it is written.
             written: its bytes.
             running: the calls under way, if it is one of the SDK's.
             seconds: the longest time.
@@ -147,6 +150,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         until = pool.time() + seconds
         connection = pool.take(origin)
         if connection is None:
+            # This wait needs a scope; the exchange ends by itself: at `until`, or when the pool is closed.
             with nullcontext() if running is None else Waiting(running, seconds):
                 connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
         try:
@@ -158,23 +162,26 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         return reply, await self._body(reply)
 
     async def _body(self, reply: Reply) -> bytes:
-        packing = reply.header(b"content-encoding")
-        if packing is None:
+        encoding = reply.header(b"content-encoding")
+        if encoding is None:
             return reply.body[0] if len(reply.body) == 1 else b"".join(reply.body)
         try:
-            encoding = packing.decode("latin-1")
-            return await read_chunks(_each(reply.body), encoding=encoding, limit=self._limit)
+            chunks = _as_async(reply.body)
+            return await read_chunks(chunks, encoding=encoding.decode("latin-1"), limit=self._limit)
         except UnpackError as error:
             raise httpx.DecodingError(str(error)) from error
 
     def _pool_for(self, url: str) -> Pool | None:
-        """Return the pool for a URL, which is opened if need be; `None` on trio.
+        """Return the pool, or `None` on trio, where the adapter sends. Whichever it is, the first request opens it.
+
+        Args:
+            url: where a request is to go.
 
         Raises:
             httpx.ConnectError: the transport was closed.
         """
         sending_to(url, proxy=self._proxy)
-        if self._pool is None and self._other is None:
+        if self._pool is None and self._adapter is None:
             if self._closed:
                 raise httpx.ConnectError("the connection pool is closed")
             self._open()
@@ -182,20 +189,20 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     def _open(self) -> None:
         context = None if self._verify is None else tls_context(self._verify)
-        most, proxy, limit = self._max_connections, self._proxy, self._limit
+        size, proxy, limit = self._max_connections, self._proxy, self._limit
         if on_asyncio():
             from carecloud_async._calls.http.pool import Pool
 
-            self._pool = Pool(max_connections=most, max_response_bytes=limit, tls=context, proxy=proxy)
+            self._pool = Pool(max_connections=size, max_response_bytes=limit, tls=context, proxy=proxy)
             return
-        # httpx's pool loses connections when calls are cancelled.
+        # Not httpx where it can be avoided: its pool loses connections when calls are cancelled.
         http_library = import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
-        own = http_library.AsyncHTTPTransport(
+        inner = http_library.AsyncHTTPTransport(
             verify=context or False,
-            limits=http_library.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=http_library.Limits(max_connections=size, max_keepalive_connections=size),
             proxy=http_library.Proxy(proxy, ssl_context=context) if (proxy or "").startswith("https://") else proxy,
         )
-        self._other = adapt_transport(httpx, own, max_response_bytes=limit, inner_library=http_library)
+        self._adapter = adapt_transport(httpx, inner, max_response_bytes=limit, inner_library=http_library)
 
 
 class UnpooledTransport(httpx.AsyncBaseTransport):
@@ -218,13 +225,13 @@ def adapt_transport(
 ) -> Any:
     """Return a transport of an HTTP library that sends through another transport.
 
-    It passes it the unredacted URL, and reads its response within the bound.
+    The other transport gets the unredacted URL. Its response is read to the end, if it is not too large.
 
     Args:
-        http_library: httpx or httpx2, as the client is.
+        http_library: the library of the client: httpx or httpx2.
         inner: the transport that sends.
         max_response_bytes: the largest response, unpacked.
-        inner_library: its library, where that is another one.
+        inner_library: the library of `inner`, if it is not the client's.
     """
     return _adapter_class(http_library, inner_library or http_library)(inner, max_response_bytes)
 
@@ -237,7 +244,8 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
         def __init__(self, inner: Any, max_response_bytes: int) -> None:
             self._inner = inner
             self._limit = max_response_bytes
-            # Tracers that patch this class print the URL. A transport of the user's may send to what `str` shows.
+            # Tracers patch the library's own class and print the URL, so this class gets one that prints redacted. A
+            # transport of the user's may send to the URL as it prints, so it gets a plain one.
             self._is_library_own = type(inner) is inner_library.AsyncHTTPTransport
 
         async def send_outgoing(self, request: OutgoingRequest, running: RunningCalls, seconds: float) -> Any:
@@ -280,7 +288,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
 
 @contextmanager
 def _translated_errors(http_library: ModuleType, inner_library: ModuleType) -> Iterator[None]:
-    """Raise the library's exception of the same name for one of the inner library."""
+    """Raise exceptions of the inner library as those of the same name of the client's library."""
     try:
         yield
     except UnpackError as error:
@@ -288,9 +296,9 @@ def _translated_errors(http_library: ModuleType, inner_library: ModuleType) -> I
     except inner_library.TransportError as error:
         if http_library is inner_library:
             raise
-        kinds = (getattr(http_library, cls.__name__, None) for cls in type(error).__mro__)
-        same = next(kind for kind in kinds if kind is not None)
-        raise same(str(error)) from error
+        counterparts = (getattr(http_library, cls.__name__, None) for cls in type(error).__mro__)
+        nearest = next(counterpart for counterpart in counterparts if counterpart is not None)
+        raise nearest(str(error)) from error
 
 
 @lru_cache(maxsize=64)
@@ -306,13 +314,13 @@ def _split(url: str) -> tuple[str, str]:
     return (url, "/") if end < 0 else (url[:end], url[end:].partition("#")[0])
 
 
-async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
+async def _as_async(pieces: list[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
 
 
 def _head(pool: Pool, method: str, address: str, target: str, headers: Iterable[str]) -> str:
-    """Return the head of a request.
+    """Return the head of a request; to a proxy that forwards it, its target is the whole URL.
 
     Raises:
         httpx.LocalProtocolError: a header holds a line break.
