@@ -1,7 +1,7 @@
 """The docstring of a record with the meaning of its fields, for `help()`.
 
-Python does not keep the literal below a field, which editors show. It is read from the source when `__doc__` is. A
-field whose name says all has no literal.
+The meaning of a field is a literal below it, as editors show it. Python does not keep that literal, so it is read from
+the source when `__doc__` is read. A field whose name says everything, such as `valid_from`, has no literal.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import attrs
 
 C = TypeVar("C", bound=type)
 
-#: Names of fields that say all, with what they say of a record of a class.
-_NAMES_SAY: Final = {
+#: The fields that need no literal, with their meaning; `{}` is the record.
+_CLEAR_BY_NAME: Final = {
     "code": "Code of the {}.",
     "created_at": "When the {} was created, in project-local time.",
     "description": "Description of the {}.",
@@ -55,47 +55,52 @@ class RecordDoc:
 
 
 def with_field_docs(cls: C) -> C:
-    """Add the meaning of its fields to the docstring of a frozen class that is no record: a report, say."""
+    """Add the meaning of its fields to the docstring of a frozen class that is not a record, such as a report."""
     if cls.__doc__ is not None:
         cls.__doc__ = RecordDoc(cls.__doc__)  # type: ignore[assignment]  # (`type` asks a descriptor)
     return cls
 
 
 def documented_fields(cls: type) -> dict[str, str]:
-    """Return the meaning of each field; an input's is that of the record that it becomes."""
-    reads = getattr(cls, "reads", None)
-    documented = documented_fields(reads) if reads is not None else {}
+    """Return the meaning of each field that has one: from its literal, if there is one, else from its name.
+
+    A literal of the class comes before those of its bases, and those before the literals of the record that an input
+    becomes.
+    """
+    record = getattr(cls, "reads", None)
+    documented = documented_fields(record) if record is not None else {}
     for base in reversed(cls.__mro__):
-        named = {field: meaning_of(field, base.__name__) for field in inspect.get_annotations(base)}
-        written = _of_module(base.__module__).get(base.__qualname__, {})
-        documented = {name: text for name, text in named.items() if text} | documented | written
+        by_name = {field: meaning_of(field, base.__name__) for field in inspect.get_annotations(base)}
+        literals = _literals_of_module(base.__module__).get(base.__qualname__, {})
+        documented = {name: text for name, text in by_name.items() if text} | documented | literals
     return documented
 
 
 def meaning_of(field: str, owner: str) -> str:
-    """Return what the name of a field says, given the name of its class; empty if it does not say all."""
-    if field in _NAMES_SAY:
-        return _NAMES_SAY[field].format(re.sub(r"(?<!^)(?=[A-Z])", " ", owner).lower())
+    """Return the meaning that the names of a field and its class say; empty if they do not say everything."""
+    if field in _CLEAR_BY_NAME:
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", owner).lower()  # `CreditType` becomes `credit type`
+        return _CLEAR_BY_NAME[field].format(words)
     return f"Id of the {field.removesuffix('_id').replace('_', ' ')}." if field.endswith("_id") else ""
 
 
 @cache
-def _of_module(name: str) -> Mapping[str, dict[str, str]]:
-    """Return the literals below fields, by class and field, of a module's source; none where there is no source."""
+def _literals_of_module(name: str) -> Mapping[str, dict[str, str]]:
+    """Return the literals below the fields of a module, by class and field; none if its source is not there."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[name]))
     except (OSError, TypeError, KeyError, SyntaxError):
         return {}
-    return {node.name: _of_class(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    return {node.name: _literals_of_class(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def _of_class(node: ast.ClassDef) -> dict[str, str]:
+def _literals_of_class(node: ast.ClassDef) -> dict[str, str]:
     return {
         field.target.id: " ".join(below.value.value.split())
         for field, below in pairwise(node.body)
-        if isinstance(field, ast.AnnAssign)
+        if isinstance(field, ast.AnnAssign)  # name: type = default
         and isinstance(field.target, ast.Name)
-        and isinstance(below, ast.Expr)
+        and isinstance(below, ast.Expr)  # a literal alone
         and isinstance(below.value, ast.Constant)
         and isinstance(below.value.value, str)
     }

@@ -30,7 +30,7 @@ class BulkWriting(Resource):
         return None
 
     def _as_family(self) -> Family:
-        """Return what bulk writes need of the family; overridden where its declared methods do not say it."""
+        """Return what bulk writes need of the family; overridden where its declared methods do not say all of it."""
         from carecloud_async.resources.bulk_target import DeclaredFamily  # few programs write in bulk
 
         return DeclaredFamily(self, self._bulk, self._merge_rules())
@@ -46,7 +46,13 @@ class BulkWriting(Resource):
         return await compare(listing, self._as_family(), source, CompareOptions(**options), alike=self._is_alike)
 
     def _is_alike(self, name: str, shown: Any, given: Any) -> bool:
-        """Return whether a field of a record has a row's value in another spelling, as its bulk writes know."""
+        """Return whether two values of a field are the same in other spellings, by the rules of its bulk writes.
+
+        Args:
+            name: the field.
+            shown: its value in the record.
+            given: its value in the row.
+        """
         return False
 
     async def bulk_write(
@@ -93,17 +99,17 @@ class BulkWriting(Resource):
             decimal: the decimal sign of numbers that are texts, as in CSV; with it thousands may be separated
                 (`1 234,50`). Left out, numbers have a point and no separators.
             date_format: the format of dates, such as `dd/mm/yyyy`, where they are neither `YYYY-MM-DD` nor
-                `DD.MM.YYYY`; a time may follow. Two digits of a year (`yy`) are one of the last 80 years or the next
-                20; of a birthdate one that is not in the future.
+                `DD.MM.YYYY`; a time may follow. A year of two digits (`yy`) is one of the last 80 years or the next 20;
+                in a birthdate, one that is not in the future.
             phone_prefix: the international prefix of phone numbers that have none, such as `+420`. A zero in front is
                 left out then. Without it such numbers are sent as they are, with one warning, and those with a zero in
                 front are refused; no country is ever guessed.
             as_written: columns whose values are right although they look like numbers that a spreadsheet has shortened
-                (`7.7E+12`), or are phone numbers that no country has (with the extra `phones`).
-            columns: column → field, where a column does not have the field's name (dotted, or its last part). In the
-                place of the field also `{"field": …, "words": {…}}`, whose words stand for values of the field
-                (`{"F": "FEMALE"}`), or `""` for a column to pass over. Or the path of a TOML or JSON file that says so.
-            ignore_columns: columns to pass over. Any other that leads to no field is an error before anything is sent.
+                (`7.7E+12`), or like phone numbers of no country (checked with the extra `phones`).
+            columns: column → field, for columns that do not have the field's name (dotted, or its last part). Instead
+                of a field, `{"field": …, "words": {…}}` also says which words stand for its values (`{"F": "FEMALE"}`),
+                and `""` passes the column over. Or the path of a TOML or JSON file with such a mapping.
+            ignore_columns: columns to pass over. Any other column without a field is an error before anything is sent.
             defaults: fields of new records, for rows that lack them. A known record keeps what it has.
             values: fields of every row; they replace what the rows have.
             blank: an empty cell `keep`s the field as the server has it, or `clear`s it (null). In JSONL and mappings
@@ -116,9 +122,9 @@ class BulkWriting(Resource):
                 elsewhere need it, or `results`, to be resumed.
             resume: go on where an earlier run of the same rows was stopped; without one, begin.
             dry_run: read and decide everything and write nothing.
-            limit: the number of rows after which the source is taken to end, to try it with its first rows.
-            max_refused: stop when more rows are refused: a number, or between 0 and 1 a part of the rows seen, from the
-                hundredth on.
+            limit: write only this many rows, the first of the source, to try it.
+            max_refused: stop when more rows are refused: a number of rows, or between 0 and 1 the share of the rows
+                read so far, which counts from the hundredth row on.
             concurrency: requests under way at once; the client's `max_connections` if left out.
             settle: seconds after which a write whose answer was lost may be sent again, by default 60; five and twenty
                 times as long if it is lost again.

@@ -34,7 +34,7 @@ class CreditPurchases(Resource, call="credits.purchases"):
         """
 
 
-async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+async def _find_credits(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     from carecloud_async.resources.actions_in_bulk import CREDITS  # few programs write in bulk
 
     return await CREDITS.find(CreditHistory(family.caller).list, keys)
@@ -44,7 +44,7 @@ class Credits(BulkWriting, call="credits"):
     """The credits that customers earned."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),)
+        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find_credits),)
     )
 
     def _as_family(self) -> BulkFamily:

@@ -77,9 +77,9 @@ class Segments(Resource, call="segments"):
             match: the key that names a customer: `customer_id`, `email`, `phone`, `card_number`, ….
             encoding: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
-            allow_shrink: let a mirror remove members although that may be a mistake: more than half of them; while the
-                segment's list contradicts its own total; or while rows have no key, or one that cannot be looked up, so
-                that their customers may be members.
+            allow_shrink: let a mirror remove members even if that may be a mistake. It may be one if more than half of
+                the members would go, if the list of members contradicts its own total, or if rows have no key, or one
+                that cannot be looked up: their customers may be members.
             dry_run: read everything and write nothing.
             concurrency: calls under way at once.
 

@@ -1,4 +1,4 @@
-"""`CustomerStore`: the table of customers, made up from their numbers, and their data that no answer shows."""
+"""`CustomerStore`: the table of customers, made up from their numbers, and their accounts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from carecloud_async.sandbox.state.facts import CUSTOMERS, TablePlan
 from carecloud_async.sandbox.state.made_up import CITIES, LANGUAGES, hex_id, untidied
 from carecloud_async.sandbox.state.table import Path, Table
 
-# Name, its ASCII form for the e-mail, and the gender that goes with it.
-_FIRST: Final = (
+#: First names: the name, its ASCII form for the e-mail, and the gender that goes with it.
+_FIRST_NAMES: Final = (
     ("John", "john", 1),
     ("Žofie", "zofie", 2),
     ("Łukasz", "lukasz", 1),
@@ -41,7 +41,8 @@ _FIRST: Final = (
     ("Alex", "alex", 3),
     ("Robin", "robin", 5),
 )
-_LAST: Final = (
+#: Last names: the name, and its ASCII form for the e-mail.
+_LAST_NAMES: Final = (
     ("Smith", "smith"),
     ("Nováková", "novakova"),
     ("O'Brien", "obrien"),
@@ -63,8 +64,9 @@ CONSENT_IDS: Final = (
     "89ce2a1b9b01f5c939fb1e20cd",
 )
 _JOHNS_PHONE: Final = "420523828931"
-_FIRST_PHONE: Final = 420_601_000_000
-_FIRST_CARD: Final = 2_700_000_000_000
+#: The phone and the card of customer 0, were they numbered like all others; those of customer `n` are higher by `n`.
+_PHONE_BASE: Final = 420_601_000_000
+_CARD_BASE: Final = 2_700_000_000_000
 
 
 def john_smith() -> JsonObject:
@@ -114,8 +116,8 @@ def person(number: int, *, seed: int, customer_id: str) -> JsonObject:
 
 
 def _personal(number: int, draw: bytes, customer_id: str) -> JsonObject:
-    first, first_ascii, gender = _FIRST[draw[0] % len(_FIRST)]
-    last, last_ascii = _LAST[draw[1] % len(_LAST)]
+    first, first_ascii, gender = _FIRST_NAMES[draw[0] % len(_FIRST_NAMES)]
+    last, last_ascii = _LAST_NAMES[draw[1] % len(_LAST_NAMES)]
     street, city = _STREETS[draw[14] % len(_STREETS)], CITIES[draw[15] % len(CITIES)]
     custom = [{"agreement_id": CONSENT_IDS[3], "agreement_value": draw[3] % 3}]
     return {
@@ -127,7 +129,7 @@ def _personal(number: int, draw: bytes, customer_id: str) -> JsonObject:
         "post_nominals": ("", "", "", "Ph.D.", "MBA")[draw[3] % 5],
         "birthdate": f"{1930 + draw[4] % 80}-{1 + draw[5] % 12:02}-{1 + draw[6] % 28:02}",
         "email": f"{first_ascii}.{last_ascii}.{number}@example.com",
-        "phone": str(_FIRST_PHONE + number),
+        "phone": str(_PHONE_BASE + number),
         "language_id": LANGUAGES[draw[7] % len(LANGUAGES)],
         "store_id": STORE_IDS[draw[13] % len(STORE_IDS)],
         "photo_url": f"https://photos.example.com/{customer_id}.jpg" if draw[14] & 1 else "",
@@ -154,18 +156,23 @@ def _address(street: str, house: str, stairs: str, city: tuple[str, str, str]) -
 
 
 def _timestamp(day: int, minute: int, second: int) -> str:
-    # Few different seconds on purpose: some customers share theirs, as after a bulk import.
+    # Most seconds never come, on purpose: some customers share theirs, as after a bulk import.
     return (
         f"{2016 + day % 10}-{1 + day % 12:02}-{1 + day % 28:02} {minute % 24:02}:{minute % 60:02}:{second % 6 * 10:02}"
     )
 
 
-def _guess(text: str, *, first: int) -> int | None:
-    """The number of the customer whose first e-mail, phone or card this may be, counted from the first one."""
+def _guess(text: str, *, base: int) -> int | None:
+    """The number of the customer for whom this e-mail, phone or card may have been made up.
+
+    Args:
+        text: an e-mail, phone or card.
+        base: what the digits at its end are for customer 0.
+    """
     if text in (FIRST_CUSTOMER_EMAIL, _JOHNS_PHONE):
         return 0
     digits = re.search(r"(\d{1,18})(?:@example\.com)?$", text, re.ASCII)
-    return int(digits[1]) - first if digits else None
+    return int(digits[1]) - base if digits else None
 
 
 def api_user() -> JsonObject:
@@ -235,7 +242,7 @@ class CustomerStore(Table):
             make=make,
             timestamp=timestamp,
             lock=RLock(),
-            guesses={EMAIL: partial(_guess, first=0), PHONE: partial(_guess, first=_FIRST_PHONE)},
+            guesses={EMAIL: partial(_guess, base=0), PHONE: partial(_guess, base=_PHONE_BASE)},
         )
 
     def insert(self, record: JsonObject | None = None, *, account: Account | None = None) -> str:
@@ -302,30 +309,44 @@ class CustomerStore(Table):
         return self.by_login("email", email)
 
     def by_login(self, kind: str, value: str) -> list[str]:
-        """The ids of the customers with this `email`, `phone`, or `card` that they got when they were created."""
+        """The ids of the customers with this login.
+
+        Args:
+            kind: `email`, `phone` or `card`; the card is the one in their account.
+            value: the login.
+        """
         if kind == "card":
-            return self._by_account(_guess(value, first=_FIRST_CARD), lambda account: account.card == value)
+            return self._by_account(_guess(value, base=_CARD_BASE), lambda account: account.card == value)
         return [self.id_of(number) for number in self.with_values({"email": EMAIL, "phone": PHONE}[kind], [value])]
 
     def by_social(self, network: str, token: str) -> list[str]:
         """The ids of the customers with this token at this social network."""
-        return self._by_account(self.number(token[-26:]), lambda account: account.social == (network, token))
+        guess = self.number(token[-26:])  # a token that was made up ends with the customer's id
+        return self._by_account(guess, lambda account: account.social == (network, token))
 
     def _by_account(self, guess: int | None, matches: Callable[[Account], bool]) -> list[str]:
-        likely = sorted({*self._accounts, *(() if guess is None else (guess,))})
-        return [self.id_of(number) for number in likely if self._is_live(number) and matches(self._account_at(number))]
+        """The ids of the customers whose account matches.
+
+        Args:
+            guess: the customer whose account matches if it is still the one that was made up.
+            matches: returns whether an account does.
+        """
+        candidates = sorted({*self._accounts, *(() if guess is None else (guess,))})
+        return [
+            self.id_of(number) for number in candidates if self._is_live(number) and matches(self._account_at(number))
+        ]
 
     def _account_at(self, number: int) -> Account:
         return self._accounts.get(number) or Account(
             password=CUSTOMER_PASSWORD,
             social=(SOCIAL_NETWORK_IDS[0], SOCIAL_TOKEN_PREFIX + self.id_of(number)),
             customer_source={"customer_source_id": CUSTOMER_SOURCE_IDS[number % len(CUSTOMER_SOURCE_IDS)]},
-            card=str(_FIRST_CARD + number),
+            card=str(_CARD_BASE + number),
         )
 
 
 def _id_of(number: int, *, seed: int) -> str:
-    """An id of 26 hex digits that looks random and ends with its number: a million ids need no memory."""
+    """An id of 26 hex digits that looks random. It ends with its number, so that a million ids need no memory."""
     if number == 0:
         return FIRST_CUSTOMER_ID
     return f"{hex_id(f'customer-id:{seed}:{number}')[:18]}{number:08x}"
