@@ -35,9 +35,9 @@ from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.fixes import GO_ON
 
-#: What is said where the results of a finished run are wanted afterwards.
+#: The message if a finished run is resumed and a file is wanted that it did not write.
 _WRITTEN = "an earlier run has written these rows, and left no such file: without resume they are written once more"
-#: Most columns that the results of rows with names of their own have.
+#: Most columns of the results if each row names its own, as in JSON Lines.
 _MAX_COLUMNS = 2000
 
 
@@ -61,7 +61,7 @@ def find_key(facts: FamilyFacts, match: str | None) -> Key | None:
 
 
 def columns_of(family: Family, options: BulkWriteOptions) -> Columns:
-    """Return where the columns of the rows lead."""
+    """Return the mapping from the columns of the rows to fields."""
     return Columns(family, renamed=options.columns, ignored=options.ignore_columns, as_written=options.as_written)
 
 
@@ -90,7 +90,7 @@ async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWri
 
 
 class _Run:
-    """The parts of one run. What is opened is kept here, also if the waiting task is cancelled meanwhile."""
+    """One run. It keeps what it opens, for `close`, even if the task is cancelled while a thread opens it."""
 
     def __init__(
         self, *, family: Family, key: Key | None, options: BulkWriteOptions, files: RunFiles, metrics: RunMetrics
@@ -119,7 +119,7 @@ class _Run:
         columns = columns_of(self.family, self.options)
         rows = with_items(rows, self.family.facts.writes.items, columns)
         if self.key is None:
-            rows.identity = None  # the same rows in a new file are the same run
+            rows.identity = None  # without a key the content says what the run is: the same rows, in whatever file
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         metrics = self.metrics
         if file.report is not None and await self._is_finished(file, journal, rows, columns):
@@ -150,7 +150,8 @@ class _Run:
         await metrics.report_progress(always=True)
         await self._write_files(journal, rows)
         if self.key is None and self.files.folder is None:
-            # A kill may come before the caller has the report: without it, the same call would make every record again.
+            # The file keeps the report: if a kill came before the caller had it, the same call would otherwise create
+            # every record again.
             report = {"outcomes": dict(metrics.outcomes), "kept": metrics.to_keep, "digest": journal.get("digest")}
             report |= {"files": [*self._kinds], "reasons": metrics.reasons}
             await run_in_thread(partial(file.finish, report))
@@ -189,15 +190,15 @@ class _Run:
         return file, journal
 
     async def _is_finished(self, file: RunFile, journal: RowJournal, rows: RowSource, columns: Columns) -> bool:
-        """Return whether the finished run had the rows of this one; otherwise load these."""
+        """Return whether the finished run had the same rows; if it had others, load the rows of this run."""
         if rows.identity is not None:
             return True
-        # The report is kept until it is certain that these rows are others: a kill must not lose it.
+        # The old report is replaced only once the rows are known to be others: a kill must not lose it.
         await run_in_thread(journal.make_tables)
         await self._load(journal, rows, columns, other_than=file.report["digest"])
         if journal.get("loaded"):
             return False
-        await run_in_thread(journal.make_tables)
+        await run_in_thread(journal.make_tables)  # empty again
         return True
 
     async def _write_files(self, journal: RowJournal, rows: RowSource) -> None:
@@ -222,7 +223,7 @@ class _Run:
 
     @property
     def _keeps_rows(self) -> bool:
-        """Whether the journal keeps rows: those without a key always, so that no file makes it one of another run."""
+        """Whether the journal keeps rows; without a key always, so that files wanted later do not change `_binding`."""
         return self.key is None or bool(self.files.files)
 
     def _binding(self, rows: RowSource) -> dict[str, str]:
@@ -247,8 +248,9 @@ class _Run:
 
         Args:
             rows: the source.
-            columns: where its columns lead.
-            other_than: the digest of rows that are written already and are not loaded.
+            columns: the mapping from its columns to fields.
+            other_than: the digest of the rows of a finished run. If these are the same, the journal does not become
+                `loaded`.
         """
         metrics, options = self.metrics, self.options
         await columns.check(rows, key=self.key, options=options)
@@ -293,7 +295,7 @@ class _Run:
                         return
 
     async def _compare(self, journal: RowJournal, rows: RowSource) -> None:
-        """Check that the rows are those of the resumed run, if only reading them can show it."""
+        """Check that the rows are those of the resumed run, by reading them, unless `_binding` has shown it."""
         if rows.identity is not None:
             return
         seen = hashlib.sha256()
@@ -309,7 +311,7 @@ class _Run:
 
     async def _write(self, journal: RowJournal) -> None:
         family, options, metrics = self.family, self.options, self.metrics
-        # A lost request of an earlier run, with another timeout, may act for longer.
+        # A request that an earlier run lost may act for longer, if that run had a longer timeout.
         times = family.settle_times(max(options.settle or 0.0, journal.get("settle") or 0.0) or None)
         claims = None if options.dry_run else claims_of(family, times)
         try:
@@ -318,7 +320,8 @@ class _Run:
                 await run_in_thread(partial(_take_over, journal, claims, settle=times.settle))
             engine = Engine(family, journal, claims, key=self.key, options=options, metrics=metrics, times=times)
             if claims is not None:
-                # Other rows claim theirs in their turn: one that waits for another run must not keep that run waiting.
+                # Only writes in doubt keep their claims. All others claim in their turn: as long as they wait for
+                # another run, that run must not wait for them.
                 written, key = await run_in_thread(journal.written_keys), self.key
                 made = [] if key is None else [key.claim(family.facts.family, text) for text in written]
                 await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt(), made=made))

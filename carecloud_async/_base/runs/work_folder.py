@@ -18,15 +18,15 @@ __all__ = ["WorkFolder"]
 class WorkFolder:
     """The folder `.NAME.run`. Everything blocks.
 
-    It and its files are private to their user, because folders are shared and runs hold personal data. In a folder that
-    others may write to, only its sticky bit (as `/tmp` has) keeps them from renaming your files.
+    It and its files are private to their user, because runs hold personal data, and others may read the folder of the
+    target. If others may also write to that folder, only its sticky bit (as `/tmp` has) keeps them from renaming files.
 
     Args:
         target: what the run makes.
 
     Attributes:
         path: the folder.
-        run: the run file; once it is open.
+        run: the run file, set by `open`.
     """
 
     run: RunFile
@@ -41,11 +41,11 @@ class WorkFolder:
         Raises:
             CareCloudError: of the kind's class: it cannot be made, or the run file cannot be opened.
         """
-        while not self._is_open:
+        while not self._is_open:  # again if another run, which ends, removes the folder between the two steps
             try:
                 claim_folder(self.path)
             except OSError as error:
-                if error.errno is None:  # the text says what is wrong with it
+                if error.errno is None:  # of `claim_folder` itself: the text says what is wrong with the folder
                     raise kind.error(f"{error.strerror}: remove it, or choose another place") from error
                 raise kind.of_system(self.path, error) from error
             try:
@@ -53,22 +53,22 @@ class WorkFolder:
                 self._is_open = True
             except CareCloudError:
                 if self.path.exists():
-                    raise  # otherwise another run has ended meanwhile and removed the folder
+                    raise
         return self.run
 
     def clear(self) -> None:
-        """Remove what the run has prepared."""
+        """Remove what the run has prepared: all but the run file."""
         for entry in self.path.iterdir():
             if not entry.name.startswith("run.db"):
                 entry.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the folder, and remove it if it holds nothing to go on with."""
+        """Close the run file, and remove the folder if it holds nothing that a later run goes on with."""
         if self._is_open:
             if self.run.holds_something:
                 self.run.close()
             else:
                 self.clear()
                 self.run.remove()
-        with contextlib.suppress(OSError):  # it holds something, or another run has opened it
+        with contextlib.suppress(OSError):  # it is not empty: there is something to go on with, or another run's file
             os.rmdir(self.path)

@@ -128,6 +128,7 @@ class _ChangesFile:
         return self._run.report
 
     def _publish(self) -> None:
+        """Commit the state together with a note of the file, and give the file its name."""
         self._require_free()
         self._opened.require_unchanged()
         with disk_errors(self._target.path):
@@ -149,7 +150,7 @@ class _ChangesFile:
             return None
         if noted.is_published_as(self._target.path):
             return _report_of(noted)
-        if not noted.is_waiting:  # it was published as another file, or was used and removed since
+        if not noted.is_waiting:  # it has another name already, or none any more: it was used and removed since
             if not noted.is_published:
                 _log.warning(
                     "%s: a run was stopped while it gave %s its name, and that file is gone: if no program has used "
@@ -159,7 +160,7 @@ class _ChangesFile:
                     self._run.path,
                 )
             return None
-        if noted.form != self._form:
+        if noted.form != self._form:  # this call wants another format: the file keeps its own name
             self._give_name(noted, overwrite=False)
             return None
         # The target and `overwrite` of this call apply, not the noted ones, even if the noted name is taken.
@@ -185,7 +186,7 @@ class _ChangesFile:
         return self._target.format.suffix + self._target.format.compression
 
     def _write(self) -> None:
-        """Write it next to the target."""
+        """Write the pending changes to a file next to the target, and sync it."""
         with disk_errors(self._target.path), create_private(self._partial) as file:
             if self._target.format.sink is None:
                 stream = compressing(file, self._target.format.compression)
@@ -196,7 +197,7 @@ class _ChangesFile:
                 self._write_table(file)
             file.flush()
             os.fsync(file.fileno())
-        sync_folder(self._partial.parent)  # the note that is committed next rests on this name
+        sync_folder(self._partial.parent)  # the note that is committed next names this file
 
     def _write_table(self, file: BufferedRandom) -> None:
         sink = SinkStream(file, self._target.format, self._layout)
@@ -207,9 +208,10 @@ class _ChangesFile:
         sink.finish()
 
     def _row(self, change: PendingChange) -> bytes:
+        """Return a row of a table, as JSON: the kind of the change and the record; of a deleted record, its id."""
         head = b'{"' + CHANGE.encode() + b'":"' + change.kind.encode() + b'"'
         record = msgspec.json.encode({self._id_field: change.id}) if change.line is None else change.line
-        # A record that is no object has no columns: PHP writes an empty one as a list.
+        # What is not an object has no columns: PHP writes an empty record as a list.
         return head + (b"," + record[1:] if record.startswith(b"{") and record != b"{}" else b"}")
 
 
@@ -222,6 +224,7 @@ def _exists(name: str) -> ExportError:
 
 
 def _line(change: PendingChange) -> bytes:
+    """Return a line of JSON; the record stays as the server wrote it."""
     head: dict[str, Any] = {"change": change.kind, "id": change.id}
     if change.fields:
         head["fields"] = change.fields

@@ -73,8 +73,8 @@ class ExportRequest:
     Attributes:
         source: the list.
         target: the destination.
-        timeless: the records without a readable `last_change`, if a state keeps them; it moves after the export, and
-            until then the end of the export is kept.
+        timeless: the records without a readable `last_change`, if the export has a state. The state is stored after the
+            export; until then the export's folder keeps how it ended.
         expects_records: whether the list is known to have had records.
         since: the time that changes are wanted from; `None` for everything.
         selection: the wanted fields; empty for all.
@@ -111,7 +111,8 @@ class ExportRequest:
     def fingerprints(self) -> dict[str, str]:
         """Digests of everything that a checkpoint is bound to."""
         kind, csv = self.target.format, self.csv
-        # Sinks get whole records, so a resumed run could use other fields or another format; users do not expect that.
+        # The checkpoint has whole records, so a resumed run could write them with other fields or in another format. It
+        # is bound to these too, because users do not expect that.
         return self.source.fingerprints(
             fields=field_names(self.selection),
             changed_since=None if self.since is None else self.since.moment.isoformat(),
@@ -124,7 +125,7 @@ class ExportRequest:
 
     @property
     def encode(self) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
-        """Turns records into lines: into those of the file itself where the format is JSON Lines."""
+        """Turns records into lines. In JSON Lines these are the file; for other formats they hold the whole records."""
         kind = self.target.format
         return line_encoder(self.selection, kind.compression) if kind.sink is None else line_encoder({}, "")
 

@@ -106,7 +106,7 @@ class Prefetch(RecordIterator[T]):
             self._done = True
             return []
         if repeated:
-            self._done = not self._operation.paged  # no end without new records: the server may have ignored `offset`
+            self._done = not self._operation.paged  # the end is not proven: the server may have ignored `offset`
         else:
             self._received += sum(page.received for page in pages)
         self._reader.fill()
@@ -130,12 +130,13 @@ class Prefetch(RecordIterator[T]):
         return pages
 
     def _next_part(self) -> range | None:
+        """Return the next part to read ahead, `None` if there is none now; see `PageReader.begin`."""
         offset = self._offset
         if not self._page_size:
             # The first page is requested alone: it shows the length of the list and the size of its pages.
             return None if self._reader.is_ahead else range(offset, offset + self._reader.count)
-        # A page beyond the total is requested alone. One that begins exactly at it is requested with the last ones,
-        # which are full and therefore do not prove the end.
+        # A part that begins beyond the total is requested only if no page is ahead. One that begins exactly at it is
+        # requested together with the last ones, because a full page does not prove the end.
         is_wanted = self._total is None or offset <= self._total or not self._reader.is_ahead
         if self._done or not is_wanted:
             return None
@@ -143,7 +144,8 @@ class Prefetch(RecordIterator[T]):
         return range(offset, self._offset)
 
     async def _fetch_part(self, part: range) -> tuple[tuple[int, AnyPage[T]], range]:
+        """Return the first page of a part, and the rest of the part, empty at its end; see `PageReader.begin`."""
         size = len(part) if self._reader.is_fixed else min(len(part), self._reader.count)
         asked, page = await self._reader.get(part.start, size)
-        is_alone = not self._page_size  # the next part begins where the first page ends
+        is_alone = not self._page_size  # the first page has no rest: the next part begins where it ends
         return (asked, page), range(0) if is_alone or is_last(page, asked) else part[page.received :]
