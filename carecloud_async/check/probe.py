@@ -1,4 +1,4 @@
-"""Run a probe: the question whether one assumption about a project holds; what no answer shows is "not known"."""
+"""Runs a probe, which asks whether an assumption about a project holds. What no answer shows is "not known"."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Probe: TypeAlias = Callable[[Look], Awaitable[Verdict]]
 
 
 def bad(seen: str, fix: str = "") -> Fault:
-    """Return a fault by which results are wrong or missing."""
+    """Return a problem: results are wrong or missing."""
     return Fault(CheckStatus.PROBLEM, seen, fix)
 
 
 def warn(seen: str, fix: str = "") -> Fault:
-    """Return a fault with which something works at a cost, or a doubt."""
+    """Return a warning: something works, but at a cost or not for certain."""
     return Fault(CheckStatus.WARNING, seen, fix)
 
 
@@ -50,8 +50,8 @@ async def finding(look: Look, name: str, probe: Probe, *, once: bool) -> CheckFi
         look: what was seen so far.
         name: the name of the finding.
         probe: the probe.
-        once: whether a fault is believed at once. Others are looked for again: records come and go, and answers fail,
-            while a check runs.
+        once: whether one look is enough for a fault. Otherwise a second look must confirm it: records come and go, and
+            answers fail, while a check runs.
     """
     status, seen, fix = CheckStatus.NOT_KNOWN, "", FIXES[name]
     try:
@@ -70,7 +70,11 @@ async def finding(look: Look, name: str, probe: Probe, *, once: bool) -> CheckFi
 
 
 async def _ask(look: Look, probe: Probe) -> str | Fault:
-    """Return the verdict of a probe; if it has none, the first answer that is no page says why."""
+    """Return the verdict of a probe.
+
+    Raises:
+        NotSeen: it has none; the text is that of the first answer that is not a page, which may be the cause.
+    """
     look.touched = []
     verdict = await probe(look)
     if verdict is None:
@@ -80,16 +84,21 @@ async def _ask(look: Look, probe: Probe) -> str | Fault:
 
 
 async def _ask_again(look: Look, probe: Probe, first: Fault) -> str | Fault:
-    """Return the verdict of a second look. A refusal counts only while the plain list still comes."""
+    """Return the verdict of a second look; the first one if the check has come to its end meanwhile.
+
+    Raises:
+        NotSeen: the second look has no verdict. Or an answer of the first one was a refusal, and a list that could be
+            read before is refused now too: then the refusal tells of the token or the server, not of the assumption.
+    """
     was_refused = any(reply.is_refused for reply in look.touched)
-    list_comes = not was_refused or await look.still_comes()
+    refusal_counts = not was_refused or await look.still_comes()
     try:
         with look.again():
             verdict = await _ask(look, probe)
     except NotSeen:
         if not look.end:
             raise
-        verdict = first  # no second look was possible
-    if not list_comes:
+        verdict = first
+    if not refusal_counts:
         raise NotSeen("refused, and the list itself does not come any more")
     return verdict

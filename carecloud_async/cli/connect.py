@@ -42,7 +42,7 @@ MAX_CONNECTIONS = 20
 _INTERACTIVE_RETRY = RetryPolicy(attempts=3, max_wait=3)
 _INTERACTIVE_TIMEOUT = Timeout(connect=5, read=30, total=60)
 
-#: What a missing setting is called as an option.
+#: The option that gives a setting.
 _OPTIONS = {
     "project_url": "--project-url",
     "external_application_id": "--external-application-id",
@@ -52,9 +52,11 @@ _OPTIONS = {
 
 _option, _flag = partial(option, rich_help_panel="Connection"), partial(flag, rich_help_panel="Connection")
 
-#: When a command needs the password: first, since it logs in; if the kept token has ended, and one that is set must be
-#: that of the kept token; or never, since it only ends the kept token, whatever password is set now.
-PasswordUse: TypeAlias = Literal["first", "if_ended", "never"]
+#: When a command logs in, for which it needs the password. The kept token is the one that `carecloud login` obtained.
+#: `first`: at once.
+#: `if_ended`: when the kept token has ended. If a password is set, the kept token must have been obtained with it.
+#: `never`: it only ends the kept token, whatever password is set.
+LogsIn: TypeAlias = Literal["first", "if_ended", "never"]
 
 
 @frozen(kw_only=True)
@@ -99,7 +101,7 @@ class Connection:
         rate: float | None = None,
         connections: int = MAX_CONNECTIONS,
         token_store: FileTokenStore | None = None,
-        asks: PasswordUse = "if_ended",
+        logs_in: LogsIn = "if_ended",
         on_call: Callable[[CallRecord], None] | None = None,
     ) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
@@ -108,7 +110,7 @@ class Connection:
             rate: requests per second at most; `None` finds the server's own limit.
             connections: largest number of open connections.
             token_store: where the token is kept; `None` takes the store of `carecloud login`, if there is one.
-            asks: when the password is needed; see `PasswordUse`.
+            logs_in: when the client logs in; see `LogsIn`.
             on_call: called with the record of each call.
 
         Raises:
@@ -120,8 +122,8 @@ class Connection:
         limit: RateLimit | AdaptiveRateLimit
         limit = RateLimit.adaptive() if rate is None else RateLimit(requests_per_second=rate)
         if self.sandbox is None:
-            environment, store = Environment.read(self.profile), token_store or kept_tokens()
-            project_url, auth = self._project(environment, is_kept=store is not None, use=asks)
+            environment, store = Environment.read(self.profile), token_store or kept_token_store()
+            project_url, auth = self._project(environment, has_store=store is not None, logs_in=logs_in)
             own: dict[str, Any] = {"auth": auth, "token_store": store, "allow_http": self.allow_http}
         else:
             environment, project_url, sandbox = Environment({}), "sandbox.example", embedded_sandbox(self.sandbox)
@@ -137,7 +139,7 @@ class Connection:
             on_call=on_call,
             read_only=self.read_only or environment.flag("read_only"),
         )
-        with _hinting(project_url):
+        with _suggesting_http(project_url):
             async with client:
                 yield client
 
@@ -163,23 +165,22 @@ class Connection:
         return anyio.run(with_client) if interrupted is None else run(with_client, interrupted)
 
     def _project(
-        self, environment: Environment, *, is_kept: bool, use: PasswordUse
+        self, environment: Environment, *, has_store: bool, logs_in: LogsIn
     ) -> tuple[str, EnterpriseCredentials]:
         """Return the project and the API user's credentials; raise if one of them is missing.
 
         Args:
-            environment: where the settings are that no option gives.
-            is_kept: whether `carecloud login` may have left a token.
-            use: when the password is needed.
+            environment: the settings that no option gives.
+            has_store: whether there is a store of tokens, which may hold one of this user.
+            logs_in: when the client logs in.
         """
         settings = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
         missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in settings.items() if not value]
-        password = None if use == "never" else environment.secret("password")
-        needs_it = use == "first" or not is_kept
-        if password is None and needs_it and not missing:
-            password = _ask_now()
-        if password is None and needs_it:
-            missing.append("CARECLOUD_PASSWORD")
+        password = None if logs_in == "never" else environment.secret("password")
+        if password is None and (logs_in == "first" or not has_store):
+            password = None if missing else _ask_now()
+            if password is None:
+                missing.append("CARECLOUD_PASSWORD")
         if missing:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
         project_url = settings.pop("project_url")
@@ -193,8 +194,11 @@ class Connection:
 
 
 @contextmanager
-def _hinting(address: str) -> Iterator[None]:
-    """Name the likely mistake where a sandbox on this machine is asked by https://."""
+def _suggesting_http(address: str) -> Iterator[None]:
+    """Suggest `http://` if no connection is possible to an address of this machine that was given without a scheme.
+
+    It is probably a sandbox, which does not speak https, the default.
+    """
     try:
         yield
     except ConnectionFailedError as error:
@@ -217,21 +221,21 @@ async def require_token(client: CareCloud) -> None:
 
 def token_store() -> FileTokenStore:
     """Return the store in which `carecloud login` keeps the token."""
-    return FileTokenStore(_tokens())
+    return FileTokenStore(_tokens_path())
 
 
-def kept_tokens() -> FileTokenStore | None:
-    """Return the store of `carecloud login`; `None` if there was no such login, or a logout after it."""
-    return token_store() if kept_records() else None
+def kept_token_store() -> FileTokenStore | None:
+    """Return the store of `carecloud login`; `None` if it holds no token."""
+    return token_store() if kept_token_files() else None
 
 
-def kept_records() -> set[Path]:
+def kept_token_files() -> set[Path]:
     """Return the files of the tokens that `carecloud login` kept, of all users and projects."""
-    return set(_tokens().with_suffix(".d").glob("*.json"))
+    return set(_tokens_path().with_suffix(".d").glob("*.json"))
 
 
-def _tokens() -> Path:
-    """Name the store: beside the folder of bulk writes, which holds files alone."""
+def _tokens_path() -> Path:
+    """Return the path of the store. It is beside the folder of bulk writes, which must hold only files."""
     return state_folder().with_name("carecloud-async-login")
 
 
@@ -252,7 +256,7 @@ def embedded_sandbox(size: int) -> Sandbox:
 
 @frozen(kw_only=True)
 class _KeptLogin(EnterpriseCredentials):
-    """A user whose kept token is used without the password: it lies in a private folder of the user's own."""
+    """An API user whose kept token is used without knowing the password: only the user can read the token's folder."""
 
     @property
     def secret(self) -> None:
@@ -261,12 +265,16 @@ class _KeptLogin(EnterpriseCredentials):
 
 
 def _ask_now() -> str | None:
-    """Return the password from the keyboard; never from an option, which `ps` would show."""
+    """Return the password from the keyboard, if there is one; `ps` would show it as an option."""
     return _ask() or None if _is_terminal() else None
 
 
 def _ask_later() -> str:
-    """Return the password when the kept token has ended."""
+    """Return the password from the keyboard, when the kept token has ended.
+
+    Raises:
+        UsageError: there is no terminal.
+    """
     if not _is_terminal():
         raise UsageError(
             "carecloud login keeps no valid token of this user and project: set CARECLOUD_PASSWORD, or log in again"

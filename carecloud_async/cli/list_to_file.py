@@ -29,7 +29,7 @@ from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export import CsvOptions
 
-#: The formats, as the export knows them by the end of the file's name.
+#: The suffixes by which an export knows the format of a file.
 SUFFIXES = (
     *(".jsonl", ".ndjson", ".csv", ".parquet"),
     *(f"{suffix}{packed}" for suffix in (".jsonl", ".ndjson", ".csv") for packed in (".gz", ".zst")),
@@ -66,10 +66,10 @@ class Output:
         return known.removesuffix(".gz").removesuffix(".zst")
 
     def check(self) -> None:
-        """Raise for what cannot become a file, before anyone is asked; URLs are left to the export.
+        """Check, before any request, that the target can become a file. The export checks URLs.
 
         Raises:
-            UsageError: the name says no format.
+            UsageError: neither the name nor an option says the format.
             ExportError: nothing can be written there.
         """
         if Path(self.name).is_dir():
@@ -97,12 +97,12 @@ class Output:
         return not self.is_direct and has_records(read_target(self.name, format=self.format))
 
     def warn_of_discarding(self, *, overwrite: bool) -> None:
-        """Say that what an earlier run has fetched is lost, if so."""
+        """Warn if this run discards what an earlier one has fetched."""
         if self.has_partial() and (overwrite or not os.path.exists(self.name)):
             say(f"warning: discarding what an earlier run fetched for {self.name}; --resume goes on with it")
 
     def interrupted(self) -> str:
-        """Return what has become of an export to a file that was interrupted."""
+        """Return the message for an interrupted export: whether a later run can resume it."""
         if self.has_partial():
             return f"interrupted: what was fetched for {self.name} is kept; the same command with --resume goes on"
         return f"interrupted before anything was fetched for {self.name}"
@@ -110,16 +110,17 @@ class Output:
 
 @contextmanager
 def confirming(written: list[Written[Any]], interrupted: Callable[[], str]) -> Iterator[None]:
-    """Confirm what the block has written, as the last step of a command.
+    """Run the block, which writes a file; confirm the file afterwards, as the last step of the command.
 
-    A scheduler that repeats an interrupted command gets everything again, and not only what is newer.
+    After an interruption nothing is confirmed: a scheduler that repeats the command gets all records again, not only
+    those that have changed since.
 
     Args:
-        written: filled by the block.
-        interrupted: what has become of it, said when Ctrl-C or SIGTERM ends it.
+        written: the block puts the finished file here.
+        interrupted: returns the message for Ctrl-C and SIGTERM.
 
     Raises:
-        typer.Exit: it was interrupted.
+        typer.Exit: the block was interrupted.
     """
     with ExitStack() as stack:
         try:
@@ -128,8 +129,8 @@ def confirming(written: list[Written[Any]], interrupted: Callable[[], str]) -> I
             say(interrupted())
             raise typer.Exit(INTERRUPTED) from None
         finally:
-            for work_done in written:
-                stack.callback(work_done.close)
+            for file in written:
+                stack.callback(file.close)
         stack.enter_context(ignores_signals())
         written[0].confirm()
 
@@ -203,7 +204,7 @@ class FileOptions:
             ) from None
 
 
-#: The digits of the largest number that is taken.
+#: The most digits of a number.
 _MOST_DIGITS = 9
 
 
@@ -287,7 +288,7 @@ def _check_files(target: Output, report: str | None, state: str | None) -> None:
     Raises:
         UsageError: two of them are one, or no report can be written.
     """
-    stdout = 1  # its descriptor
+    stdout = 1  # its descriptor, by which `check_distinct` also finds a file that stdout is redirected to
     output: str | int = stdout if target.is_stdout else target.name
     if output == stdout and report == "-":
         raise UsageError("-o - and --report - would mix on stdout: give --report a file")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from carecloud_async._calls.auth.token import LoggedIn
-from carecloud_async.cli.connect import Connection, kept_records, token_store
+from carecloud_async.cli.connect import Connection, kept_token_files, token_store
 from carecloud_async.cli.console import put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options, option
@@ -29,7 +29,7 @@ def check(
     Example: carecloud check --report check.json --sandbox 1000
     """
     prepare_report(report)
-    checked = connection.run(lambda client: client.check(seconds=seconds), asks="first")
+    checked = connection.run(lambda client: client.check(seconds=seconds), logs_in="first")
     if report != "-":
         write_report("-", f"{checked}\n")
     write_report(report, checked.to_json())
@@ -49,7 +49,7 @@ def login(connection: Connection) -> None:
         return await client.login(), client.project.host, client.project.timezone
 
     store = None if connection.sandbox is not None else token_store()
-    logged_in, host, zone = connection.run(work, token_store=store, asks="first")
+    logged_in, host, zone = connection.run(work, token_store=store, logs_in="first")
     put(f"{who(logged_in)} on {host}, {until(logged_in.valid_to, zone=zone)}\n".encode())
 
 
@@ -59,12 +59,12 @@ def logout(connection: Connection) -> None:
 
     Example: carecloud logout --project-url acme.crmcarecloud.com --login api_user
     """
-    before = kept_records()
+    before = kept_token_files()
     if connection.sandbox is None and not before:
         put(b"no token is kept\n")
         return
-    connection.run(lambda client: client.logout(), asks="never")
-    if connection.sandbox is None and kept_records() == before:
+    connection.run(lambda client: client.logout(), logs_in="never")
+    if connection.sandbox is None and kept_token_files() == before:
         put(b"no token of this user is kept for this project\n")
         return
     put(b"logged out\n")

@@ -93,7 +93,7 @@ def list_(
         return
     operation = source.find(resource)
     wanted = None if fields is None else split_fields(fields)
-    asked = count or _PRINTED + 1  # one more shows whether there are more
+    asked = count or _PRINTED + 1  # one more than is printed shows whether there are more
 
     async def work(client: CareCloud) -> int:
         listing = source.listing(
@@ -177,8 +177,8 @@ def request(
 
     def interrupted() -> str:
         may_write = is_begun and operation.method not in {"GET", "HEAD"}
-        doubt = ": if it was sent, it may have been carried out: look before you repeat it"
-        return f"interrupted{doubt if may_write else ''}"
+        warning = ": if it was sent, it may have been carried out: look before you repeat it"
+        return f"interrupted{warning if may_write else ''}"
 
     print_json(connection.run(work, interrupted=interrupted))
 
@@ -201,7 +201,7 @@ def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: 
 def _read_body(name: str) -> Any:
     text = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     try:
-        return json.loads(text, parse_float=Decimal)  # which is sent with the digits of the file
+        return json.loads(text, parse_float=Decimal)  # sent with the digits of the file
     except ValueError as error:  # broken JSON, or not UTF-8
         where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise UsageError(f"--body {name}: it is not JSON{where}") from None

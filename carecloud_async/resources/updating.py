@@ -29,8 +29,8 @@ from carecloud_async.resources.signature import no_content
 
 
 @frozen(kw_only=True, repr=False)
-class SurePut:
-    """The PUT of an update.
+class _UpdatePut:
+    """The PUT of an update; see `send`.
 
     Attributes:
         caller: makes the calls.
@@ -47,59 +47,65 @@ class SurePut:
     read: Callable[[], Awaitable[RawJson | None]]
 
     async def send(self) -> None:
-        """Send the PUT; after a lost answer read the record, and send again if it is unchanged.
+        """Send the PUT. If its answer is lost, read the record, and send again only if the record is unchanged.
 
         Raises:
             ConflictError: an answer was lost, and the record is neither what was sent nor what it was before.
-            CareCloudError: it failed; one with `may_have_happened` may be stored all the same.
+            CareCloudError: the PUT failed. With `may_have_happened`, the change may be stored all the same.
         """
         context, options = self.caller.context, self.caller.options
-        ends = context.clock.monotonic() + options.timeout.total
-        caller, sent, lost = self.caller, 0, None
+        deadline = context.clock.monotonic() + options.timeout.total
+        caller, lost_answers = self.caller, 0
         while (error := await self._attempt(caller)) is not None:
             if not error.may_have_happened:
-                if lost is None:
-                    raise error
-                error.may_have_happened = True  # this attempt was refused, but the first one may be stored
-                if await self._is_stored(error):
-                    return
+                if lost_answers:
+                    error.may_have_happened = True  # this attempt was refused, but an earlier one may be stored
+                    if await self._is_stored(error):
+                        return
                 raise error
-            lost, sent = error, sent + 1
-            wait = self._wait(lost, sent, left=ends - context.clock.monotonic())
+            lost_answers += 1
+            wait = self._wait_before_repeat(error, lost_answers, left=deadline - context.clock.monotonic())
             await context.clock.sleep(wait or 0.0)
-            if await self._is_stored(lost):
+            if await self._is_stored(error):
                 return
-            left = ends - context.clock.monotonic()
+            left = deadline - context.clock.monotonic()
             if wait is None or left <= 0 or not context.budget.try_withdraw():
-                raise lost
-            bounded = evolve(options, timeout=evolve(options.timeout, total=left))
-            caller = self.caller.with_options(bounded)
+                raise error
+            caller = self.caller.with_options(evolve(options, timeout=evolve(options.timeout, total=left)))
 
     async def _attempt(self, caller: Caller) -> CareCloudError | None:
-        """Send the PUT, and repeat it only if it certainly was not sent; return its error."""
-        once = evolve(self.operation, safe_to_repeat=False)
+        """Make one call, which repeats the PUT only if it certainly was not sent; return its error."""
+        operation = evolve(self.operation, safe_to_repeat=False)
         try:
-            await caller.call(CallRequest(once, decode=no_content, path_params=self.path_params, json=self.merged.body))
+            await caller.call(
+                CallRequest(operation, decode=no_content, path_params=self.path_params, json=self.merged.body)
+            )
         except CareCloudError as error:
             return error
         return None
 
-    def _wait(self, lost: CareCloudError, sent: int, *, left: float) -> float | None:
-        """Return the seconds to wait before the next attempt, or `None` if there is too little time for another."""
-        retry_after = getattr(lost.__cause__ or lost, "retry_after", None)
-        failure = Failure(kind=FailureKind.SERVER_ERROR, error=lost, retry_after=retry_after)
+    def _wait_before_repeat(self, error: CareCloudError, attempt: int, *, left: float) -> float | None:
+        """Return the seconds to wait before the PUT is repeated; `None` if it must not be repeated.
+
+        Args:
+            error: the error of the last attempt, whose answer was lost.
+            attempt: the number of that attempt, from 1.
+            left: the seconds that are left for the update.
+        """
+        retry_after = getattr(error.__cause__ or error, "retry_after", None)
+        failure = Failure(kind=FailureKind.SERVER_ERROR, error=error, retry_after=retry_after)
         context, policy = self.caller.context, self.caller.options.retry
-        wait = policy.decide(failure, attempt=sent, safe_to_repeat=True, random=context.random.random)
+        wait = policy.decide(failure, attempt=attempt, safe_to_repeat=True, random=context.random.random)
         return None if wait is None or wait >= left else wait
 
     async def _is_stored(self, error: CareCloudError) -> bool:
-        """Read the record, and return whether it is as it was sent; otherwise it is unchanged.
+        """Read the record; return `True` if it is as it was sent, `False` if it is as it was before.
 
         Args:
-            error: raised if the record cannot be read.
+            error: the error of the last attempt, raised if the record cannot be read.
 
         Raises:
-            ConflictError: the record is neither as it was sent nor unchanged, or it is gone.
+            ConflictError: the record is neither, or it is gone.
         """
         try:
             record = await self.read()
@@ -130,7 +136,7 @@ class SurePut:
 Changes = TypeVar("Changes", bound=Mapping[str, Any])
 Record = TypeVar("Record", bound=Model)
 
-#: Fields that no update names, and that lists show as single records do.
+#: Read-only fields that show a change or a deletion, in a list as in a single record.
 _SHOW_CHANGES: Final = ("last_change", "state")
 
 
@@ -139,7 +145,7 @@ class Merging(TypedDict, total=False):
 
     Attributes:
         model: the name of the input class, if it is not the one that `replace` takes.
-        id_field: the field that names a record in the list, where there is no `get`.
+        id_field: the field with a record's id, for families without `get`: the record is read from the list.
     """
 
     model: str
@@ -220,7 +226,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             except NotFoundError:
                 return None
 
-        await SurePut(
+        await _UpdatePut(
             caller=self._caller, operation=write, path_params=ids, merged=merge_into(record), read=read_again
         ).send()
 
@@ -228,13 +234,13 @@ class Updating(BulkWriting, Generic[Changes, Record]):
     def _merge_rules(cls) -> MergeRules:
         """Return how records and changes of this family become the body of its PUT; see `resources.merge`."""
         signature = declared(cls.replace).signature  # type: ignore[attr-defined]
-        part, how = signature.record_argument, dict[str, Any](cls._merging)
-        how.pop("id_field", None)
-        model = how.pop("model", None)
-        return MergeRules(part=part, model=signature.model(model) if model else signature.hint(part), **how)
+        part, rules = signature.record_argument, dict[str, Any](cls._merging)
+        rules.pop("id_field", None)
+        model = rules.pop("model", None)
+        return MergeRules(part=part, model=signature.model(model) if model else signature.hint(part), **rules)
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
-        """Read the current record, not the cached one: it is sent back."""
+        """Read the current record, past the cache: it is sent back."""
         id_field = self._merging.get("id_field")
         if id_field is not None:
             return await self._find(record_id, id_field)

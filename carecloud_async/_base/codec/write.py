@@ -16,7 +16,7 @@ from carecloud_async._base.codec.fields import UNSET, api_names, typed_cache
 from carecloud_async._base.codec.json_text import RawJson
 from carecloud_async.errors import ConfigurationError
 
-#: The most digits of a whole number that is written out.
+#: A `Decimal` with more digits than this before its point becomes a text, not an `int`.
 _MOST_DIGITS = 40
 
 
@@ -26,11 +26,12 @@ class _Form:
 
     Attributes:
         zone: the project's time zone, to which times with an offset are converted.
-        is_sent: whether msgspec writes the values as JSON: it takes a `Decimal`, and a time must have no offset.
+        as_json: whether msgspec writes the result as JSON. Then a `Decimal` stays one, because msgspec writes all its
+            digits, and a time with an offset is an error if no zone is given.
     """
 
     zone: tzinfo | None
-    is_sent: bool
+    as_json: bool
 
 
 Writer = Callable[[Any, _Form], Any]
@@ -48,7 +49,7 @@ def encode(value: Any, *, zone: tzinfo | None = None) -> bytes:
         ConfigurationError: a value in it has no JSON form; the message names its type.
     """
     try:
-        return _encoder.encode(_writer(type(value))(value, _Form(zone, is_sent=True)))
+        return _encoder.encode(_writer(type(value))(value, _Form(zone, as_json=True)))
     except UnicodeEncodeError:
         pass  # raised below, because the error and its context hold the text
     raise ConfigurationError("the body holds text that is no Unicode (a lone surrogate)")
@@ -67,11 +68,11 @@ def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:
     Raises:
         ConfigurationError: a value in it has no JSON form; the message names its type.
     """
-    return _writer(type(value))(value, _Form(zone, is_sent=False))
+    return _writer(type(value))(value, _Form(zone, as_json=False))
 
 
 def plain_number(value: Decimal) -> float | int | str:
-    """Return the number of JSON that is written with the same digits, or a text if Python has none."""
+    """Return the `float` or `int` that JSON shows with the same value, or a text if there is none."""
     number = float(value)
     if Decimal(repr(number)) == value:
         return number
@@ -125,9 +126,9 @@ def _as_it_is(value: Any, _form: _Form) -> Any:
 
 def _number(value: float | Decimal, form: _Form) -> float | int | str | Decimal:
     if isinstance(value, Decimal):
-        value = Decimal(value)  # of a user's own class, or one that conceals it
+        value = Decimal(value)  # not a subclass: a user's own, or the one whose repr hides the number
         if value.is_finite():
-            return value if form.is_sent else plain_number(value)
+            return value if form.as_json else plain_number(value)
     elif math.isfinite(value):
         return float(value)
     raise ConfigurationError("a number that is not finite cannot be sent as JSON")
@@ -137,6 +138,6 @@ def _moment(value: datetime, form: _Form) -> str:
     if value.tzinfo is not None:
         if form.zone is not None:
             value = value.astimezone(form.zone).replace(tzinfo=None)
-        elif form.is_sent:
+        elif form.as_json:
             raise ConfigurationError("a datetime with an offset needs the project's time zone to be sent")
     return value.isoformat(sep=" ", timespec="seconds")

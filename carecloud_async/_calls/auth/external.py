@@ -16,12 +16,16 @@ from carecloud_async.errors import ConfigurationError
 if TYPE_CHECKING:
     import httpx2
 
-    class AnyAuth(httpx.Auth, httpx2.Auth):  # type: ignore[misc]  # the flows of each name its own requests
-        """The base of our auths."""
+    class AnyAuth(httpx.Auth, httpx2.Auth):  # type: ignore[misc]  # each flow takes requests of its own library
+        """The `Auth` of every HTTP library that is installed."""
 
 else:
     _libraries = [import_module(name) for name in ("httpx", "httpx2") if find_spec(name) is not None]
-    AnyAuth = type("AnyAuth", tuple(library.Auth for library in _libraries), {"__doc__": "The base of our auths."})
+    AnyAuth = type(
+        "AnyAuth",
+        tuple(library.Auth for library in _libraries),
+        {"__doc__": "The `Auth` of every HTTP library that is installed."},
+    )
 
 
 def authority(url: Any) -> tuple[str, str, int | None]:
@@ -31,7 +35,7 @@ def authority(url: Any) -> tuple[str, str, int | None]:
 
 
 class ExternalClientAuth(AnyAuth):
-    """Sends the identity's token, to the project only, and once more after a 401.
+    """Sends requests with the identity's token, to the project only, and after a 401 once more with another token.
 
     Args:
         tokens: the identity's tokens.
@@ -42,12 +46,12 @@ class ExternalClientAuth(AnyAuth):
     def __init__(self, tokens: Tokens, *, origin: str, check: Callable[[], None]) -> None:
         self._tokens = tokens
         self._origin = origin
-        self._at = authority(origin)
+        self._authority = authority(origin)
         self._check_client = check
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Let httpx send one request; see `httpx.Auth.async_auth_flow`."""
-        if authority(request.url) != self._at:
+        if authority(request.url) != self._authority:
             raise ConfigurationError(
                 f"this auth sends its token to {self._origin} only: use another client for other addresses"
             )
@@ -60,15 +64,14 @@ class ExternalClientAuth(AnyAuth):
             response = yield request
             if response.status_code != UNAUTHORIZED:  # its body is the user's, and may be a stream
                 return
-            # An unread response would keep its connection during the whole renewal. It is read by the library, which
-            # unpacks what it has asked for.
+            # An unread response would keep its connection during the whole renewal. `aread` also decompresses it.
             await response.aread()
             if refusal(response.content) is None:
                 return
-            another = await tokens.after_401(token, replayed=replayed)
-            if another is None:
+            new_token = await tokens.after_401(token, replayed=replayed)
+            if new_token is None:
                 return
-            token, replayed = another, True
+            token, replayed = new_token, True
 
     def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
         """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.

@@ -1,4 +1,4 @@
-"""Families and lists by their names: which there are, and the object of a client that a name means."""
+"""Finds families and lists by their names, such as `customers.addresses`, and their objects in a client."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ListMethod: TypeAlias = Callable[..., Listing[Any]]
 
 @cache
 def bulk_families() -> Mapping[str, type[BulkWriting]]:
-    """Return the families that can be written in bulk by their names from the client, such as `customers.addresses`."""
+    """Return the families that can be written in bulk, by their names such as `customers.addresses`."""
     len(OPERATIONS)  # imports all families
     return {cls._operations[0].call.rpartition(".")[0]: cls for cls in _subclasses(BulkWriting) if cls._operations}
 
 
 @cache
 def all_families() -> Mapping[str, Sequence[Operation]]:
-    """Return the operations of every family by its name from the client, such as `customers.addresses`."""
+    """Return the operations of every family, by its name such as `customers.addresses`."""
     by_family: dict[str, list[Operation]] = {}
     for operation in OPERATIONS.values():
         by_family.setdefault(operation.call.rpartition(".")[0], []).append(operation)
@@ -39,7 +39,7 @@ def all_families() -> Mapping[str, Sequence[Operation]]:
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a family from the client: `product-groups` means `product_groups`."""
+    """Return the name of a family as the client spells it: `product_groups` for `product-groups`."""
     return name.replace("-", "_").replace("/", ".")
 
 
@@ -47,7 +47,7 @@ def require_bulk(name: str) -> None:
     """Check that a family can be written in bulk.
 
     Raises:
-        ConfigurationError: it cannot, which the message explains, or there is none of that name.
+        ConfigurationError: it cannot, and the message says why, or there is no family of that name.
     """
     if name in bulk_families():
         return
@@ -83,7 +83,13 @@ def open_family(client: Families, name: str, of: Sequence[str]) -> BulkWriting:
 
 
 def bind(client: Families, names: Sequence[str], ids: list[str]) -> Any:
-    """Return what the client has under a dotted name, bound to its parents' ids, which are taken off the list."""
+    """Return the object that the client has under a dotted name, bound to the ids of its parents.
+
+    Args:
+        client: the client.
+        names: the parts of the name.
+        ids: ids, outermost first; those of the parents are removed from the list.
+    """
     resource: Any = client
     for name in names:
         resource = getattr(resource, name)
@@ -109,7 +115,7 @@ def find_list(name: object) -> Operation:
         name: its name from the client, such as `cards` or `products.tags`.
 
     Raises:
-        ConfigurationError: there is none; the message has the nearest name.
+        ConfigurationError: there is no such list; the message has the nearest name.
     """
     known = listable()
     operation = known.get(name) if isinstance(name, str) else None
@@ -126,9 +132,11 @@ def list_model(operation: Operation) -> type[Model]:
 
 
 def find_method(client: Families, operation: Operation, *, of: Iterable[str] = ()) -> tuple[ListMethod, list[str]]:
-    """Return the client's method of an operation, and the ids that it takes itself.
+    """Return the client's method of a list, bound to the ids of its parents, and the ids that are left to be passed.
 
     Args:
+        client: the client.
+        operation: the list operation.
         of: the ids of its path, outermost first.
     """
     ids = list(of)
@@ -137,7 +145,7 @@ def find_method(client: Families, operation: Operation, *, of: Iterable[str] = (
 
 
 def missing_filters(operation: Operation, method: ListMethod, given: Iterable[str]) -> list[str]:
-    """Return the filters without which a list cannot be asked for, and that are not given."""
+    """Return the filters that a list requires and that are not given."""
     return [name for name in declared(method).signature.required if name in operation.parameters and name not in given]
 
 

@@ -15,7 +15,7 @@ FILE: Final = Path(__file__).with_name("facts.json")
 #: Query parameters of paging and order.
 PAGING: Final = ("count", "offset", "sort_field", "sort_direction")
 
-#: Fields of bodies that servers require although the description does not, or the other way round.
+#: Whether servers require a field of a body, where the description says the opposite.
 REQUIRED: Final[Mapping[tuple[str, str], bool]] = {
     ("postPointsAssign", "partner_id"): False,
     ("postPointsRedemption", "partner_id"): False,
@@ -24,7 +24,7 @@ REQUIRED: Final[Mapping[tuple[str, str], bool]] = {
     ("postUserLogin", "password"): True,
 }
 
-#: Query parameters that take several values although their type is a plain string: their text says so.
+#: Query parameters that take several values: their text says so, although their type is a plain string.
 SEVERAL: Final[Mapping[str, frozenset[str]]] = {
     "getCardTypes": frozenset({"text_id"}),
     "getCredits": frozenset({"credit_type_id"}),
@@ -50,7 +50,7 @@ class Field:
         format: `date`, `timestamp`, `time`, or another format; "" if none.
         required: whether it must be sent.
         read_only: whether only the server sets it.
-        nullable: whether null is announced.
+        nullable: whether the description allows null.
         enum: the known values, or none.
     """
 
@@ -85,8 +85,8 @@ class ApiOperation:
         method: HTTP verb.
         template: path template below the version.
         interface: `both`, `enterprise` or `customer`.
-        authorized: whether a token is asked for.
-        status: status of success; of several the first.
+        authorized: whether the call needs a token.
+        status: status of success, the first of several.
         key: name of the list in the answer; "" if the answer is not a list.
         result: schema of the items or of the answer; "" if it has none.
         query: query parameters.
@@ -205,8 +205,8 @@ def _operation(entry: Mapping[str, Any]) -> ApiOperation:
         status=int(answer["statuses"][0]),
         key=answer.get("key", ""),
         result=answer.get("type", ""),
-        query=tuple(_asked(name, _field(field)) for field in entry.get("query", ())),
-        body=tuple(_sent(name, _field(field)) for field in entry.get("body", ())),
+        query=tuple(_query_field(name, _field(field)) for field in entry.get("query", ())),
+        body=tuple(_body_field(name, _field(field)) for field in entry.get("body", ())),
         fields=tuple(map(_field, answer.get("fields", ()))),
     )
 
@@ -216,14 +216,14 @@ def _field(entry: Mapping[str, Any]) -> Field:
     return Field(**{**known, "enum": tuple(entry.get("enum", ()))})
 
 
-def _asked(operation_id: str, parameter: Field) -> Field:
-    """Let a parameter take a list too, if its description says so."""
+def _query_field(operation_id: str, parameter: Field) -> Field:
+    """Return a parameter of the query; those of `SEVERAL` take a list too."""
     several = parameter.name in SEVERAL.get(operation_id, ())
     return attrs.evolve(parameter, type="string|string[]") if several else parameter
 
 
-def _sent(operation_id: str, field: Field) -> Field:
-    """Make a field of a body required, or optional, as servers do."""
+def _body_field(operation_id: str, field: Field) -> Field:
+    """Return a field of a body, required or not as in `REQUIRED`."""
     return attrs.evolve(field, required=REQUIRED.get((operation_id, field.name), field.required))
 
 
@@ -271,7 +271,7 @@ class TablePlan:
 
 @attrs.frozen(kw_only=True)
 class ListPlan:
-    """The part of a table that a list shows: the table of the parent, the records of the parent, or all.
+    """What a list shows: the parent's own table, the records of a shared table that name the parent, or a whole table.
 
     Attributes:
         table: name of the table.
@@ -317,7 +317,7 @@ class Plans:
             properties = f"/{table.split('/')[1].removesuffix('s')}-properties"
             return properties if properties in self.tables else None
         known = self.table_of_id.get(name)
-        if known is not None or name.startswith("external_"):
+        if known is not None or name.startswith("external_"):  # an id of another system
             return known
         _, _, rest = name.partition("_")  # `main_store_id` is a `store_id`
         return self.referred(rest, schema="", table=table) if "_" in rest and rest != "type_id" else None
@@ -340,15 +340,16 @@ def api_plans() -> Plans:
     """The tables of the API; computed once in a process."""
     tables: dict[str, TablePlan] = {}
     lists: dict[str, ListPlan] = {}
-    # Lists of the same records share a table, which the first list without a parent names.
-    shared: dict[tuple[str, str], str] = {}
-    for api in sorted(_lists(), key=_is_below):
-        names = [(api.key, api.result), (api.template.rpartition("/")[2], api.result)]
+    # Lists of the same records share a table, which has the name of the first top-level list: these come first here.
+    # Records are the same if their schema is, and the list's key in the answer or the end of its path.
+    table_of_records: dict[tuple[str, str], str] = {}
+    for api in sorted(_list_operations(), key=_is_dependent):
+        records = [(api.key, api.result), (api.template.rpartition("/")[2], api.result)]
         table = api.template
         if api.method == "GET":
-            table = next((shared[name] for name in names if name in shared), table)
-        if not _is_below(api):
-            shared |= dict.fromkeys(names, table)
+            table = next((table_of_records[name] for name in records if name in table_of_records), table)
+        if not _is_dependent(api):
+            table_of_records |= dict.fromkeys(records, table)
         parent = api.path_names[0] if api.path_names else None
         lists[api.template] = ListPlan(
             table=table, parent_name=parent, parent_path=path_to(api.result, parent) if parent else None
@@ -358,12 +359,12 @@ def api_plans() -> Plans:
     return Plans(tables=tables, lists=lists, table_of_id=_references(tables))
 
 
-def _lists() -> list[ApiOperation]:
+def _list_operations() -> list[ApiOperation]:
     return [api for api in api_facts().operations if api.key]
 
 
-def _is_below(api: ApiOperation) -> bool:
-    """Whether a list is that of a parent, or the answer to an action."""
+def _is_dependent(api: ApiOperation) -> bool:
+    """Whether a list is not a top-level one: it has a parent, or is the answer to an action."""
     return api.method == "POST" or "{" in api.template or "/actions/" in api.template
 
 
@@ -374,7 +375,7 @@ def _id_field(api: ApiOperation) -> str | None:
 
 
 def _references(tables: Mapping[str, TablePlan]) -> dict[str, str]:
-    """The table that each id belongs to; the name of an id in a path counts before that in a record."""
+    """The table of each id, by the id's name. Names in paths take precedence over those in records."""
     table_of = dict(_REFERENCES)
     for api in api_facts().operations:
         if api.method == "GET" and api.template.endswith("}") and api.template.count("/") == 2:
