@@ -21,19 +21,19 @@ _WITH_TIME: Final = re.compile(r"(.+?)[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
 #: Zero dates as MySQL writes them.
 ZERO_DATE: Final = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
 _ZERO: Final = "a zero date: leave the cell empty"
-#: The parts of a format, its separators between them.
+#: The three parts of a date format, and the separator between them.
 _FORMAT: Final = re.compile(r"(dd?|mm?|yyyy|yy)([./-]) ?(dd?|mm?|yyyy|yy)\2 ?(dd?|mm?|yyyy|yy)")
 _GROUPS: Final = {"d": r"(?P<day>\d{1,2})", "m": r"(?P<month>\d{1,2})", "y": r"(?P<year>\d{%d})"}
-#: Two digits of a year stand for a year of the last 80 or the next 20.
+#: A year of two digits is one of the last 80 or the next 20 years.
 YEARS_AHEAD: Final = 20
 
 
 @cache
 def day_pattern(date_format: str) -> re.Pattern[str]:
-    """Return what matches a day in a format such as `dd/mm/yy`.
+    """Return the pattern of a day in a format such as `dd/mm/yy`.
 
     Raises:
-        ValueError: the format has other parts.
+        ValueError: it is not a format of a day, a month and a year.
     """
     match = _FORMAT.fullmatch(date_format.strip().lower())
     parts = () if match is None else match.group(1, 3, 4)
@@ -60,7 +60,7 @@ def read_day(text: str, *, date_format: str | None, latest_year: int) -> date | 
         latest_year: the last year that two digits may stand for.
 
     Raises:
-        ConversionError: it names a day that there is not.
+        ConversionError: it names a day that does not exist.
     """
     local = _DOTTED if date_format is None else day_pattern(date_format)
     match = _ISO.fullmatch(text) or local.fullmatch(text)
@@ -98,19 +98,19 @@ def read_moment(text: str, *, date_format: str | None, latest_year: int) -> date
 #: The fields that hold a phone number.
 PHONES: Final = frozenset({"phone", "phone_number"})
 
-#: A number may have 15 digits (ITU-T E.164); a national number begins with 0, and its country is not known.
+#: A number with its prefix: at most 15 digits (ITU-T E.164), of which the first is not 0, as it is in national numbers.
 _WHOLE_NUMBER: Final = re.compile(r"(?:\+|00)?([1-9]\d{4,14})", re.ASCII)
 #: What people put between digits: any blank, hyphens and dashes, brackets, points and slashes.
 _BETWEEN: Final = re.compile("[\\s\u200b\u2010-\u2015()./-]+")
 _PREFIX: Final = re.compile(r"(?:\+|00)?([1-9]\d{0,3})", re.ASCII)
 #: A national number: with a zero in front, or with at most ten digits, which is too short for most with a prefix.
 _NATIONAL: Final = re.compile(r"0[1-9]\d{4,12}|[1-9]\d{4,9}", re.ASCII)
-#: The digits in front of a national number that are dropped after these prefixes; after others it is one zero. Italy,
-#: San Marino and the Vatican keep the zero.
+#: International prefix → the leading digits of national numbers that are dropped after it; elsewhere it is one zero.
+#: Italy, San Marino and the Vatican keep the zero.
 _TRUNKS: Final = {"36": "06", "39": "", "378": "", "379": ""}
-#: Least digits of a number without its prefix that may have one.
+#: The fewest digits of a number, its prefix not counted.
 _LEAST: Final = 7
-#: Least digits of a number with its prefix, as in the countries with the shortest numbers.
+#: The fewest digits of a number with its prefix, as in the countries with the shortest numbers.
 _LEAST_WITH_PREFIX: Final = 10
 #: The prefix of a country, as digits.
 _COUNTRY: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
@@ -143,8 +143,8 @@ def phone_number(text: str, *, prefix: str = "") -> str | None:
 
     Args:
         text: the number as people write it.
-        prefix: the digits of the prefix that completes a number without one. A number that begins with them and is
-            long enough to have them already gives `None`: it may be meant with or without its prefix.
+        prefix: the digits of the prefix that completes a number without one. A number that begins with these digits and
+            would be long enough without them gives `None`: nobody can tell whether they are its prefix.
     """
     plain = _plain(text)
     if prefix and _NATIONAL.fullmatch(plain):
@@ -156,9 +156,9 @@ def phone_number(text: str, *, prefix: str = "") -> str | None:
 
 
 def valid_number(number: str) -> str | None:
-    """Return a number with its prefix as its country writes it for callers from abroad; `None` if no country has it.
+    """Return a number with its prefix in the form of E.164; `None` if it is not a valid number of any country.
 
-    Without the extra `phones` every number is taken.
+    Without the extra `phones` every number is valid, and returned as it is.
     """
     library = _library()
     if library is None:
@@ -240,9 +240,9 @@ def truth_of(word: str) -> bool | None:
 
 
 def member_of(enumeration: str, word: str) -> Enum | None:
-    """Return a member by its name, in any case and with blanks for underscores; `None` for no member.
+    """Return a member by its name, in any case and with blanks for underscores; `None` if there is no such member.
 
-    Where the members are `YES` and `NO`, any word for a truth value will do.
+    Where there are members `YES` and `NO`, any word for a truth value stands for them.
     """
     members, truth = members_of(enumeration), truth_of(word)
     if truth is not None and {"YES", "NO"} <= members.keys():

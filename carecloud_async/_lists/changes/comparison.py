@@ -1,4 +1,4 @@
-"""The difference between the records of a reading and those of a state, as sets in SQLite."""
+"""Compares the records of a reading with those of a state, as sets in SQLite."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VALUES = 500
 _RANGE = "SELECT text FROM records WHERE id BETWEEN ? AND ? AND record IS {} LIMIT ?"
 _FIND = "SELECT id, twin, text, value, record IS NOT NULL FROM records WHERE id IN ({})"
 _PUT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
-#: A record is identified by its text where several have its id: `seen` holds the digests of texts then.
+#: `seen` holds ids, or the digests of texts where several records share an id: a record is gone if it holds neither.
 _FIND_GONE = """INSERT INTO gone SELECT id, twin FROM records
 WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = records.id)
 AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = records.text)"""
@@ -38,7 +38,15 @@ _DELETED = "SELECT DISTINCT id FROM gone WHERE NOT EXISTS (SELECT 1 FROM records
 
 
 class _Known(NamedTuple):
-    """A record as the state knows it; `value` is a digest too, the same for any order of its fields."""
+    """A record as the state knows it.
+
+    Attributes:
+        id: its id, or the digest of its text if it has no usable id.
+        twin: its number among the records with this id.
+        text: the digest of its text.
+        value: the digest of its value, which does not depend on the order of the fields.
+        is_kept: whether the state keeps the record too, not only its digests.
+    """
 
     id: Identity
     twin: int
@@ -51,14 +59,14 @@ class Comparison(Writer):
     """Compares the records of one reading with a state. Everything blocks; one thread at a time.
 
     Args:
-        state: what is known; changed as records are taken.
+        state: the records of the last run; each commit updates it.
         source: the list.
-        keep: whether the state keeps records or their digests alone.
+        keep: whether the state keeps whole records or only their digests.
 
     Attributes:
         known: the number of records that the state knew at first.
         counts: the number of changes of each kind, and of unchanged records.
-        earlier: the number of changes of each kind of an earlier run, which were not taken.
+        earlier: the number of changes of each kind that an earlier run found and nobody has taken.
     """
 
     def __init__(self, state: StateFile, source: ListSource[Any], *, keep: Literal["digests", "records"]) -> None:
@@ -80,7 +88,7 @@ class Comparison(Writer):
         self.counts.clear()
 
     def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
-        """Take the records of pages that were not shown before into the transaction of the state.
+        """Compare the records that this reading has not shown before, and update the state in its transaction.
 
         Raises:
             ExportError: the disk refuses.
@@ -90,19 +98,18 @@ class Comparison(Writer):
                 self._take(new, by_text=checkpoint.by_text)
 
     def _take(self, pages: Sequence[RawPage], *, by_text: bool) -> None:
-        """Take records, each of them once.
+        """Compare records with the state.
 
         Args:
             pages: the records.
-            by_text: whether several records have one id: their identities are digests of their texts.
+            by_text: whether several records share an id, so that `seen` holds the digests of texts.
         """
         lines = [line for page in pages for line in page.items]
         ids = [key for page in pages for key in page.ids]
         texts = [*map(text_digest, lines)]
         if by_text:
             ids = identify(lines, self._id_field)
-        # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
-        # without a look at each id.
+        # Most records are unchanged. Where a page is a range of ids, one query for the digests of that range shows it.
         known = self._texts(ids) if self.known else set()
         others = [] if known.issuperset(texts) else [index for index, text in enumerate(texts) if text not in known]
         self.counts["unchanged"] += len(lines) - len(others)
@@ -113,6 +120,7 @@ class Comparison(Writer):
     def _take_each(
         self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes], *, by_text: bool
     ) -> None:
+        """Compare records whose text is not known with those of their ids, and note what was created or updated."""
         known = self._find(ids) if self.known or by_text else {}
         if not known and not by_text:
             self._create(ids, lines, texts)
@@ -150,6 +158,7 @@ class Comparison(Writer):
         return zlib.compress(line, 6) if self._keeps else None
 
     def _texts(self, ids: Sequence[Identity]) -> set[bytes]:
+        """Return the digests of the texts that the state knows between the first and the last of these ids."""
         low, high = sorted((ids[0], ids[-1]), key=_order)
         query = _RANGE.format("NOT NULL" if self._keeps else "NULL")
         return {text for (text,) in self._db.execute(query, (low, high, len(ids) + _VALUES))}
@@ -163,7 +172,14 @@ class Comparison(Writer):
         return known
 
     def _same(self, twins: Sequence[_Known], text: bytes, *, by_text: bool) -> _Known | None:
-        """Return what is known of a record; of several with its id, the one with its text, or one that is not shown."""
+        """Return the known record that a shown one is compared with; `None` if the shown one is new.
+
+        Args:
+            twins: the known records with its id.
+            text: the digest of its text.
+            by_text: whether several records share an id. Then it is the twin with this text, or else one whose text
+                this reading has not shown: that one may have changed.
+        """
         same = next((other for other in twins if other.text == text), None)
         if same is None and by_text:
             return next((other for other in twins if not self._was_shown(other.text)), None)
@@ -184,7 +200,7 @@ class Comparison(Writer):
         return self._count("SELECT count(*) FROM gone")
 
     def delete_gone(self) -> None:
-        """Note the records that an exact reading of the whole list did not show as deleted."""
+        """Note as deleted what `find_gone` has found; only after an exact reading of the whole list."""
         if not self._db.execute("SELECT 1 FROM gone LIMIT 1"):
             return
         self._db.execute(_REMOVE_GONE)
@@ -203,7 +219,7 @@ def _order(key: Identity) -> tuple[bool, bytes]:
 
 
 def _exact_float(digits: str) -> Any:
-    """Read a number as a float, unless a float has not all its digits: then two that differ would be equal."""
+    """Read a number as a float; as its text if a float cannot hold all its digits, or two numbers might seem equal."""
     number = float(digits)
     with contextlib.suppress(ArithmeticError):  # an exponent of twenty digits
         if Decimal(digits) == Decimal(repr(number)):

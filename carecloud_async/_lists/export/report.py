@@ -1,4 +1,4 @@
-"""What comes of an export: its `Progress` while it runs, its `ExportReport`, and `Written`, which confirms that."""
+"""The `Progress` of an export, its `ExportReport`, and `Written`: the finished file, whose report can be confirmed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ExportReport:
     list_changed: bool = False
     """Whether the list was seen to change meanwhile."""
     reasons: Sequence[InexactReason] = ()
-    """Why records may be missing: what was seen, and what helps. None if the guarantee is known to hold."""
+    """Why records may be missing: what was seen, and what helps. Empty if the guarantee is known to hold."""
     passes: int = 1
     """How often the list was read, whole or by change: until one reading shows that nothing is missing."""
     resumed: bool = False
@@ -72,8 +72,8 @@ class ExportReport:
     total: int | None = None
     """The number of records in the list, as the server said last."""
     next_changed_since: datetime | None = None
-    """The `changed_since` of the next run: two minutes before this one began. `None` if there is none, and the next run
-    exports the whole list: for lists without `last_change`, and if the server sends no `Date` header.
+    """The `changed_since` of the next run: two minutes before this one began. `None` for lists without `last_change`,
+    and if the server sends no `Date` header: then the next run exports the whole list.
     """
     retries: int = 0
     """Requests that had to be repeated, earlier runs included."""
@@ -100,7 +100,7 @@ class Reporter:
         on_progress: the function; `None` for none.
         clock: measures the duration of this run, which begins now.
         before: the figures of earlier runs.
-        bounded: whether the server's total is what will be written.
+        bounded: whether the server's total is the number of records that will be written; not with `changed_since`.
     """
 
     def __init__(self, on_progress: OnProgress | None, *, clock: Clock, before: ExportReport, bounded: bool) -> None:
@@ -117,7 +117,7 @@ class Reporter:
         return self._clock.monotonic() - self._started
 
     async def report(self, figures: ExportReport, *, stage: str = "reading", now: bool = False) -> None:
-        """Report, unless the last report was a moment ago.
+        """Report, unless the last report was less than `_EVERY` seconds ago.
 
         Args:
             figures: the figures so far.
@@ -183,7 +183,8 @@ class Written(Generic[R]):
                 # The storage service may be slow, and must not hold up the program's event loop.
                 await run_in_thread_regardless(self.confirm)
             else:
-                # Without awaiting: after a cancellation the caller would repeat a job whose state has moved on.
+                # Without awaiting, so that no cancellation comes in between: the caller would not get the report, and
+                # repeat the job, whose state has moved on.
                 self.confirm()
         finally:
             self.close()

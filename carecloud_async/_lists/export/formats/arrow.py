@@ -1,13 +1,14 @@
 """Records as Arrow tables of one schema, and as Parquet files in row groups.
 
-The columns are always the model's, in its order and types, so that the files of all nights have one schema; fields that
-the model does not know are JSON text in a last column, `unknown_fields`. With `columns="found"`, and for lists without
-a model, they have columns of their own, with the type that all their values share, or JSON text otherwise. A value that
+The columns are those of the model, in its order and types, so that all files of a list have one schema. Fields that the
+model does not know are JSON text in a last column, `unknown_fields`. With `columns="found"`, and for lists without a
+model, they have columns of their own, with the type that all their values share, or JSON text otherwise. A value that
 cannot be read as its column's type becomes null, and is counted.
 
 Records that match the model go through pyarrow's own JSON reader, which takes a fifth of the time of building Python
 objects and lets other threads run. It is strict: it refuses a whole batch if any value is not of its column's type. The
-records that do not match are then read value by value, by the tolerant rules; for all others both ways give the same.
+records that do not match are then read value by value, by the tolerant rules. Both ways give the same for a record that
+matches.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class ParquetSink(Sink):
         super().__init__(file, layout)
         self._builder = SchemaBuilder(layout.into)
         self._fixed = has_fixed_columns(layout)
-        # Found columns have types that only all records together decide.
+        # The type of a found column depends on all records, so nothing can be written before they are known.
         self.outdated: bool = not self._fixed
         self._encoder: ArrowEncoder | None = None
         self._writer: Any = None
@@ -181,6 +182,8 @@ class ArrowEncoder:
             return self.schema.empty_table()
         if not self._known and self._knows is not None:  # a table without columns would have no rows either
             return pa.table([pa.array(self._unknown_texts(lines), pa.string())], schema=self.schema)
+        # If pyarrow accepts the batch without unknown fields, no record need be searched for them. This is not tried
+        # after a batch that had some.
         tries_all_known = self._knows is not None and not self._expects_unknown
         staged = self._parse(lines, unexpected="error") if tries_all_known else None
         are_all_known = staged is not None
@@ -229,7 +232,7 @@ class ArrowEncoder:
         return table if table.num_rows == len(lines) else None
 
     def _typed(self, staged: Any | None) -> Any | None:
-        """Return a table of the known columns; `None` if a text is no time, or there is no table."""
+        """Return a table of the known columns from a staged one; `None` if there is none, or a text is not a time."""
         import pyarrow as pa
 
         if staged is None:
@@ -242,7 +245,7 @@ class ArrowEncoder:
         return pa.Table.from_arrays(columns, schema=self._known)
 
     def _read_mixed(self, lines: Sequence[bytes]) -> Any:
-        """Read records that match the model together and the others one by one, in their order."""
+        """Read the records that match the model by pyarrow, the others value by value; their order is kept."""
         import pyarrow as pa
 
         exact: list[int] = []
@@ -327,21 +330,21 @@ def _exact_type(shape: Shape) -> Any:
 
 
 _EPOCH = date(1970, 1, 1)
-#: Between these days, counted from 1970, no time zone can shift a time out of Python's range. Other days are read value
-#: by value. pyarrow also accepts a year 0, which Python does not.
+#: Between these days, counted from 1970, no time zone can shift a time out of Python's range. pyarrow also accepts a
+#: year 0, which Python does not. A batch with other days is read value by value.
 _FIRST_DAY, _LAST_DAY = ((date(year, 1, 1) - _EPOCH).days for year in (2, 9998))
 _DAY = 24 * 60 * 60 * 1_000_000
 
-#: pyarrow knows the clock changes that zone files list, but not the rule for the years from 2037 on (seen with
-#: pyarrow 26: every summer time from 2038 on is an hour wrong). In microseconds since 1970.
+#: The end of what pyarrow knows of a zone, in microseconds since 1970: the clock changes that zone files list, but not
+#: their rule for the years after (seen with pyarrow 26: every summer time from 2038 on is an hour wrong).
 _END_OF_RULES = int(datetime(2037, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def staged_type(kind: Any) -> Any:
     """Return the type to read first: text for timestamps and dates.
 
-    The reader would apply a timestamp's offset, which has no meaning here, and does not read dates. The cast from text
-    refuses offsets and reads dates.
+    pyarrow's JSON reader does not read dates, and applies the offset of a timestamp, which has no meaning here. The
+    cast from text reads dates and refuses offsets.
     """
     import pyarrow as pa
 
@@ -358,11 +361,11 @@ def read_times(array: Any, kind: Any, zone: tzinfo | None) -> Any:
     Args:
         array: an array of the staged type.
         kind: its final type.
-        zone: the zone that moments are converted to UTC from, the earlier where an hour repeats; `None` leaves them
-            naive.
+        zone: the zone of the timestamps, which become UTC; of an hour that repeats, the first. `None` leaves
+            them naive.
 
     Raises:
-        pyarrow.ArrowInvalid: a text is neither, or of a year that needs care.
+        pyarrow.ArrowInvalid: a text is neither, or its year is outside `_FIRST_DAY` to `_LAST_DAY`.
     """
     import pyarrow as pa
 
@@ -370,10 +373,10 @@ def read_times(array: Any, kind: Any, zone: tzinfo | None) -> Any:
         return array
     if pa.types.is_struct(kind):
         children = [read_times(array.field(index), part.type, zone) for index, part in enumerate(kind)]
-        own = 1  # buffer: which values are null
+        own = 1  # the buffer that tells which values are null
     elif pa.types.is_list(kind):
         children = [read_times(array.values, kind.value_type, zone)]
-        own = 2  # these, and where each list begins
+        own = 2  # the same, and the buffer of the offsets at which lists begin
     elif array.null_count == len(array):
         return pa.nulls(len(array), kind)
     else:
@@ -397,7 +400,7 @@ def _read(texts: Any, kind: Any, zone: tzinfo | None) -> Any:
 
 @cache
 def _holds_times(kind: Any) -> bool:
-    """Return whether a type is one of times or holds one at any depth."""
+    """Return whether a type is temporal, or holds a temporal one at any depth."""
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
@@ -406,12 +409,12 @@ def _holds_times(kind: Any) -> bool:
 
 
 def _to_utc(moments: Any, zone: tzinfo, *, has_rules: bool) -> Any:
-    """Convert naive moments from a zone to UTC; the earlier where an hour repeats.
+    """Convert naive timestamps of a zone to UTC; of an hour that repeats, the first is meant.
 
     Args:
-        moments: an array of them.
+        moments: an array of timestamps.
         zone: the zone.
-        has_rules: whether pyarrow knows the zone's rules for all of them.
+        has_rules: whether all are within the years for which pyarrow knows the zone.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -450,7 +453,7 @@ def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -
 
 
 def _object_reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
-    """Return what reads an object, or a whole record, which has no name: a dict of values of the columns' types."""
+    """Return a function that reads an object as a dict of values of the columns' types; a whole record has no name."""
     lost = LostValues(name, nulls)
     names = {key: f"{name}.{key}" if name else key for key in shape.children}
     readers = {key: _reader(child, names[key], zone, nulls) for key, child in shape.children.items()}

@@ -5,7 +5,7 @@
     output     the same records in the target's format; in JSON Lines the records are the file itself
 
 A commit writes the records that were not shown before, syncs them, then commits the transaction of the run file with
-the ids shown, the checkpoint, and how much of the records counts. After a kill in between, the rest is cut on resume.
+the ids shown, the checkpoint, and the length of `records`. After a kill in between, a resume cuts off the rest.
 
 If the format allows it, the output is written beside each commit, while the next pages are requested. Otherwise (a
 resumed export, columns found late, formats that need all records first) it is written from the records at the end.
@@ -75,7 +75,7 @@ class Ended:
 
     Attributes:
         report: what is reported.
-        file: the finished file; `None` for what is not a regular file, where nothing is noted.
+        file: the finished file; `None` if it is not a regular file, for which no end is noted.
         replaced: the version of the object that an upload replaces, see `StoredObject`.
         timeless: the records without a readable `last_change`, for the next run; see `TimelessRecords.found`.
     """
@@ -127,7 +127,10 @@ class ExportFile(Writer):
     # Beginning
 
     def open(self) -> Ended | None:
-        """Open the folder; return the end of the same export, if it is done and its file untouched.
+        """Open the folder. If an earlier run has finished this export, and its file is unchanged, return that end.
+
+        Without `resume`, this is the end of a run that was killed before it returned its report. With `overwrite`, an
+        end is never returned: the export begins anew.
 
         Raises:
             ExportError: the target exists and must not be replaced; another export uses the folder; it cannot be made;
@@ -158,10 +161,10 @@ class ExportFile(Writer):
         return None
 
     def find_end(self) -> Ended | None:
-        """Return the end of this export, if it is done and its file untouched; the folder is closed again."""
+        """Return the end of this export, if it is finished and its file unchanged; close the folder again."""
         ended = None
         try:
-            with contextlib.suppress(ExportError):  # it is another export's
+            with contextlib.suppress(ExportError):  # the folder is another export's
                 ended = self._find_end() if self._folder.path.is_dir() else None
         finally:
             self.close()
@@ -185,7 +188,7 @@ class ExportFile(Writer):
 
     @property
     def _ended(self) -> Ended | None:
-        """The end of the export that is resumed, if its file has its name and is untouched."""
+        """The end that an earlier run of this export has noted, if its file has the final name and is unchanged."""
         run = self._folder.run
         ended = msgspec.convert(run.report, Ended) if run.report is not None else None
         if run.continues:
@@ -243,9 +246,9 @@ class ExportFile(Writer):
             run.set(_RECORDS, records.sync())
 
     def _begin(self) -> AppendFile:
-        """Begin the records, unless they are open; what an earlier run has left is dropped.
+        """Begin the records, unless they are open, and remove what an earlier run has left.
 
-        Called at the first commit and no earlier: a run that fails before its first page must not touch it.
+        Called at the first commit and no earlier: a run that fails before its first page must not remove it.
         """
         if self._records is None:
             self._folder.run.begin()
@@ -343,7 +346,7 @@ class ExportFile(Writer):
             # A continued run does not know with which text the earlier one wrote a record: the next export has all.
             timeless=() if report.resumed else request.found_timeless,
         )
-        # Noted before: a run that is killed after the file has its name must not be continued from the leftovers.
+        # Noted before the file has its name: a run that is killed after that must not be continued from the leftovers.
         with run.transaction():
             run.set(_ENDED, ended)
         if target.url is not None:
@@ -357,7 +360,7 @@ class ExportFile(Writer):
         return ended
 
     def _leave(self, ended: Ended, *, resume: bool) -> None:
-        """Keep the report of a run that may be resumed; remove everything else, the end that a state needs excepted."""
+        """Clear the folder. The run file stays with `resume`, for the report, and with a state, which needs the end."""
         self._folder.clear()
         if resume:
             self._folder.run.finish(ended)
@@ -365,7 +368,7 @@ class ExportFile(Writer):
             self._folder.run.remove()
 
     def discard(self) -> None:
-        """Remove the folder of an export whose end was received; one that another run uses stays."""
+        """Remove the folder of an export whose report was received, unless another run uses it."""
         with contextlib.suppress(ExportError, OSError):
             self._open({}, resume=False)
             self._folder.clear()
