@@ -138,17 +138,19 @@ def _changes(look: Look) -> Iterator[tuple[str, datetime | str]]:
 
 
 def _change_time(look: Look, value: object) -> datetime | str:
-    """Return an aware time, or in words what the value is."""
+    """Return a time in UTC, or in words what the value is."""
     zone, time = look.client.project.timezone, parse_time(value)
     with contextlib.suppress(OverflowError):
         if isinstance(time, datetime):
             aware = time.replace(tzinfo=zone) if time.tzinfo is None else time
-            return aware if aware.utcoffset() == aware.astimezone(zone).utcoffset() else "times with another offset"
+            moment = aware.astimezone(UTC)
+            is_local = aware.utcoffset() == moment.astimezone(zone).utcoffset()
+            return moment if is_local else "times with another offset"
     return _NO_TIMES if time is NoTime.BLANK else "numbers, or texts in another form"
 
 
 def _latest_change(look: Look) -> datetime:
     """Return the latest change in UTC, which a wrong zone can put into the future; 1970 if no change was seen."""
-    moments = [when.astimezone(UTC) for _, when in _changes(look) if isinstance(when, datetime)]
+    moments = [when for _, when in _changes(look) if isinstance(when, datetime)]
     limit = look.traffic.now + _FARTHEST_ZONES
     return max([datetime.fromtimestamp(0, UTC), *(moment for moment in moments if moment <= limit)])

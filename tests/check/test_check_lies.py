@@ -108,6 +108,10 @@ GONE = "problem answers, not known families, not known unexamined"
 LIES = {
     # Times of change
     "zero dates": (ZERO_DATES, "warning change_times, not known sort"),
+    "the first time that a program can write": (
+        last_change(lambda *_: "0001-01-01 00:00:00"),
+        "warning change_times, not known sort",
+    ),
     "numbers": (last_change(lambda time, _: int(time.timestamp())), "warning change_times, not known sort"),
     "sorted by change in one direction": (one_way(), "problem sort"),
     # Tokens and logins
