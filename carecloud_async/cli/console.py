@@ -144,12 +144,12 @@ def exits_at_once(line: str) -> Iterator[None]:
         line: printed before.
     """
 
-    def left_to_thread(_: int, __: FrameType | None) -> None:
+    def left_to_end_at_signal(_: int, __: FrameType | None) -> None:
         """Do nothing: `end_at_signal` acts. Without a handler of Python, nothing is written to the socket."""
 
     def end_at_signal() -> None:
         while number := receiver.recv(1):  # empty once the block has ended
-            if signal.getsignal(number[0]) is left_to_thread:  # otherwise `ends_questions` handles it
+            if signal.getsignal(number[0]) is left_to_end_at_signal:  # otherwise `ends_questions` handles it
                 say(line)
                 os._exit(INTERRUPTED)
         receiver.close()
@@ -165,7 +165,7 @@ def exits_at_once(line: str) -> Iterator[None]:
     threading.Thread(target=end_at_signal, daemon=True).start()
     before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     try:
-        with _handling(dict.fromkeys(signals, left_to_thread)):
+        with _handling(dict.fromkeys(signals, left_to_end_at_signal)):
             yield
     finally:
         signal.set_wakeup_fd(before)
