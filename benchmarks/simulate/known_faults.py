@@ -384,7 +384,8 @@ KNOWN: Final[Sequence[Fault]] = (
         theme="restless exports",
         file="_lists/export/reading/scan.py",
         right="records=self._writer.seen.written)",
-        wrong="records=self._writer.seen.written, reasons=(InexactReason.GAP,) * self._report.list_changed)",
+        wrong="records=self._writer.seen.written, "
+        "reasons=self._report.reasons or (InexactReason.GAP,) * self._report.list_changed)",
     ),
     Fault(
         name="every reading is exact",
