@@ -266,6 +266,7 @@ class SegmentSync:
         Another program may add or remove customers of the source meanwhile.
         """
         add, remove, refused = missing - before, unwanted & before, None
+        after, exact = before, False
         for number in range(_PASSES):
             if number:
                 await self.customers.clock.sleep(doubled(_PAUSE, number - 1, longest=_LONGEST))

@@ -179,7 +179,8 @@ class PageReader(Generic[P]):
         context = source.caller.context
         self._fetch = fetch
         self.is_fixed: bool = source.count != AUTO
-        self._given_width, self._given_count = width, source.count
+        self._given_width: int | Auto = width
+        self._given_count: int | Auto = source.count
         self._now, self._limiter = context.clock.monotonic, context.rate_limiter
         self._pace = _Pace(width=max(context.http.max_connections, 1), can_shrink=not self.is_fixed)
         self._server = _Server()

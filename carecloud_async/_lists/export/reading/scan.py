@@ -62,7 +62,8 @@ class Scan:
         expects_records: bool = False,
     ) -> None:
         self._source, self._writer = source, writer
-        self._since, self._concurrency, self._on_progress = since, concurrency, on_progress
+        self._concurrency: int | Auto = concurrency
+        self._since, self._on_progress = since, on_progress
         self._timeless, self._expects_records = timeless, expects_records
         self._begin(start)
 

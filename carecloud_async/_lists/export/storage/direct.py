@@ -61,6 +61,7 @@ class DirectFile(Writer):
         self._encode = request.encode
         self._yielder = ThreadYielder()
         self._file = StoppableFile(request.target.opened_as)
+        self.stop = self._file.stop
         self._buffer = cast("BinaryIO", io.BufferedWriter(self._file, _BUFFER))
         self._sink: SinkStream | None = None
         self._warned = False
@@ -82,10 +83,6 @@ class DirectFile(Writer):
 
     def restore(self) -> None:
         """Return `None`: no earlier run is continued."""
-
-    def stop(self) -> None:
-        """Make the method that blocks raise `FileStoppedError`."""
-        self._file.stop()
 
     def commit(self, pages: Sequence[RawPage], checkpoint: Checkpoint) -> None:
         """Write the records that were not shown before.
