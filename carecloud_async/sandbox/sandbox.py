@@ -97,7 +97,9 @@ class Sandbox(SandboxState, RequestLog):
             customers=people,
             tables=Tables(seed=seed, records=records, customers=people, timestamp=zoned.local_now, untidy=untidy),
         )
-        self.token_lifetime, self.max_count, self.latency = token_lifetime, max_count, latency
+        self.token_lifetime: float = token_lifetime
+        self.max_count: int | None = max_count
+        self.latency: float = latency
         RequestLog.__init__(self)
         self.faults: Faults = Faults()
         self.app: SandboxApp = SandboxApp(Pipeline(state=self, log=self, faults=self.faults, sleep=sleep))
