@@ -179,7 +179,7 @@ async def test_the_one_page_of_a_list_without_paging_can_be_closed():
 @pytest.mark.parametrize("kind", ["records", "prefetch"])
 async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind):
     """The error names the operation, and reading on does not skip the records after it."""
-    deep = '{"customer_id":1500,"new":' + "[" * 5000 + "]" * 5000 + "}"
+    deep = '{"customer_id":1500,"new":' + "[" * 100_000 + "]" * 100_000 + "}"
     async with connect(odd={1500: deep}, note=LONG) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=1000)
         records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)
