@@ -65,11 +65,9 @@ class BookingItem(Model):
     booking_item_status: str | None = None
     """Id of the item's status; the project's default if left out. See `client.booking_statuses`."""
     additional_properties: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
-    """Values of the project's own properties."""
     created_at: LocalDatetime | None = None
     """When the item was booked, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
 
@@ -84,13 +82,11 @@ class Booking(Updatable):
     booking_status: str | None = None
     """Id of the status; the project's default if left out. See `client.booking_statuses`."""
     utm: Utm = Utm()
-    """Where the visit came from."""
     data: JsonValue = None
     """Data of its own, as JSON."""
     created_at: LocalDatetime | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

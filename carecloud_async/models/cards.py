@@ -94,7 +94,6 @@ class Entrance(Updatable):
     name: str | None = field(default=None, metadata=READ_ONLY)
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
     resort_name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the resort."""
     customer_category_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the customer's category."""
     external_order_id: str | None = field(default=None, metadata=READ_ONLY)

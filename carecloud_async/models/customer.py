@@ -91,7 +91,6 @@ class PersonalInformation(Model):
     birthdate: date | None = field(default=None, metadata=PERSONAL)
     """Day of birth; `None` also where the server holds no readable date."""
     email: str | None = field(default=None, metadata=PERSONAL)
-    """E-mail address."""
     phone: str | None = field(default=None, metadata=PERSONAL)
     """Number with the international prefix, without `+`, such as `420123456789`."""
     language_id: str | None = None

@@ -58,7 +58,6 @@ class RelatedCustomer(Model):
     """When the relation ends."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -115,7 +114,6 @@ class CustomerEngagementSetup(Model):
     setup: str | None = field(default=None, metadata=READ_ONLY)
     """The setup."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -128,7 +126,6 @@ class ExternalApplication(Model):
     name: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -139,7 +136,6 @@ class CustomerRelationType(Model):
     name: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -151,7 +147,6 @@ class CustomerSource(Model):
     customer_source_text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the customer source, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
 

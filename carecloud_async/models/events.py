@@ -55,9 +55,7 @@ class Event(Model):
     secondary_external_id: str | None = None
     """A second id, for events that share the first."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
-    """Values of the project's own properties."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -68,7 +66,6 @@ class EventGroup(Model):
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -84,7 +81,6 @@ class EventType(Model):
     icon_name: str | None = None
     """Name of the icon (Google Fonts Icons)."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -101,7 +97,6 @@ class Campaign(Model):
     name: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -113,7 +108,6 @@ class CampaignPresentationData(Model):
     subtitle: str | None = None
     """Subtitle."""
     note: str | None = None
-    """Free text."""
     description: str | None = None
     """Description that is shown."""
     image_url: str | None = None

@@ -1,7 +1,8 @@
 """The docstring of a record with the meaning of its fields, for `help()`.
 
 The meaning of a field is a literal below it, as editors show it. Python does not keep that literal, so it is read from
-the source when `__doc__` is read. A field whose name says everything, such as `valid_from`, has no literal.
+the source when `__doc__` is read. A field that means the same in every record, such as `valid_from` or `state`, has no
+literal.
 """
 
 from __future__ import annotations
@@ -22,15 +23,30 @@ C = TypeVar("C", bound=type)
 
 #: The fields that need no literal, with their meaning; `{}` is the record.
 _CLEAR_BY_NAME: Final = {
+    "additional_properties": "Values of the project's own properties.",
+    "amount": "The quantity.",
+    "bill_item_id": "Id of the line of the bill.",
     "code": "Code of the {}.",
     "created_at": "When the {} was created, in project-local time.",
     "description": "Description of the {}.",
+    "email": "E-mail address.",
+    "image_urls": "Addresses of the images.",
     "last_change": "When the record last changed, in project-local time.",
     "name": "Name of the {}.",
+    "note": "Free text.",
+    "plu_ids": "The product's codes in the product lists.",
+    "property_records": "Values of the project's own properties.",
+    "state": "State: 0 deleted, 1 active, 2 inactive (`RecordState`).",
+    "tags": "Its tags.",
+    "text": "The text.",
     "text_id": "Fixed text id of the {}, the same in all languages.",
+    "utm": "Where the visit came from.",
     "valid_from": "When the {} begins to be valid.",
     "valid_to": "When the {} stops being valid.",
+    "vat_rate": "VAT rate in percent.",
 }
+#: The same for the end of a name, where `{}` is its beginning.
+_CLEAR_BY_ENDING: Final = {"_id": "Id of the {}.", "_name": "Name of the {}."}
 
 
 class RecordDoc:
@@ -81,7 +97,10 @@ def meaning_of(field: str, owner: str) -> str:
     if field in _CLEAR_BY_NAME:
         words = re.sub(r"(?<!^)(?=[A-Z])", " ", owner).lower()  # `CreditType` becomes `credit type`
         return _CLEAR_BY_NAME[field].format(words)
-    return f"Id of the {field.removesuffix('_id').replace('_', ' ')}." if field.endswith("_id") else ""
+    for ending, meaning in _CLEAR_BY_ENDING.items():
+        if field.endswith(ending):
+            return meaning.format(field.removesuffix(ending).replace("_", " "))
+    return ""
 
 
 @cache

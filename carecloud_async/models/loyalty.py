@@ -34,9 +34,7 @@ class Credit(Model):
     """When the credits expire."""
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
-    """Free text."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -45,7 +43,6 @@ class CreditHistoryRecord(Model):
 
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
     amount: float | None = field(default=None, metadata=READ_ONLY)
-    """The quantity."""
     credit_operation_type: str | None = field(default=None, metadata=READ_ONLY)
     """Kind of the operation."""
     credit_operation_note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
@@ -81,11 +78,9 @@ class Point(Model):
     valid_to: LocalDatetime | None = None
     """When the points expire."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     created_at: LocalDatetime | None = None
     """When the points were given, in project-local time."""
     note: str | None = field(default=None, metadata=PERSONAL)
-    """Free text."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -119,7 +114,6 @@ class PointReservation(Model):
     quantity: float | None = None
     """The quantity."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     expiration: LocalDatetime | None = None
     """When the reservation ends."""
 
@@ -163,7 +157,6 @@ class StatusRecord(Model):
     """What the customer needs to keep or reach a status."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -47,7 +47,6 @@ class AgreementDefinition(Model):
     name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the agreement."""
     text: str | None = field(default=None, metadata=READ_ONLY)
-    """The text."""
     withdrawal_text: str | None = field(default=None, metadata=READ_ONLY)
     """Text shown to who withdraws the consent."""
     communication_channel_id: str | None = field(default=None, metadata=READ_ONLY)
@@ -64,7 +63,6 @@ class Audience(Model):
     name: str | None = None
     communication_channel_id: str | None = None
     state: int | None = None
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     created_by: str | None = field(default=None, metadata=READ_ONLY)
     """Who created it."""
@@ -86,7 +84,6 @@ class MessageParameter(Model):
     """A parameter of a template."""
 
     parameter_name: str | None = None
-    """Name of the parameter."""
     value: str | None = field(default=None, metadata=PERSONAL)
     """Value of the parameter."""
 

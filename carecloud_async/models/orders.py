@@ -23,11 +23,9 @@ class OrderItem(Model):
     product_variant_id: str | None = None
     customer_id: str | None = None
     amount: float | None = None
-    """The quantity."""
     unit_price: float | None = None
     """Price of one."""
     vat_rate: float | None = None
-    """VAT rate in percent."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -44,11 +44,9 @@ class ProductReservationItem(Model):
 
     reservable_product_id: str | None = None
     amount: float | None = None
-    """The quantity."""
     unit_price: float | None = None
     """Price of one."""
     vat_rate: float | None = None
-    """VAT rate in percent."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -98,7 +96,6 @@ class ProductReservation(Model):
     external_purchase_id: str | None = None
     """Id of the purchase in the shop's own system."""
     utm: Utm = Utm()
-    """Where the visit came from."""
     actual_state: int | None = field(default=None, metadata=READ_ONLY)
     """State of the reservation, a `ReservationState`."""
     reservation_progress_history: tuple[ProductReservationProgress, ...] = field(default=(), metadata=READ_ONLY)
@@ -107,7 +104,6 @@ class ProductReservation(Model):
     """Comments, newest first."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -118,7 +114,6 @@ class ProductReservationSource(Model):
     name: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -171,14 +166,12 @@ class ProductReservationPrice(Model):
     product_reservation_price_id: str = field(metadata=READ_ONLY)
     reservable_product_id: str | None = None
     plu_ids: tuple[PluId, ...] = ()
-    """The product's codes in the product lists."""
     value: float | None = None
     """Amount in that currency."""
     currency_id: str | None = None
     store_id: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

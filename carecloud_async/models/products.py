@@ -24,21 +24,16 @@ class Product(Model):
     external_id: str | None = None
     """Id of the product in another system; deprecated."""
     plu_ids: tuple[PluId, ...] = ()
-    """The product's codes in the product lists."""
     product_group_id: str | None = None
     product_brand_id: str | None = None
     partner_id: str | None = None
     prices: tuple[Price, ...] = ()
     """The prices, one a currency."""
     additional_properties: tuple[PropertyRecord, ...] = ()
-    """Values of the project's own properties."""
     image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
-    """Addresses of the images."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
-    """Its tags."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -67,7 +62,6 @@ class ProductGroup(Model):
     partner_id: str | None = None
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -109,7 +103,6 @@ class Recommendation(Model):
     """Web address."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -126,7 +119,6 @@ class ProductInput(Input, reads=Product):
     store_id: str | Unset | None = UNSET
     partner_id: str | Unset | None = UNSET
     property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
-    """Values of the project's own properties."""
     prices: Sequence[PriceInput] | Unset | None = UNSET
     tags: Sequence[TagInput] | Unset | None = UNSET
     state: int | Unset | None = UNSET
@@ -159,7 +151,6 @@ class ProductIdentificationInput(Input):
 
     product_id: str | Unset | None = UNSET
     plu_ids: Sequence[PluIdInput] | Unset | None = UNSET
-    """The product's codes in the product lists."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -183,4 +174,3 @@ class RecommendedProduct(Model):
 
     product_id: str = field(metadata=READ_ONLY)
     plu_ids: tuple[PluId, ...] = field(default=(), metadata=READ_ONLY)
-    """The product's codes in the product lists."""

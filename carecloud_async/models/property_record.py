@@ -22,7 +22,6 @@ class PropertyRecord(Model):
     """Id of this record."""
     property_id: str | None = None
     property_name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the property."""
     property_value: JsonValue = field(default=None, metadata=PERSONAL)
     """Text, number, boolean, list or object, as the property's data type has it; dates are text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

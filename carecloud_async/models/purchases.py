@@ -42,24 +42,18 @@ class PurchaseItem(Model):
     purchase_item_id: str = field(metadata=READ_ONLY)
     product_id: str | None = None
     product_name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the product."""
     product_group_id: str | None = field(default=None, metadata=READ_ONLY)
     product_group_name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the product group."""
     product_brand_id: str | None = field(default=None, metadata=READ_ONLY)
     product_brand_name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the product brand."""
     external_id: str | None = None
     """Id of the purchase item in another system."""
     purchase_item_type_id: str | None = None
     price: float | None = None
     """Price of the purchase item."""
     amount: float | None = None
-    """The quantity."""
     vat_rate: float | None = None
-    """VAT rate in percent."""
     additional_properties: tuple[PropertyRecord, ...] = ()
-    """Values of the project's own properties."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -87,7 +81,6 @@ class Purchase(Updatable):
     """Number of the cash desk."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
-    """Values of the project's own properties."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -147,7 +140,6 @@ class DiscountItem(Model):
     """Discount in percent."""
     description: str | None = None
     bill_item_id: str | None = None
-    """Id of the line of the bill."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -161,7 +153,6 @@ class PaymentVoucher(Model):
     discount_percent: float | None = None
     """Discount in percent."""
     bill_item_id: str | None = None
-    """Id of the line of the bill."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -169,7 +160,6 @@ class CashierMessage(Model):
     """A message for the cashier."""
 
     text: str | None = field(default=None, metadata=READ_ONLY)
-    """The text."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -225,11 +215,9 @@ class BillItemInput(Input):
     """An item of a bill."""
 
     plu_ids: Sequence[PluIdInput]
-    """The product's codes in the product lists."""
     plu_name: str
     """Name of the product."""
     vat_rate: float | Decimal = field(eq=by_digits)
-    """VAT rate in percent."""
     quantity: float | Decimal = field(eq=by_digits)
     """The quantity."""
     paid_amount: float | Decimal = field(eq=by_digits)
@@ -237,7 +225,6 @@ class BillItemInput(Input):
     price: float | Decimal = field(eq=by_digits)
     """Price of the bill item."""
     bill_item_id: str
-    """Id of the line of the bill."""
     loyalty_off: bool
     """Whether the item takes no part in the loyalty programme."""
     purchase_item_type_id: str
@@ -317,9 +304,7 @@ class FinalBillInput(BillInput):
     payment_recap: PaymentRecapInput | Unset | None = UNSET
     """How it was paid: points, credits, vouchers, discounts."""
     utm: UtmInput | Unset | None = UNSET
-    """Where the visit came from."""
     property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
-    """Values of the project's own properties."""
 
 
 class PurchaseChanges(TypedDict, total=False):

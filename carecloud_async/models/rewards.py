@@ -79,7 +79,6 @@ class Reward(Model):
     code: str | None = None
     name: str | None = None
     note: str | None = None
-    """Free text."""
     subtitle: str | None = None
     """Subtitle."""
     points_cost: float | None = None
@@ -94,11 +93,9 @@ class Reward(Model):
     store_list: tuple[Store, ...] = ()
     """Stores where it may be used."""
     additional_properties: tuple[PropertyRecord, ...] = ()
-    """Values of the project's own properties."""
     priority: int | None = None
     """1 is the highest, 9 the lowest."""
     image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
-    """Addresses of the images."""
     reward_external_url: str | None = field(default=None, metadata=READ_ONLY)
     """URL with more about the reward."""
     has_product_condition: bool | None = field(default=None, metadata=READ_ONLY)
@@ -122,10 +119,8 @@ class Reward(Model):
     is_automated: bool | None = None
     """Whether it is applied automatically."""
     tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
-    """Its tags."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -28,7 +28,6 @@ class Segment(Model):
     segment_picture_url: str | None = field(default=None, metadata=READ_ONLY)
     """Address of the picture."""
     note: str | None = None
-    """Free text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
 
@@ -40,7 +39,6 @@ class SegmentGroup(Model):
     name: str | None = None
     parent_group_id: str | None = field(default=None, metadata=READ_ONLY)
     note: str | None = None
-    """Free text."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
@@ -83,7 +81,6 @@ class StamperCampaign(Model):
     """Bonuses on the way to a full card."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = None
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -101,7 +98,6 @@ class StamperStamp(Model):
     """When the stamp was given, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = None
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

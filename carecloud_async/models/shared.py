@@ -19,7 +19,6 @@ class Tag(Model):
     name: str | None = field(default=None, metadata=READ_ONLY)
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
 
@@ -63,7 +62,6 @@ class PropertyItem(Model):
     name: str | None = None
     resource_record_id: str | None = None
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -83,7 +81,6 @@ class Property(Model):
     """Whether no two records may have the same value."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -94,7 +91,6 @@ class Country(Model):
     """ISO code of the country."""
     name: str | None = None
     state: int | None = None
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -113,7 +109,6 @@ class Language(Model):
     language_id: str = field(metadata=READ_ONLY)
     """ISO 639-1 code of the language."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
 
 

@@ -59,7 +59,6 @@ class Store(Updatable):
     contact_email: str | None = None
     """E-mail address of the store."""
     manager_name: str | None = field(default=None, metadata=PERSONAL)
-    """Name of the manager."""
     phone_number: str | None = None
     """Number with the international prefix."""
     partner_id: str | None = None
@@ -72,7 +71,6 @@ class Store(Updatable):
     opening: tuple[OpeningDay, ...] = ()
     """The opening hours."""
     image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
-    """Addresses of the images."""
     visibility_for_customer: int | None = field(default=None, metadata=READ_ONLY)
     """Visibility to customers: 0 invisible, 1 visible (`Visibility`)."""
     short_description: str | None = None
@@ -82,7 +80,6 @@ class Store(Updatable):
     """Registration number of the company."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -117,11 +114,9 @@ class Partner(Model):
     vat_id: str | None = None
     """VAT number of the company."""
     email: str | None = None
-    """E-mail address."""
     phone: str | None = None
     """Number with the international prefix, without `+`."""
     state: int | None = None
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -39,7 +39,6 @@ class Task(Updatable):
     """Day by which it is due."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -59,10 +58,8 @@ class TaskComment(Model):
     task_comment_id: str = field(metadata=READ_ONLY)
     task_id: str | None = field(default=None, metadata=READ_ONLY)
     text: str | None = field(default=None, metadata=PERSONAL)
-    """The text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -73,7 +70,6 @@ class TaskType(Model):
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -84,7 +80,6 @@ class TaskState(Model):
     name: str | None = None
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

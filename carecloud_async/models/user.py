@@ -19,7 +19,6 @@ class User(Model):
     last_name: str | None = field(default=None, metadata=PERSONAL)
     """Family name."""
     email: str | None = field(default=None, metadata=PERSONAL)
-    """E-mail address."""
     phone: str | None = field(default=None, metadata=PERSONAL)
     """Number with the international prefix; text even where the server sends a number."""
     user_role_ids: tuple[str, ...] = field(default=(), metadata=READ_ONLY)

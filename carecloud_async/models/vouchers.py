@@ -49,13 +49,11 @@ class Voucher(Updatable):
     reward_group: str | None = field(default=None, metadata=READ_ONLY)
     """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
     note: str | None = field(default=None, metadata=PERSONAL)
-    """Free text."""
     reward: Reward | None = field(default=None, metadata=READ_ONLY)
     """The reward."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """State: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -97,7 +95,6 @@ class TextTranslationInput(Input):
     language_code: str | Unset | None = UNSET
     """ISO 639-1 code of the language."""
     text: str | Unset | None = UNSET
-    """The text."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -164,11 +161,9 @@ class SimpleRewardInput(Input):
     priority: int | Unset | None = UNSET
     """1 is the highest, 9 the lowest."""
     image_urls: Sequence[UrlTranslationInput] | Unset | None = UNSET
-    """Addresses of the images."""
     reward_external_urls: Sequence[UrlTranslationInput] | Unset | None = UNSET
     """URLs with more about the reward, by language."""
     tags: Sequence[TagInput] | Unset | None = UNSET
-    """Its tags."""
     partner_id: str | Unset | None = UNSET
     voucher_validity_value: str | Unset | None = UNSET
     """The validity in the terms of `voucher_validity`."""
