@@ -27,8 +27,10 @@ _WRONG: Final = 300.0
 _SLACK: Final = timedelta(minutes=2)
 #: A change shows the zone if it is not older than this.
 _FRESH: Final = timedelta(minutes=10)
-#: Nearly all zones differ by a multiple of this.
-_ZONE_STEP: Final = timedelta(minutes=30)
+#: All zones differ by a multiple of this, such as Nepal's from Prague's by 4:45.
+_ZONE_STEP: Final = timedelta(minutes=15)
+#: Nearly all differ by a multiple of this. A token may live for any time: a smaller step would explain too many.
+_USUAL_ZONE_STEP: Final = timedelta(minutes=30)
 #: The most by which a wrong zone is taken to shift the time of a login or the end of a token.
 _MOST_SHIFT: Final = timedelta(hours=14)
 #: The most by which two zones differ. A change that is further in the future is a mistake in its record.
@@ -36,7 +38,7 @@ _FARTHEST_ZONES: Final = timedelta(hours=26)
 _ZERO: Final = timedelta()
 _USUAL_LIFE: Final = timedelta(seconds=DEFAULT_LIFETIME)
 #: Hours that projects may well have set as the life of tokens: a token that seems to live so long proves no wrong zone.
-_OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
+_OTHER_LIVES: Final = {0.5, 1, 2, 4, 8, 12, 24}
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = ("customers", "purchases")
 #: What a list has in place of times, if it has none.
@@ -63,8 +65,8 @@ async def timezone(look: Look) -> Verdict:
     now, name = look.traffic.now, look.client.project.timezone.key
     login, life, change = _second_login(look), look.token_life, _latest_change(look)
     # How far a wrong zone shifts each: zero if the zone is right, `None` if it is not known or no zone explains it.
-    login_shift = None if login is None else _zone_shift(login - now)
-    token_shift = None if life is None else _zone_shift(life - _USUAL_LIFE)
+    login_shift = None if login is None else _zone_shift(login - now, step=_ZONE_STEP)
+    token_shift = None if life is None else _zone_shift(life - _USUAL_LIFE, step=_USUAL_ZONE_STEP)
     # The check made the second login itself: its time is certain.
     if login_shift:
         return bad(f"read as {name}, the login of a moment ago is {_hours(login_shift)}")
@@ -91,9 +93,9 @@ def _second_login(look: Look) -> datetime | None:
     return None if first == second else valid_to_utc(second, zone=look.client.project.timezone, after=None)
 
 
-def _zone_shift(difference: timedelta) -> timedelta | None:
-    """Return the difference between two zones that explains one between two times; `None` if none does."""
-    shift = round(difference / _ZONE_STEP) * _ZONE_STEP
+def _zone_shift(difference: timedelta, *, step: timedelta) -> timedelta | None:
+    """Return the difference between two zones, a multiple of a step, that explains one between two times; or `None`."""
+    shift = round(difference / step) * step
     return shift if abs(difference - shift) <= _SLACK and abs(shift) <= _MOST_SHIFT else None
 
 

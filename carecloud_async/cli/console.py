@@ -137,39 +137,46 @@ def exits_at_once(line: str) -> Iterator[None]:
     """End the process at Ctrl-C or SIGTERM while the block runs, for blocks that write to a reader and keep nothing.
 
     A write to a pipe that is not read cannot be cancelled: an orderly end would wait for the reader. A thread ends the
-    process, because handlers run in the main thread, which may wait for that write. Python tells the thread of each
-    signal through a socket (`signal.set_wakeup_fd`).
+    process, because handlers run in the main thread, which may wait for that write.
 
     Args:
         line: printed before.
     """
-
-    def left_to_end_at_signal(_: int, __: FrameType | None) -> None:
-        """Do nothing: `end_at_signal` acts. Without a handler of Python, nothing is written to the socket."""
-
-    def end_at_signal() -> None:
-        while number := receiver.recv(1):  # empty once the block has ended
-            if signal.getsignal(number[0]) is left_to_end_at_signal:  # otherwise `ends_questions` handles it
-                say(line)
-                os._exit(INTERRUPTED)
-        receiver.close()
-
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+    if not _may_handle_signals():
         yield
         return
     signals = {signal.SIGTERM}
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signals.add(signal.SIGINT)
+    with _numbers_of_signals() as numbers:
+        threading.Thread(target=_exit_at_signal, args=(numbers, line), daemon=True).start()
+        with _handling(dict.fromkeys(signals, _left_to_the_thread)):
+            yield
+
+
+@contextmanager
+def _numbers_of_signals() -> Iterator[socket.socket]:
+    """Yield a socket that gets the number of each signal with a handler of Python, whatever the main thread does."""
     receiver, sender = socket.socketpair()
     sender.setblocking(False)  # as `set_wakeup_fd` requires
-    threading.Thread(target=end_at_signal, daemon=True).start()
     before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     try:
-        with _handling(dict.fromkeys(signals, left_to_end_at_signal)):
-            yield
+        yield receiver
     finally:
         signal.set_wakeup_fd(before)
-        sender.close()
+        sender.close()  # the receiver gets an empty text
+
+
+def _exit_at_signal(numbers: socket.socket, line: str) -> None:
+    while number := numbers.recv(1):
+        if signal.getsignal(number[0]) is _left_to_the_thread:  # otherwise `ends_questions` handles it
+            say(line)
+            os._exit(INTERRUPTED)
+    numbers.close()
+
+
+def _left_to_the_thread(_: int, __: FrameType | None) -> None:
+    """Do nothing: `_exit_at_signal` acts."""
 
 
 @contextmanager
@@ -199,7 +206,7 @@ def _handling(
     handlers: Mapping[int, Callable[[int, FrameType | None], None] | signal.Handlers], *, restores: bool = True
 ) -> Iterator[None]:
     """Set handlers of signals for a block, or for good unless `restores`."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+    if not _may_handle_signals():
         yield
         return
     before: dict[int, Any] = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -209,3 +216,7 @@ def _handling(
         for number, handler in before.items():
             if restores and signal.getsignal(number) is handlers[number]:  # else a block inside set it for good
                 signal.signal(number, handler)
+
+
+def _may_handle_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()

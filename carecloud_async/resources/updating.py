@@ -6,6 +6,8 @@ The PUT is repeated only after the record was read again: a blind repeat could r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from functools import partial
+from itertools import count
 from typing import Any, ClassVar, Final, Generic, TypedDict, TypeVar, Unpack
 
 import attrs
@@ -37,7 +39,7 @@ class _UpdatePut:
         operation: the PUT.
         path_params: the ids in its path.
         merged: what it sends.
-        read: reads the current record, not the cached one; `None` if there is no such record.
+        read: see `Updating._read`.
     """
 
     caller: Caller
@@ -55,16 +57,18 @@ class _UpdatePut:
         """
         context, options = self.caller.context, self.caller.options
         deadline = context.clock.monotonic() + options.timeout.total
-        caller, lost_answers = self.caller, 0
-        while (error := await self._attempt(caller)) is not None:
-            if not error.may_have_happened:
-                if lost_answers:
-                    error.may_have_happened = True  # this attempt was refused, but an earlier one may be stored
-                    if await self._is_stored(error):
-                        return
+        caller = self.caller
+        for attempt in count(1):
+            error = await self._attempt(caller)
+            if error is None:
+                return
+            is_lost = error.may_have_happened
+            if not is_lost and attempt == 1:
                 raise error
-            lost_answers += 1
-            wait = self._wait_before_repeat(error, lost_answers, left=deadline - context.clock.monotonic())
+            # From here on this attempt or an earlier one may be stored. Only a lost one is repeated.
+            error.may_have_happened = True
+            left = deadline - context.clock.monotonic()
+            wait = self._wait_before_repeat(error, attempt, left=left) if is_lost else None
             await context.clock.sleep(wait or 0.0)
             if await self._is_stored(error):
                 return
@@ -109,6 +113,8 @@ class _UpdatePut:
         """
         try:
             record = await self.read()
+        except NotFoundError:
+            record = None
         except CareCloudError as unreadable:
             raise error from unreadable
         if record is None:
@@ -207,28 +213,19 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         write, ids = replace.operation, replace.path_to(self, record_id)
         self._caller.require(write)
 
-        def merge_into(record: RawJson) -> MergedRecord:
-            zone = self._caller.context.project.timezone
-            return merge(record, changes, rules=rules, ids=ids, zone=zone, allow_unknown=allow_unknown)
-
+        zone = self._caller.context.project.timezone
+        merge_into = partial(merge, changes=changes, rules=rules, ids=ids, zone=zone, allow_unknown=allow_unknown)
         merge_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
-        record = await self._read(ids, record_id)
+        read = partial(self._read, ids, record_id)
+        record = await read()
         if record is None:
             id_field = self._merging.get("id_field")
             raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {id_field}")
         require_shown(record, rules)
         if if_unchanged is not None:
             _require_unchanged(record, if_unchanged, write, rules)
-
-        async def read_again() -> RawJson | None:
-            try:
-                return await self._read(ids, record_id)
-            except NotFoundError:
-                return None
-
-        await _UpdatePut(
-            caller=self._caller, operation=write, path_params=ids, merged=merge_into(record), read=read_again
-        ).send()
+        put = _UpdatePut(caller=self._caller, operation=write, path_params=ids, merged=merge_into(record), read=read)
+        await put.send()
 
     @classmethod
     def _merge_rules(cls) -> MergeRules:
@@ -240,14 +237,18 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         return MergeRules(part=part, model=signature.model(model) if model else signature.hint(part), **rules)
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
-        """Read the current record, past the cache: it is sent back."""
-        id_field = self._merging.get("id_field")
-        if id_field is not None:
-            return await self._find(record_id, id_field)
-        operation = _method(self, "get").operation
-        return await self._caller.fresh.call(CallRequest(operation, decode=raw_data, path_params=ids))
+        """Read the current record, not the cached one.
 
-    async def _find(self, record_id: str, id_field: str) -> RawJson | None:
+        Returns:
+            the record; `None` if it is read from a list, which lacks it.
+
+        Raises:
+            NotFoundError: it is read by its id, and there is none.
+        """
+        id_field = self._merging.get("id_field")
+        if id_field is None:
+            operation = _method(self, "get").operation
+            return await self._caller.fresh.call(CallRequest(operation, decode=raw_data, path_params=ids))
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
             record = RawJson(line)
             if record.is_object and same_id(load(members(record).get(id_field, NULL)), record_id):

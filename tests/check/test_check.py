@@ -138,7 +138,7 @@ async def test_a_refused_login_ends_the_check():
     assert report.requests == 1
 
 
-@pytest.mark.parametrize("hours", [1, 2, 8, 12, 24])
+@pytest.mark.parametrize("hours", [0.5, 1, 2, 8, 12, 24])
 async def test_a_usual_life_of_tokens_accuses_no_zone(hours):
     """A token that lives another usual time leaves a doubt, with a way to decide it."""
     report = await check(make(token_lifetime=hours * 3600))

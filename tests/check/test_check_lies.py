@@ -291,7 +291,7 @@ async def test_changes_in_the_future_are_a_warning_where_the_token_fits():
     assert agrees(await said(shifted(2, lists), prepare=recent_change), "warning timezone")
 
 
-@every("hours", [-2, 1, 0, None], thorough=[-2])
+@every("hours", [-2, 1, 4.75, 0, None], thorough=[-2])
 async def test_the_time_of_the_second_login_shows_the_zone(hours):
     """A last login that moves with each login shows the zone, where the life of tokens does not."""
     lie, expected = (

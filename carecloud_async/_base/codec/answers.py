@@ -199,7 +199,7 @@ def list_of(value: Any, key: str, *, offset: int = 0) -> list[Any]:
     Raises:
         Malformed: there is no list, or it is of another kind.
     """
-    if value == [] and isinstance(value, list):
+    if isinstance(value, list) and not value:
         return []
     if not isinstance(value, dict):
         raise Malformed(f"`data` is {json_kind(value)}, not an object")
@@ -219,7 +219,7 @@ def only_list(value: Any) -> str:
     Raises:
         Malformed: there are several, which the message names, or `data` can hold none.
     """
-    if value == [] and isinstance(value, list):
+    if isinstance(value, list) and not value:
         return ""
     if not isinstance(value, dict):
         raise Malformed(f"`data` is {json_kind(value)}, not an object")

@@ -32,7 +32,11 @@ from carecloud_async._base.codec.fields import (
 )
 from carecloud_async._base.codec.json_text import REFUSED, Malformed
 
-Reader = Callable[[Any, FieldWarning], Any]
+#: Returns what a value was meant as; `None`, with a warning, if nothing is known to be meant.
+Reader: TypeAlias = Callable[[Any, FieldWarning], Any]
+#: How a field is mended: its name in the API, the types of values that fit, the length of a text that may fit, what
+#: reads all others, the field, and whether null means a default.
+_Rule: TypeAlias = tuple[str, tuple[type, ...], int, Reader, FieldWarning, bool]
 T = TypeVar("T")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
@@ -182,8 +186,8 @@ SCALARS: dict[Any, Reader] = {
 }
 
 
-#: The most misfits of a record that are mended one by one.
-_NAMED = 3
+#: The most misfits of a record that are mended one by one, as msgspec names them.
+_MOST_NAMED = 3
 #: Types whose values no rule changes.
 _EXACT = frozenset({str, int, float, bool})
 
@@ -203,8 +207,8 @@ def structure(value: Any, into: Any, *, problem: str = "") -> Any:
     Raises:
         Malformed: a field without a default is missing.
     """
-    for _ in range(_NAMED):
-        if not (problem and _mend_named(value, into, problem)):
+    for _ in range(_MOST_NAMED):
+        if not problem or not _mend_named(value, into, problem):
             break
         try:
             return msgspec.convert(value, into)
@@ -225,25 +229,25 @@ def _mend_named(value: dict[str, Any], into: Any, problem: str) -> bool:
     place = _place(into, problem)
     if place is None:
         return False
-    names, (name, _, _, read, warning, _) = place
-    for step in names:
+    objects, (name, _, _, read, warning, _) = place
+    for step in objects:
         value = value.get(step, {})
     given = value.get(name)
-    plain = read(given, warning)
-    if plain is given:
+    meant = read(given, warning)
+    if meant is given:
         return False
-    value[name] = plain
+    value[name] = meant
     return True
 
 
 @functools.lru_cache(maxsize=1024)
 def _place(into: Any, problem: str) -> tuple[list[str], _Rule] | None:
     """Return the objects that lead to a misfit, and its field; `None` if the message names no field of an object."""
-    *names, name = problem.rpartition(" - at `$.")[2].removesuffix("`").split(".")
-    for step in names:
+    *objects, name = problem.rpartition(" - at `$.")[2].removesuffix("`").split(".")
+    for step in objects:
         into = core_types(into).get(step) if is_model(into) else None
     rules = _rules(into) if is_model(into) else ()
-    return next(((names, rule) for rule in rules if rule[0] == name), None)
+    return next(((objects, rule) for rule in rules if rule[0] == name), None)
 
 
 def mended(value: Any, into: Any) -> Any:
@@ -291,32 +295,28 @@ def _mender(into: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     fields = {name: field for field, name in api_names(into).items()}
     is_renamed = any(name != field for name, field in fields.items())
 
-    def mended(value: dict[str, Any]) -> dict[str, Any]:
-        made, get = value, value.get
+    def mend(record: dict[str, Any]) -> dict[str, Any]:
+        plain = record
         for name, fitting, size, read, warning, has_default in _rules(into):
-            given: Any = get(name)
-            kind = type(given)
+            value: Any = record.get(name)
+            kind = type(value)
             # A text that is shaped like a date or a time is left to msgspec, which reads it in a tenth of the time.
-            if kind in fitting or (kind is str and len(given) == size and given[0] != "0" and given[4] == "-"):
+            if kind in fitting or (kind is str and len(value) == size and value[0] != "0" and value[4] == "-"):
                 continue
-            if given is None and read is not _read_id and name not in value:
+            if value is None and name not in record and read is not _read_id:
+                continue  # a field that is missing has its default; only an id has none
+            meant = read(value, warning)
+            if meant is value and meant is not None:
                 continue
-            plain = read(given, warning)
-            if plain is given and plain is not None:
-                continue
-            if made is value:
-                made = value.copy()
-            made[name] = plain
-            if plain is None and has_default:
-                del made[name]
-        return {fields[name]: plain for name, plain in made.items() if name in fields} if is_renamed else made
+            if plain is record:
+                plain = record.copy()
+            if meant is None and has_default:
+                plain.pop(name, None)
+            else:
+                plain[name] = meant
+        return {fields[name]: value for name, value in plain.items() if name in fields} if is_renamed else plain
 
-    return mended
-
-
-#: How a field is mended: its name in the API, the types of values that fit, the length of a text that may fit, what
-#: reads all others, the field, and whether null means a default.
-_Rule: TypeAlias = tuple[str, tuple[type, ...], int, Reader, FieldWarning, bool]
+    return mend
 
 
 @typed_cache
@@ -366,8 +366,10 @@ def _element_reader(element: Any) -> Reader:
     def read_object(value: Any, warning: FieldWarning) -> Any:
         if type(value) is dict:
             return mend(value)
-        if value is None or isinstance(value, (str, int, float)):
-            return None if value is None or value == "" else warning.lost("an element that is not an object")
+        if value is None or value == "":
+            return None
+        if isinstance(value, (str, int, float)):
+            return warning.lost("an element that is not an object")
         return read(value, warning)
 
     return read_object
