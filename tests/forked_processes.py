@@ -5,6 +5,9 @@
 
 import functools
 import multiprocessing
+import os
+
+import pytest
 
 
 @functools.cache
@@ -22,3 +25,25 @@ def start(function, *arguments):
     process = _context().Process(target=function, args=arguments)
     process.start()
     return process
+
+
+def forks(test):
+    """Mark a test that forks this process, which has threads and may have loops."""
+    test = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:This process")(test)
+    return pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")(test)
+
+
+def in_fork(work):
+    """Call a function in a forked child; return the text that it returns there, or nothing where it raises."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, work().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text

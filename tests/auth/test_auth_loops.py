@@ -1,12 +1,12 @@
 """Another event loop, thread or process: it works, or it says so; it never hangs."""
 
 import asyncio
-import os
 
 import anyio
 import pytest
 import trio
 from auth_tools import connect, make_sandbox, total
+from forked_processes import forks, in_fork
 
 from carecloud_async import WrongEventLoopError
 
@@ -27,24 +27,19 @@ def test_a_second_event_loop_is_refused(second):
     assert anyio.run(in_time, connect(sandbox), backend=second) == 5
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:This process")
+@forks
 def test_a_fork_after_use_is_refused():
     """The child of a process that used the client gets WrongEventLoopError, and may make a client of its own."""
     sandbox = make_sandbox()
     client = connect(sandbox)
     asyncio.run(in_time(client))
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            try:
-                asyncio.run(in_time(client))
-            except WrongEventLoopError:
-                code = 0 if asyncio.run(in_time(connect(sandbox))) == 5 else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def work():
+        with pytest.raises(WrongEventLoopError):
+            asyncio.run(in_time(client))
+        return str(asyncio.run(in_time(connect(sandbox))))
+
+    assert in_fork(work) == "5"
 
 
 def test_closing_in_another_loop_is_reported():

@@ -21,10 +21,11 @@ from auth_tools import (
 
 from carecloud_async import AuthenticationError, ConfigurationError, MemoryTokenStore, ResponseError, ServerError, Token
 
+pytestmark = pytest.mark.anyio
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 CROWD = 100
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("token", ["none", "revoked", "expired"])
 async def test_a_hundred_callers_make_one_login(token):
     """Without a token, or with one that has ended by the clock or at the server, one logs in and all are served."""
@@ -43,7 +44,6 @@ async def test_a_hundred_callers_make_one_login(token):
     assert token == "revoked" or not sandbox.statuses[401]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("who", ["leader", "waiter"])
 async def test_one_cancelled_caller_cancels_no_other(who):
     """The leader's place is taken by a waiter; a waiter's leaving is not noticed."""
@@ -74,7 +74,6 @@ async def test_one_cancelled_caller_cancels_no_other(who):
     assert sandbox.logins == (2 if who == "leader" else 1)
 
 
-@pytest.mark.anyio
 async def test_refused_credentials_are_remembered_and_then_probed_once():
     """30 s, doubling to 15 minutes; at each end one login for the whole crowd."""
     clock = FakeClock()
@@ -89,7 +88,6 @@ async def test_refused_credentials_are_remembered_and_then_probed_once():
             clock.passed += 1.5
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [({"status": 500}, ServerError), ({"status": 403, "html": True}, ResponseError), ({"html": True}, ResponseError)],
@@ -106,7 +104,6 @@ async def test_a_failure_of_the_server_is_not_remembered(fault, kind):
     assert sandbox.logins == 2
 
 
-@pytest.mark.anyio
 async def test_a_user_exception_comes_out_as_itself():
     """What a provider raises reaches each waiter unwrapped, and the next call tries again."""
 
@@ -124,7 +121,6 @@ async def test_a_user_exception_comes_out_as_itself():
     assert provider.asked == 2
 
 
-@pytest.mark.anyio
 async def test_a_fingerprint_that_fails_leaves_the_refusal_standing():
     """A provider whose `credentials_fingerprint` raises is not asked to log in again and again."""
 
@@ -138,7 +134,6 @@ async def test_a_fingerprint_that_fails_leaves_the_refusal_standing():
     assert provider.asked == 1
 
 
-@pytest.mark.anyio
 async def test_a_provider_must_return_a_token():
     """Anything else is said to be wrong, by the class's name."""
 
@@ -155,7 +150,6 @@ async def dawdle(request):
         await anyio.lowlevel.checkpoint()
 
 
-@pytest.mark.anyio
 async def test_cancellation_at_every_await_leaves_nothing_stuck():
     """Cancelled after any number of steps, a first call leaves a client that works."""
     for step in range(200):
@@ -184,7 +178,6 @@ async def test_cancellation_at_every_await_leaves_nothing_stuck():
         pytest.fail("the call never came to its end")
 
 
-@pytest.mark.anyio
 async def test_login_checks_at_the_server_and_joins_only_logins():
     """`login()` logs in although a token is at hand; fifty at once make one login, and share its refusal."""
     sandbox = slow_sandbox()
@@ -203,7 +196,7 @@ async def test_login_checks_at_the_server_and_joins_only_logins():
     assert sandbox.logins == 4
 
 
-@pytest.mark.asyncio
+@on_asyncio
 async def test_asyncios_own_cancellation_at_every_await():
     """`Task.cancel()` knows no shields: at whatever moment, nothing is stuck, and at most one token was lost."""
     done, step = False, 0
@@ -224,7 +217,7 @@ async def test_asyncios_own_cancellation_at_every_await():
         step += 1
 
 
-@pytest.mark.asyncio
+@on_asyncio
 @pytest.mark.parametrize("cancels", [1, 3])
 async def test_a_token_that_is_being_saved_survives_task_cancel(cancels):
     """`Task.cancel()` while a fresh token is saved, once or again, loses no login: the next caller finds the token."""

@@ -12,6 +12,7 @@ from functools import partial
 
 import kit
 import pytest
+from forked_processes import forks, in_fork
 
 from carecloud_async import ClientClosedError, ConfigurationError, NotFoundError, WrongEventLoopError
 from carecloud_async.blocking import blocking
@@ -140,25 +141,22 @@ def test_a_program_that_exits_in_a_call_exits(sandbox):
         crm(leave)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:This process")
+@forks
 def test_a_forked_child_is_told_and_can_leave(sandbox):
     """A child has no thread of the event loop: its calls are refused, and leaving the block does not wait for ever."""
     block = blocking(partial(kit.connect, sandbox))
     crm = block.__enter__()
     entered = crm.enter(lambda client: contextlib.nullcontext())
     entered.__enter__()
-    child = os.fork()
-    if child == 0:
-        try:
+
+    def leave():
+        with pytest.raises(WrongEventLoopError):
             crm(lambda client: client.ping())
-        except WrongEventLoopError:
-            entered.__exit__(None, None, None)
-            block.__exit__(None, None, None)
-            os._exit(7)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        entered.__exit__(None, None, None)
+        block.__exit__(None, None, None)
+        return "left"
+
+    assert in_fork(leave) == "left"
     assert crm(lambda client: client.customers.list().total()) == 5
     entered.__exit__(None, None, None)
     block.__exit__(None, None, None)

@@ -25,6 +25,7 @@ from carecloud_async import (
 from carecloud_async.sandbox import Sandbox
 
 HOST = "sandbox.crmcarecloud.com"
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -32,7 +33,6 @@ def sandbox():
     return Sandbox(customers=40, seed=3)
 
 
-@pytest.mark.anyio
 @every(
     "method, path",
     [
@@ -51,7 +51,6 @@ async def test_a_call_that_cannot_work_is_refused_unsent(sandbox, method, path):
     assert not sandbox.requests
 
 
-@pytest.mark.anyio
 async def test_a_view_is_cheap_and_shares_the_pool(sandbox):
     """`with_options` and `acting_as` share pool and identity; closing a view closes nothing."""
     async with connect(sandbox) as client:
@@ -64,7 +63,6 @@ async def test_a_view_is_cheap_and_shares_the_pool(sandbox):
     assert [r.headers["accept-language"] for r in sandbox.requests if r.method == "GET"] == ["de", "cs, en-gb;q=0.8"]
 
 
-@pytest.mark.anyio
 async def test_a_closed_client_says_so(sandbox):
     """Calls after aclose() raise ClientClosedError; closing twice is fine; closing logs out no session."""
     client = connect(sandbox)
@@ -78,7 +76,6 @@ async def test_a_closed_client_says_so(sandbox):
     assert sandbox.count("POST /users/actions/logout") == 0
 
 
-@pytest.mark.anyio
 async def test_autologin_needs_a_view_of_its_own(sandbox):
     """`autologin` on a shared client is refused: the new customer's token would serve all its callers."""
     new = CustomerInput(personal_information=PersonalInformationInput(language_id="en", first_name="Ada"))
@@ -191,7 +188,6 @@ def test_from_env_names_what_is_missing(monkeypatch):
     assert str(CareCloud.from_env().project.timezone) == "Asia/Kolkata"
 
 
-@pytest.mark.anyio
 async def test_a_timeout_of_seconds_bounds_the_phases_too(sandbox):
     """A number is the total; connecting and reading never take longer than that, or than by default."""
     seen, answers = [], sandbox.transport()
@@ -227,7 +223,6 @@ def test_the_signature_has_the_settings_and_their_defaults():
     }
 
 
-@pytest.mark.anyio
 @every("given", [{"params": [("a", 1)]}, {"path_params": [("a", 1)]}])
 async def test_parameters_that_are_no_dict_are_refused(sandbox, given):
     """Pairs in place of a dict get an error that says what to give."""

@@ -1,36 +1,13 @@
 """A client that was made before a fork and not used yet works in each child, as a client of its own."""
 
 import asyncio
-import os
 
 import pytest
+from forked_processes import forks, in_fork
 from redis_servers import redis_server  # noqa: F401  (a fixture)
 
 from carecloud_async import CareCloud, RedisRateLimit
 from carecloud_async.sandbox import Sandbox
-
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
-    pytest.mark.filterwarnings("ignore:This process"),
-]
-
-
-def fork(work, *, children=3):
-    """Run `work` in forked children; return what each of them writes."""
-    answers = []
-    for _ in range(children):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.write(writer, work().encode())
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with open(reader) as answer:
-            answers.append(answer.read())
-        os.waitpid(child, 0)
-    return answers
 
 
 def open_client(**options):
@@ -44,6 +21,7 @@ def open_client(**options):
     )
 
 
+@forks
 def test_calls_of_forked_workers_have_ids_of_their_own():
     """The correlation ids of two workers differ, so that a line of the log belongs to one call."""
     ids = []
@@ -53,11 +31,12 @@ def test_calls_of_forked_workers_have_ids_of_their_own():
         asyncio.run(client.ping())
         return " ".join(ids)
 
-    answers = fork(work)
+    answers = [in_fork(work) for _ in range(3)]
     assert all(answers)
     assert len(set(" ".join(answers).split())) == len(" ".join(answers).split())
 
 
+@forks
 def test_forked_workers_are_counted_each(redis_server, request):  # noqa: F811
     """Each worker is a member of the shared rate limit: without Redis each goes on with its part of the rate."""
     prefix = f"{request.node.name}:"
@@ -73,5 +52,5 @@ def test_forked_workers_are_counted_each(redis_server, request):  # noqa: F811
         asyncio.run(client.ping())
         return "served"
 
-    assert fork(work) == ["served"] * 3
+    assert [in_fork(work) for _ in range(3)] == ["served"] * 3
     assert asyncio.run(members()) == 3

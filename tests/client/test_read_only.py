@@ -9,6 +9,7 @@ from carecloud_async.environment import Environment
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
 
+pytestmark = pytest.mark.anyio
 SETTINGS = {
     "CARECLOUD_PROJECT_URL": "acme.crmcarecloud.com",
     "CARECLOUD_EXTERNAL_APPLICATION_ID": "89d1a6111b3fb6e74665d948",
@@ -22,7 +23,6 @@ def sandbox():
     return Sandbox(customers=5, seed=3)
 
 
-@pytest.mark.anyio
 async def test_a_read_only_client_reads_and_refuses_writes_before_the_network(sandbox):
     """Reads, logins and POSTs that only search go out; writes raise `ReadOnlyError`, and nothing is sent."""
     async with connect(sandbox, read_only=True) as client:
@@ -39,7 +39,6 @@ async def test_a_read_only_client_reads_and_refuses_writes_before_the_network(sa
         assert len(sandbox.requests) == before
 
 
-@pytest.mark.anyio
 async def test_durable_writes_of_a_read_only_client_begin_nothing(sandbox, tmp_path):
     """Bulk writes, writers, outboxes and segments raise at once, before a file is made; a dry run reads alone."""
     rows = [{"customer_id": FIRST_CUSTOMER_ID, "personal_information.first_name": "Joan"}]
@@ -60,7 +59,6 @@ async def test_durable_writes_of_a_read_only_client_begin_nothing(sandbox, tmp_p
     assert report.updated == 1
 
 
-@pytest.mark.anyio
 async def test_a_read_only_view_stays_read_only(sandbox):
     """A view can be made read-only, and no view of it writes again; the client itself goes on writing."""
     async with connect(sandbox) as client:

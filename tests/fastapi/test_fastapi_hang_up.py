@@ -14,6 +14,7 @@ from carecloud_async import CareCloud
 from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
+pytestmark = pytest.mark.anyio
 BROWSERS = 100
 WAVES = 5 if is_thorough() else 1
 
@@ -107,7 +108,6 @@ def test_a_write_runs_to_its_end(sandbox, app, serve, noted):
     assert sandbox.customers.get(FIRST_CUSTOMER_ID)["personal_information"]["first_name"] == "Jane"
 
 
-@pytest.mark.anyio
 async def test_answer_to_a_browser_that_is_gone(make, enter):
     """The cancelled handler is answered with 499, for logs and metrics."""
     sandbox = Sandbox(customers=1, latency=30)
@@ -140,7 +140,6 @@ async def test_answer_to_a_browser_that_is_gone(make, enter):
     assert sandbox.in_flight == 0
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("version", ["2.3", "2.4"])
 async def test_a_browser_that_hung_up_before_its_turn(make, version):
     """A disconnect that is the first message of a request is a 499, and no failure of the application."""

@@ -10,6 +10,8 @@ from carecloud_async import CareCloud, CustomerSession, SessionExpiredError
 from carecloud_async.fastapi import carecloud_lifespan, customer_dep, install_error_handlers
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL
 
+pytestmark = pytest.mark.anyio
+
 
 def portal_app(make, kept):
     """A portal whose clients send the key of their session in a header."""
@@ -49,7 +51,6 @@ async def log_in(sandbox, make, kept, index=0):
     return state
 
 
-@pytest.mark.anyio
 async def test_a_logged_in_customer(sandbox, make, app, kept, enter):
     """The application's session becomes a view that acts as its customer, whoever calls at the same time."""
     sandbox.latency = 0.002
@@ -67,7 +68,6 @@ async def test_a_logged_in_customer(sandbox, make, app, kept, enter):
     assert seen == [True] * 30
 
 
-@pytest.mark.anyio
 async def test_without_a_login(app, enter, sandbox):
     """Without a session the answer is 401, and nothing is asked of the project."""
     async with enter(app) as http:
@@ -77,7 +77,6 @@ async def test_without_a_login(app, enter, sandbox):
     assert sandbox.count() == 0
 
 
-@pytest.mark.anyio
 async def test_without_a_login_and_without_our_handlers(make, enter):
     """Without our error handlers it is FastAPI's own 401."""
     app = FastAPI(lifespan=carecloud_lifespan(make))
@@ -90,7 +89,6 @@ async def test_without_a_login_and_without_our_handlers(make, enter):
     assert (answer.status_code, answer.json()) == (401, {"detail": "not logged in"})
 
 
-@pytest.mark.anyio
 async def test_a_session_that_was_revoked(sandbox, make, app, kept, enter):
     """A resumed session that the server no longer takes is `SessionExpiredError`, and 401; others go on."""
     state = await log_in(sandbox, make, kept, 0)
@@ -105,7 +103,6 @@ async def test_a_session_that_was_revoked(sandbox, make, app, kept, enter):
         assert (await http.get("/twice", headers={"key": "1"})).status_code == 200
 
 
-@pytest.mark.anyio
 async def test_a_wrong_password(sandbox, make, enter):
     """A customer's own credentials that are refused are a 401, unlike the application's."""
     app = FastAPI(lifespan=carecloud_lifespan(lambda: make(auth=sandbox.device())))
@@ -123,7 +120,6 @@ async def test_a_wrong_password(sandbox, make, enter):
     assert (answer.status_code, answer.json()["code"]) == (401, "login_refused")
 
 
-@pytest.mark.anyio
 async def test_unauthorized_is_declared(app, enter):
     """401 is in the OpenAPI document of what acts as a customer."""
     async with enter(app) as http:

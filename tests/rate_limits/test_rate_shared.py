@@ -12,7 +12,13 @@ from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._calls.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.sandbox import Sandbox
 
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    """redis-py works on asyncio alone."""
+    return "asyncio"
 
 
 class QuickClock(SystemClock):
@@ -48,8 +54,6 @@ def prefix(request):
     return f"{request.node.name}:"
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_all_members_share_a_configured_rate(redis_server, prefix):
     """Four at once get the calls of one rate, in turns, and none of them goes without."""
     taken = Counter()
@@ -70,8 +74,6 @@ async def test_all_members_share_a_configured_rate(redis_server, prefix):
     assert max(taken.values()) <= 12 * min(taken.values())
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_429_pauses_every_member(redis_server, prefix):
     """A 429 of one process stops that process, another one that still holds slots, and a new one."""
     async with Fleet(redis_server.url, prefix, size=2, told=100) as (first, other):
@@ -86,8 +88,6 @@ async def test_a_429_pauses_every_member(redis_server, prefix):
             assert await newcomer.acquire(seconds=1.0) is None
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
     """All processes use the estimate after a 429, and refusals of calls that left before it change nothing."""
     async with Fleet(redis_server.url, prefix, size=2) as (first, other):
@@ -104,8 +104,6 @@ async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
         assert other.rate > 0
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_projects_do_not_share(redis_server, prefix):
     """A pause of one project does not stop the calls of another project."""
     first = Fleet(redis_server.url, prefix, size=1, told=100)
@@ -124,8 +122,6 @@ async def call_until(caplog, words, limiter):
             await anyio.sleep(0.01)  # where no limit is known, nothing else lets others run
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_without_redis_calls_go_on(own_redis_server, prefix, caplog):
     """Redis dies: one warning, and calls go on alone until it is back."""
     caplog.set_level(logging.INFO)
@@ -140,8 +136,6 @@ async def test_without_redis_calls_go_on(own_redis_server, prefix, caplog):
         assert await limiter.acquire(seconds=20.0) is not None
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_closing_while_calls_wait_leaves_none_hanging(own_redis_server, prefix):
     """A call that waits for a Redis that does not answer goes on by itself when the limiter is closed."""
     own_redis_server.freeze()
@@ -170,8 +164,6 @@ class LosingClock(SystemClock):
             self.loses = False
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_closing_ends_the_background_even_if_its_cancellation_is_lost(tmp_path):
     """Redis is away and asked every second: not any more."""
     clock = LosingClock()
@@ -182,8 +174,6 @@ async def test_closing_ends_the_background_even_if_its_cancellation_is_lost(tmp_
         await limiter.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_closing_the_client_closes_its_connections(own_redis_server):
     """After `async with CareCloud(…)` no connection to Redis is left."""
     from redis.asyncio import Redis
@@ -203,7 +193,6 @@ async def test_closing_the_client_closes_its_connections(own_redis_server):
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-@pytest.mark.anyio
 async def test_on_trio_it_says_what_to_use():
     """The error names the limits that work there, and closing the client still works."""
     sandbox = Sandbox(5)

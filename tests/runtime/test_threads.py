@@ -23,6 +23,9 @@ from carecloud_async._base.runtime.threads import (
     run_in_thread_until_stopped,
 )
 
+pytestmark = pytest.mark.anyio
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
 
 class Work:
     """Runs in a thread until it is let go."""
@@ -48,7 +51,6 @@ async def _passes(number):
         await anyio.lowlevel.checkpoint()
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("run", [run_in_thread, run_in_thread_regardless])
 async def test_a_cancelled_scope_waits_for_the_thread(run):
     """A scope that is cancelled while the thread works ends when the work has ended."""
@@ -67,7 +69,7 @@ async def test_a_cancelled_scope_waits_for_the_thread(run):
     assert work.ended
 
 
-@pytest.mark.asyncio
+@on_asyncio
 @pytest.mark.parametrize("cancels", [1, 2, 5])
 @pytest.mark.parametrize("run", [run_in_thread, run_in_thread_regardless])
 async def test_task_cancel_waits_for_the_thread(run, cancels):
@@ -86,7 +88,7 @@ async def test_task_cancel_waits_for_the_thread(run, cancels):
     assert task.cancelling() == cancels
 
 
-@pytest.mark.asyncio
+@on_asyncio
 async def test_a_failure_after_task_cancel_is_the_cancellation():
     """A cancellation is not lost if the work then fails."""
     work = Work()
@@ -106,7 +108,7 @@ async def test_a_failure_after_task_cancel_is_the_cancellation():
             await task
 
 
-@pytest.mark.asyncio
+@on_asyncio
 @pytest.mark.parametrize("cancels", [1, 2])
 async def test_cancelled_at_every_step(cancels):
     """Cancelled at any step, the work never runs on after its caller, and the caller is cancelled or has the result."""
@@ -131,7 +133,7 @@ async def test_cancelled_at_every_step(cancels):
         assert not running.is_set()
 
 
-@pytest.mark.asyncio
+@on_asyncio
 async def test_a_limit_is_held_until_the_thread_has_ended():
     """A cancelled caller's place is free when its thread has ended."""
     limit, first, second = ThreadLimit("test", 1), Work(), Work()
@@ -148,7 +150,6 @@ async def test_a_limit_is_held_until_the_thread_has_ended():
         await task
 
 
-@pytest.mark.anyio
 async def test_what_waits_for_a_limit_and_is_cancelled_does_not_run():
     """Work that was cancelled before it had a thread is not done."""
     limit, first, second = ThreadLimit("test", 1), Work(), Work()
@@ -166,7 +167,7 @@ async def test_what_waits_for_a_limit_and_is_cancelled_does_not_run():
     assert not second.begun.is_set()
 
 
-@pytest.mark.asyncio
+@on_asyncio
 async def test_regardless_runs_though_it_was_cancelled_before():
     """A cancellation that waits for the next await does not keep a clean-up from running, and is raised after it."""
     done = []
@@ -183,7 +184,6 @@ async def test_regardless_runs_though_it_was_cancelled_before():
     assert done == [1, 2]
 
 
-@pytest.mark.anyio
 async def test_regardless_runs_in_a_cancelled_scope():
     """A clean-up runs in a scope that is cancelled already."""
     done = []
@@ -193,7 +193,6 @@ async def test_regardless_runs_in_a_cancelled_scope():
     assert done == [1]
 
 
-@pytest.mark.anyio
 async def test_a_closer_that_fails_skips_no_other():
     """All closers are called, in their order; then the last failure is raised, with the first as its context."""
     done = []
@@ -207,7 +206,7 @@ async def test_a_closer_that_fails_skips_no_other():
     assert done == ["a", "b", "c"]
 
 
-@pytest.mark.asyncio
+@on_asyncio
 async def test_a_coroutine_that_is_closed_waits_for_its_thread():
     """Closing the coroutine, which cannot await, blocks until the work has ended."""
     work = Work()
@@ -220,7 +219,6 @@ async def test_a_coroutine_that_is_closed_waits_for_its_thread():
     assert work.ended
 
 
-@pytest.mark.anyio
 async def test_work_that_can_be_stopped_is_stopped_when_cancelled():
     """A cancelled scope stops work that may block for ever, and ends when the work has ended."""
     work = Work()
@@ -232,7 +230,7 @@ async def test_work_that_can_be_stopped_is_stopped_when_cancelled():
     assert work.ended
 
 
-@pytest.mark.asyncio
+@on_asyncio
 async def test_task_cancel_stops_work_that_can_be_stopped():
     """`Task.cancel()`, once and again, stops such work; the task ends cancelled when the work has ended."""
     work = Work()
@@ -294,7 +292,7 @@ def test_long_work_in_a_thread_rests_after_a_fixed_time_of_computing(times, naps
     assert slept == [(nap, True) for nap in naps]
 
 
-@pytest.mark.asyncio
+@on_asyncio
 @pytest.mark.parametrize("cancels", [1, 2, 4])
 @pytest.mark.parametrize("fails", [False, True])
 async def test_task_cancel_waits(cancels, fails):
@@ -323,7 +321,6 @@ async def test_task_cancel_waits(cancels, fails):
         assert task.cancelling() == cancels
 
 
-@pytest.mark.anyio
 async def test_the_time_is_bounded():
     """Work that takes longer than it may is cancelled, and the caller goes on."""
     with anyio.fail_after(60):

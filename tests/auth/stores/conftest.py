@@ -14,12 +14,6 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
 
-@pytest.fixture(scope="session")
-def fake_clock():
-    """The class of clocks to set, for tests that need many."""
-    return FakeClock
-
-
 @pytest.fixture
 def clock():
     """A clock to set."""

@@ -13,6 +13,8 @@ import threading
 import anyio
 import pytest
 from anyio import to_thread
+from clocks import FakeClock
+from forked_processes import forks, in_fork
 from kit import connect
 
 from carecloud_async import FileTokenStore, StoredToken
@@ -23,6 +25,7 @@ from carecloud_async.sandbox import Sandbox
 SWEPT_PER_SAVE = 16
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no mode bits")
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -49,7 +52,6 @@ def record_file(path, value):
 
 
 @posix
-@pytest.mark.anyio
 async def test_private(store, path):
     """Folders, records and lock files are for their owner alone under any umask, and one lock file stays."""
     before = os.umask(0)
@@ -68,7 +70,6 @@ async def test_private(store, path):
 
 
 @posix
-@pytest.mark.anyio
 async def test_link_is_followed(tmp_path, clock):
     """A link of one's own stays a link: its target names the folder, and both names share their locks."""
     real, link = tmp_path / "real.json", tmp_path / "link.json"
@@ -80,7 +81,6 @@ async def test_link_is_followed(tmp_path, clock):
     assert not folder_of(link).exists()
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     "record",
     [
@@ -101,7 +101,6 @@ async def test_damaged_record(store, path, caplog, record):
     assert (await store.load("good")).value == (await store.load("bad")).value == "tok-secret"
 
 
-@pytest.mark.anyio
 async def test_ended_records_are_dropped(store, path, clock):
     """Records that have ended, or were not used for their time, leave the folder with the next save."""
     await store.save("old", TOKEN)
@@ -116,7 +115,6 @@ async def lock_once(store):
         pass
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     "use",
     [lambda s: s.load("key"), lambda s: s.save("key", TOKEN), lambda s: s.discard("key", "v"), lock_once],
@@ -131,7 +129,6 @@ async def test_under_a_file(tmp_path, use):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 async def test_disk_full(store, path, monkeypatch, failing):
     """When the disk is full the old file stays as it was, nothing is left beside it, and the store goes on after."""
@@ -151,7 +148,6 @@ async def test_disk_full(store, path, monkeypatch, failing):
     assert (await store.load("key")).value == "other"
 
 
-@pytest.mark.anyio
 async def test_no_locks_on_this_file_system(store, monkeypatch):
     """Where the file system cannot lock, a TokenStoreError says so instead of a lock that outlives its holder."""
 
@@ -163,17 +159,15 @@ async def test_no_locks_on_this_file_system(store, monkeypatch):
         await store.load("key")
 
 
-@pytest.mark.anyio
-async def test_a_clock_that_goes_backwards_makes_no_life_longer(path, clock, fake_clock):
+async def test_a_clock_that_goes_backwards_makes_no_life_longer(path, clock):
     """The wall clock counts, also between two processes; never more is left than was saved."""
     await FileTokenStore(path, clock=clock).save("key", TOKEN)
     for passed, left in [(30, 70), (-5000, 100)]:
-        loaded = await FileTokenStore(path, clock=fake_clock(wall=clock.wall + passed)).load("key")
+        loaded = await FileTokenStore(path, clock=FakeClock(wall=clock.wall + passed)).load("key")
         assert loaded.expires_in == pytest.approx(left)
-    assert await FileTokenStore(path, clock=fake_clock(wall=clock.wall + 101)).load("key") is None
+    assert await FileTokenStore(path, clock=FakeClock(wall=clock.wall + 101)).load("key") is None
 
 
-@pytest.mark.anyio
 async def test_threads_of_the_program_do_not_hold_it_up(store):
     """While all worker threads of the program wait for a login, tokens are saved and passwords hashed."""
     sandbox = Sandbox(1)
@@ -193,7 +187,6 @@ async def test_threads_of_the_program_do_not_hold_it_up(store):
     assert sandbox.logins == 1
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_cancelled_write_ends_first(store, path, monkeypatch):
     """`Task.cancel()` in the middle of a write lets the write end before the lock is free, cancelled once or twice."""
@@ -235,8 +228,7 @@ def test_killed_writer_has_lost_nothing_that_was_saved(child, path):
         assert newest[-1] in {said, said + 1}
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@forks
 def test_fork(path):
     """A store used before a fork works in the child."""
     store = FileTokenStore(path)
@@ -247,13 +239,7 @@ def test_fork(path):
             async with store.lock("key"):
                 return (await store.load("key")).value
 
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(0 if anyio.run(child) == "tok-secret" else 2)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert in_fork(lambda: anyio.run(child)) == "tok-secret"
 
 
 # In places that others can write in.
@@ -282,7 +268,6 @@ def somebody_elses(monkeypatch):
 
 
 @posix
-@pytest.mark.anyio
 async def test_what_is_planted_in_a_records_place_is_not_followed(store, folder, victim):
     """A link in the place of a record, or of a new one, is replaced and never followed; a pipe is refused."""
     await store.save("key", TOKEN)
@@ -306,7 +291,6 @@ async def test_what_is_planted_in_a_records_place_is_not_followed(store, folder,
 
 
 @posix
-@pytest.mark.anyio
 async def test_a_link_in_the_folders_place_is_refused(store, folder, tmp_path):
     """Nothing is written into the folder that it points to."""
     (tmp_path / "elsewhere").mkdir()
@@ -317,7 +301,6 @@ async def test_a_link_in_the_folders_place_is_refused(store, folder, tmp_path):
 
 
 @posix
-@pytest.mark.anyio
 async def test_a_link_of_another_user_at_the_path_is_not_resolved(path, folder, victim, clock, monkeypatch):
     """The maker of the link does not choose where tokens go."""
     path.symlink_to(victim)
@@ -335,7 +318,6 @@ async def test_a_link_of_another_user_at_the_path_is_not_resolved(path, folder, 
 
 
 @posix
-@pytest.mark.anyio
 async def test_folder_of_another_user_is_refused(store, folder, monkeypatch):
     """A folder that belongs to another user is refused: its owner could read every token."""
     folder.mkdir(0o700)
@@ -346,7 +328,6 @@ async def test_folder_of_another_user_is_refused(store, folder, monkeypatch):
 
 
 @posix
-@pytest.mark.anyio
 async def test_a_folder_that_is_open_to_others_becomes_private(store, folder):
     """One that was made beforehand with a wide mask is narrowed before anything is written."""
     folder.mkdir()
@@ -356,7 +337,6 @@ async def test_a_folder_that_is_open_to_others_becomes_private(store, folder):
 
 
 @posix
-@pytest.mark.anyio
 async def test_a_save_writes_one_record_and_looks_at_few(store, folder, clock, monkeypatch):
     """Among hundreds of records a save opens its own and a handful, and in time all that have ended go."""
     number = 300

@@ -12,8 +12,9 @@ from kit import connect
 from carecloud_async import MemoryTokenStore, StoredToken
 from carecloud_async.sandbox import Sandbox
 
+pytestmark = pytest.mark.anyio
 
-@pytest.mark.anyio
+
 async def test_life_follows_the_monotonic_clock(clock):
     """What is left of a life is counted on the monotonic clock, whatever the wall clock does."""
     store = MemoryTokenStore(clock=clock)
@@ -25,7 +26,6 @@ async def test_life_follows_the_monotonic_clock(clock):
     assert await store.load("key") is None
 
 
-@pytest.mark.anyio
 async def test_ended_records_do_not_pile_up(clock):
     """Records that ended and are never asked for again are dropped in the course of saving."""
     store = MemoryTokenStore(clock=clock)
@@ -33,9 +33,6 @@ async def test_ended_records_do_not_pile_up(clock):
         await store.save(f"key{number}", StoredToken(value="t", expires_in=1))
         clock.advance(0.1)
     assert int(repr(store).removeprefix("<MemoryTokenStore: ").removesuffix(" records>")) < 1000
-
-
-pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,14 @@ TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 #: Seconds after which something hangs that should not; only a defect takes as long.
 PATIENCE = 60
 
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+pytestmark = pytest.mark.anyio
 _prefixes = itertools.count()
+
+
+@pytest.fixture
+def anyio_backend():
+    """redis-py works on asyncio alone."""
+    return "asyncio"
 
 
 @pytest.fixture
@@ -58,8 +64,6 @@ every_use = pytest.mark.parametrize(
 )
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_server_counts_the_life(store, redis, prefix, clock):
     """The record ends by the server's clock; a token without an end has none there either."""
     await store.save("key", TOKEN)
@@ -72,8 +76,6 @@ async def test_server_counts_the_life(store, redis, prefix, clock):
     assert await redis.pttl(f"{prefix}key") > 1e11
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_key_of_another_kind(store, redis, prefix):
     """A key that another program uses for something else is a TokenStoreError."""
     await redis.lpush(f"{prefix}key", "x")
@@ -81,8 +83,6 @@ async def test_key_of_another_kind(store, redis, prefix):
         await store.load("key")
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("raw", [b"\xff", b"{", b"[]", b'{"value": 1}', b"[" * 100_000])
 async def test_damaged_record(store, redis, prefix, caplog, raw):
     """A record that makes no sense is a warning and no token."""
@@ -94,8 +94,6 @@ async def test_damaged_record(store, redis, prefix, caplog, raw):
     assert (await store.load("key")).value == "tok-secret"
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("decode", [False, True])
 async def test_given_client(redis_server, prefix, decode):
     """A client that is given is used, whatever it decodes, and stays open."""
@@ -135,7 +133,6 @@ def test_given_client_in_second_loop(redis_server, prefix):
     asyncio.run(second())
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 @every_use
 async def test_on_trio(use):
@@ -163,8 +160,6 @@ def test_bad_url(url):
     assert "pass-word" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("place", ["redis://user:pass-word@127.0.0.1:1/3", "redis://127.0.0.1:1/3?password=pass-word"])
 @every_use
 async def test_server_that_is_not_there(place, use):
@@ -180,8 +175,6 @@ async def test_server_that_is_not_there(place, use):
     await store.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 @every_use
 async def test_server_does_not_answer(own_redis_server, use):
     """A server that hangs is a TokenStoreError after the timeout, and usable again when it wakes."""
@@ -197,8 +190,6 @@ async def test_server_does_not_answer(own_redis_server, use):
     await store.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_killed_in_the_middle(own_redis_server, caplog):
     """Redis killed while a lock is held: calls fail quickly, the body's result stands, and a new server is found."""
     store = RedisTokenStore(own_redis_server.url, timeout=PATIENCE, lock_life=0.3)
@@ -218,8 +209,6 @@ async def test_killed_in_the_middle(own_redis_server, caplog):
     await store.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_lock_left_in_the_middle_of_its_extension_is_free(redis_server, redis, prefix):
     """A lock that is left in any step of its extension is free, and is not extended again."""
     bell = Bell()
@@ -233,8 +222,6 @@ async def test_a_lock_left_in_the_middle_of_its_extension_is_free(redis_server, 
     await store.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_refusals_quote_nothing(redis_server, redis, prefix):
     """What Redis refuses it quotes in its answer; the error says only which kind of refusal it was."""
     await redis.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "&*", "+@all", "-set")
@@ -246,8 +233,6 @@ async def test_refusals_quote_nothing(redis_server, redis, prefix):
     assert "tok-secret" not in f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_lost_lock(redis_server, redis, prefix, caplog):
     """A lock that was lost is one warning, and the next holder's is not released."""
     store = RedisTokenStore(redis_server.url, prefix=prefix, lock_life=0.2)
@@ -262,8 +247,6 @@ async def test_lost_lock(redis_server, redis, prefix, caplog):
     await store.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_grant_never_heard(own_redis_server):
     """A waiter cancelled while the server was granting it the lock leaves nothing locked."""
     store = RedisTokenStore(own_redis_server.url, lock_life=60)
@@ -281,8 +264,6 @@ async def test_grant_never_heard(own_redis_server):
     await store.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_native_cancellation(store, redis, prefix):
     """A holder ended by `Task.cancel()`, or by a timeout of asyncio, gives the lock back and comes out as such."""
     with pytest.raises(TimeoutError):
@@ -307,8 +288,6 @@ async def test_native_cancellation(store, redis, prefix):
         await lock_once(store)
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_discard_is_atomic(redis_server, redis, prefix):
     """A token saved by another between the look and the deletion stays."""
 
@@ -327,8 +306,6 @@ async def test_discard_is_atomic(redis_server, redis, prefix):
     await other.aclose()
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize(("step", "left"), [(40.0, 60.0), (200.0, None)])
 async def test_a_record_that_ended_on_its_way_is_no_token(redis_server, prefix, step, left):
     """The time that the answer took counts: what is left of the record's life is less, and may be nothing."""
@@ -357,8 +334,6 @@ class Sleeps(SystemClock):
         await anyio.sleep(0.001)
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_lock_is_extended_every_third_of_its_life(redis_server, prefix, fails, caplog):
     """A lock is extended after each third of its life, also if the server did not answer once."""
