@@ -262,6 +262,20 @@ async def _called(hook, *values):
     return await answer if inspect.isawaitable(answer) else answer
 
 
+def variables_of(error):
+    """The variables in our frames of an error and of what caused it, as their repr shows them, and as rich does."""
+    from rich.pretty import pretty_repr
+
+    while error is not None:
+        traceback = error.__traceback__
+        while traceback is not None:
+            if "/carecloud_async/" in traceback.tb_frame.f_code.co_filename:
+                for name, value in traceback.tb_frame.f_locals.items():
+                    yield f"{name}={value!r} {pretty_repr(value, max_length=10, max_string=80)}"
+            traceback = traceback.tb_next
+        error = error.__cause__ or error.__context__
+
+
 async def references(sandbox):
     """The references of points in a sandbox's own ledger, each with how often it is there."""
     async with connect(sandbox) as client:

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import re
+import socket
 
 import anyio
 from anyio.abc import SocketAttribute
@@ -88,6 +89,17 @@ async def serving(*pieces):
                 yield server
         finally:
             group.cancel_scope.cancel()
+
+
+@contextlib.contextmanager
+def unreachable():
+    """A port whose queue of new connections is full: connecting to it takes for ever."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def new_client(url, **options):

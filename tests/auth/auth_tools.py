@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -127,15 +126,10 @@ async def in_parallel(number, work):
 
 
 async def frames_of(work, kind=CareCloudError):
-    """Return the traceback of an error, as error reporters capture it: with the local variables of our frames."""
+    """Return the local variables of our frames in the traceback of an error, as error reporters print them."""
     with pytest.raises(kind) as caught:
         await work()
-    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    shown = ""
-    while whole is not None:
-        frames = [frame for frame in whole.stack if "carecloud_async" in frame.filename]
-        shown += "".join(f"{frame.name} {frame.locals}\n" for frame in frames)
-        whole = whole.__cause__ or whole.__context__
+    shown = "\n".join(kit.variables_of(caught.value))
     assert len(shown) > 500
     return shown
 

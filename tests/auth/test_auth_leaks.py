@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from attrs import evolve
 from auth_tools import credentials, make_sandbox, social_session, sso_credentials
+from telemetry import Telemetry
 from thorough import variants
 
 from carecloud_async import (
@@ -58,18 +59,6 @@ def heard():
     yield handler.text
     root.removeHandler(handler)
     root.setLevel(level)
-
-
-@pytest.fixture
-def spans():
-    """A tracer, and the spans that it was given."""
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return provider, exporter
 
 
 def secrets_of(sandbox):
@@ -188,7 +177,7 @@ def assert_nothing_leaked(sandbox, *texts):
         assert secret not in everything, everything[max(everything.index(secret) - 300, 0) :][:600]
 
 
-def maker(way, url, sandbox, spans):
+def maker(way, url, sandbox, telemetry):
     from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
     @asynccontextmanager
@@ -206,7 +195,7 @@ def maker(way, url, sandbox, spans):
                 options["http_client"] = http = httpx2.AsyncClient()
         async with CareCloud(address, auth=auth, **options) as client:
             if way in {"default", "transport", "httpx"}:
-                HTTPXClientInstrumentor.instrument_client(client.http, tracer_provider=spans[0])
+                HTTPXClientInstrumentor.instrument_client(client.http, tracer_provider=telemetry.tracer_provider)
             yield client
         if http is not None:
             await http.aclose()
@@ -223,16 +212,18 @@ MORE_WAYS = [
 
 
 @pytest.mark.parametrize(("way", "backend"), [*WAYS, *variants(*MORE_WAYS)])
-def test_nothing_leaks(way, backend, heard, spans):
+def test_nothing_leaks(way, backend, heard):
     """Through successes and every kind of failure, on every way out, a search for what was planted finds nothing."""
     sandbox = make_sandbox()
-    collected = []
+    collected, telemetry = [], Telemetry()
     with sandbox.running() as url:
         options = {"debug": True} if backend == "asyncio" else {}
-        anyio.run(live, sandbox, maker(way, url, sandbox, spans), collected, backend=backend, backend_options=options)
+        anyio.run(
+            live, sandbox, maker(way, url, sandbox, telemetry), collected, backend=backend, backend_options=options
+        )
     told = [
         f"{span.name} {dict(span.attributes)} {span.status.description} {[dict(e.attributes) for e in span.events]}"
-        for span in spans[1].get_finished_spans()
+        for span in telemetry.spans
     ]
     assert bool(told) == (way in {"default", "transport", "httpx"})
     assert_nothing_leaked(sandbox, heard, collected, told)

@@ -16,10 +16,11 @@ from auth_tools import (
     failures,
     in_parallel,
     make_sandbox,
+    once,
     slow_sandbox,
     total,
 )
-from kit import login_body
+from kit import InTurn, login_body, served
 
 from carecloud_async import (
     AuthenticationError,
@@ -27,7 +28,6 @@ from carecloud_async import (
     MemoryTokenStore,
     PermissionDeniedError,
     ResponseError,
-    RetryPolicy,
     Token,
 )
 
@@ -170,19 +170,8 @@ async def test_a_body_is_replayed_byte_for_byte_and_the_refusal_is_read_first(fa
 @pytest.mark.parametrize("body", [b"", b"Unauthorized", b'{"message": "Unauthorized"}', b" <html>Log in"])
 async def test_a_401_without_carecloud_s_error_renews_no_token(body):
     """A proxy that wants a password of its own says nothing of the token."""
-    requests = []
-
-    def respond(request):
-        requests.append(request)
-        return httpx.Response(401, content=body)
-
-    client = CareCloud(
-        HOST,
-        auth=OwnProvider(Token("old"), Token("new")),
-        transport=httpx.MockTransport(respond),
-        retry=RetryPolicy(attempts=1),
-    )
-    async with client:
+    server = InTurn((401, body))
+    async with served(server, auth=OwnProvider(Token("old"), Token("new")), retry=once()) as client:
         with pytest.raises(ResponseError):
             await client.customers.get("x")
-    assert [request.headers["Authorization"] for request in requests] == ["Bearer old"]
+    assert [request.headers["Authorization"] for request in server.requests] == ["Bearer old"]

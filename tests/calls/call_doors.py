@@ -1,6 +1,7 @@
 """The ways a client reaches a server."""
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 
 import httpx
 import httpx2
@@ -11,24 +12,10 @@ from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, Sandbox
 
 
 @asynccontextmanager
-async def default(url, **options):
-    async with CareCloud(url, auth=Sandbox(1).credentials(), **options) as client:
-        yield client
-
-
-@asynccontextmanager
-async def with_httpx(url, **options):
+async def through(library, url, **options):
+    """A client with an HTTP client of a library, or with the SDK's own."""
     async with (
-        httpx.AsyncClient() as http,
-        CareCloud(url, auth=Sandbox(1).credentials(), http_client=http, **options) as c,
-    ):
-        yield c
-
-
-@asynccontextmanager
-async def with_httpx2(url, **options):
-    async with (
-        httpx2.AsyncClient() as http,
+        library.AsyncClient() if library else nullcontext() as http,
         CareCloud(url, auth=Sandbox(1).credentials(), http_client=http, **options) as client,
     ):
         yield client
@@ -36,16 +23,20 @@ async def with_httpx2(url, **options):
 
 @asynccontextmanager
 async def with_httpx_aiohttp(url, **options):
-    httpx_aiohttp = pytest.importorskip("httpx_aiohttp")
-    transport = httpx_aiohttp.AiohttpTransport()
+    """A client over aiohttp, whose pool is as large as the SDK's own."""
+    aiohttp, httpx_aiohttp = (pytest.importorskip(name) for name in ("aiohttp", "httpx_aiohttp"))
+    transport = httpx_aiohttp.AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=20))
+    )
     async with CareCloud(url, auth=Sandbox(1).credentials(), transport=transport, **options) as client:
         yield client
 
 
+default = partial(through, None)
 DOORS = {
     "default": default,
-    "httpx": with_httpx,
-    "httpx2": with_httpx2,
+    "httpx": partial(through, httpx),
+    "httpx2": partial(through, httpx2),
     "httpx-aiohttp": with_httpx_aiohttp,
 }
 

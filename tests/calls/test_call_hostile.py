@@ -33,14 +33,14 @@ def nested(depth):
 PARAMS = {
     "names 330 levels deep": b'{"error":{"error_data":{"invalid_params":[{"name":%s,"reason":"x"}]}}}'
     % nested(330).encode(),
-    "300,000 of them": json.dumps(
-        {"error": {"error_data": {"invalid_params": [{"name": "email", "reason": "required"}] * 300_000}}}
+    "3,000 of them": json.dumps(
+        {"error": {"error_data": {"invalid_params": [{"name": "email", "reason": "required"}] * 3_000}}}
     ).encode(),
-    "one name of 100,000 parts": json.dumps(
-        {"error": {"error_data": {"invalid_params": [{"name": ["email"] * 100_000, "reason": "x"}]}}}
+    "one name of 10,000 parts": json.dumps(
+        {"error": {"error_data": {"invalid_params": [{"name": ["email"] * 10_000, "reason": "x"}]}}}
     ).encode(),
-    "one name of 100,000 keys": json.dumps(
-        {"error": {"error_data": {"invalid_params": [{"name": {f"k{i}": 1 for i in range(100_000)}}]}}}
+    "one name of 10,000 keys": json.dumps(
+        {"error": {"error_data": {"invalid_params": [{"name": {f"k{i}": 1 for i in range(10_000)}}]}}}
     ).encode(),
     "a long exception, title and detail": json.dumps(
         {"error": {"exception": "e" * 10**6, "title": "t" * 10**6, "detail": "d" * 10**6, "type": "y" * 10**6}}

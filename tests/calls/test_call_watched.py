@@ -5,7 +5,6 @@ import gc
 import logging
 import pickle
 import re
-import socket
 import weakref
 from functools import partial
 
@@ -17,6 +16,8 @@ import pytest
 from call_doors import create
 from clocks import FakeClock
 from kit import KnownUser, data, served
+from telemetry import Telemetry
+from wire_server import unreachable
 
 from carecloud_async import (
     CareCloud,
@@ -184,15 +185,8 @@ async def test_the_log_says_no_answer_only_where_there_was_none(sandbox, records
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_call_that_is_cancelled_while_it_connects_is_logged_as_cancelled(records):
     """A cancelled call is no failure and no warning; on trio it ends with a group of cancellations."""
-    with socket.socket() as listener, contextlib.ExitStack() as stack:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(3):  # the queue of connections is full: the next one hangs
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with CareCloud(url, auth=KnownUser()) as client:
+    with unreachable() as port:
+        async with CareCloud(f"http://127.0.0.1:{port}", auth=KnownUser()) as client:
             with client.record_calls() as calls, anyio.move_on_after(0.2):
                 await client.ping()
     assert {call.error for call in calls} <= {"CancelledError", "Cancelled"}
@@ -275,12 +269,7 @@ def test_spans_of_opentelemetry_show_templates(kind, backend, traces_all):
     instrumentation = pytest.importorskip("opentelemetry.instrumentation.httpx")
     if not hasattr(instrumentation, "HTTPX2ClientInstrumentor"):
         pytest.skip("this release of the instrumentation knows httpx alone")
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    telemetry = Telemetry()
     tracers = {
         httpx: instrumentation.HTTPXClientInstrumentor(),
         httpx2: instrumentation.HTTPX2ClientInstrumentor(),
@@ -296,20 +285,19 @@ def test_spans_of_opentelemetry_show_templates(kind, backend, traces_all):
         options = {"auth": sandbox.credentials(), "http_client": http, "transport": transport}
         async with http or contextlib.nullcontext(), CareCloud(url, **options) as client:
             if not traces_all:
-                tracers[library or httpx].instrument_client(client.http, tracer_provider=provider)
+                tracers[library or httpx].instrument_client(client.http, tracer_provider=telemetry.tracer_provider)
             await client.customers.get(customer_id)
 
     for tracer in tracers.values() if traces_all else ():
-        tracer.instrument(tracer_provider=provider)
+        tracer.instrument(tracer_provider=telemetry.tracer_provider)
     try:
         with sandbox.running() as url:
             anyio.run(call, url, backend=backend)
     finally:
         for tracer in tracers.values() if traces_all else ():
             tracer.uninstrument()
-    spans = exporter.get_finished_spans()
-    text = "".join(span.to_json() for span in spans)
-    assert len(spans) >= 2
+    text = "".join(span.to_json() for span in telemetry.spans)
+    assert len(telemetry.spans) >= 2
     assert "/customers/%7Bcustomer_id%7D" in text
     assert not any(secret in text for secret in ("Bearer", "fabulous_user", customer_id))
 

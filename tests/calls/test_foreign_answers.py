@@ -5,6 +5,7 @@ import socket
 import httpx
 import pytest
 from attrs import evolve
+from every import every
 from kit import InTurn, KnownUser
 from verdict_families import connect, password_session
 from write_calls import HTML
@@ -77,44 +78,35 @@ async def test_an_answer_is_described_by_its_kind_and_its_server(body, header, s
     assert f"answered with 404 ({shown})" in str(caught.value)
 
 
-async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
-    """A read that gets a firewall's page, of any status, is repeated once and succeeds when the page is gone."""
-    for status in (400, 401, 403, 404, 405, 410, 451):
-        server = InTurn((status, HTML), (200, CUSTOMER))
-        async with connect(server) as client:
-            assert (await client.customers.get("x")).customer_id == "x"
-        assert len(server.requests) == 2
+OTHER = b'{"status": "maintenance"}'
+#: The answers to reads of a customer, the error of each read, and how many requests they are in all.
+READS = [
+    # The page of a firewall, of any status, is asked past once; after it, CareCloud's own 404 is a verdict.
+    *(([(status, HTML), (200, CUSTOMER)], [None], 2) for status in (400, 401, 403, 404, 405, 410, 451)),
+    ([(404, HTML), (404, NOT_FOUND)], [NotFoundError], 2),
+    # So is a success without data, once CareCloud has answered the client; before that it shows a wrong address.
+    *(([(200, CUSTOMER), (200, body), (200, CUSTOMER)], [None, None], 3) for body in (HTML, OTHER, b"[1]")),
+    *(([(200, body)], [ResponseError], 1) for body in (HTML, OTHER)),
+    # Data that does not fit the caller's type is the API's own answer: asking again would give the same.
+    *(([(200, CUSTOMER), (200, b'{"data": %s}' % data)], [None, ResponseError], 2) for data in (b"[]", b"null")),
+    # Web servers give 413, 414 and 431 by themselves: they are about the size of a request, with any body.
+    *(([(status, HTML)], [ApiError], 1) for status in (413, 414, 431)),
+]
 
 
-@pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}', b"[1]"])
-async def test_a_read_is_repeated_after_a_success_that_is_not_the_apis(body):
-    """Once CareCloud has answered the client, a page or JSON without data, with status 200, is repeated like a 404."""
-    server = InTurn((200, CUSTOMER), (200, body), (200, CUSTOMER))
+@every("answers, errors, requests", READS)
+async def test_what_a_read_makes_of_its_answers(answers, errors, requests):
+    """What something in front of CareCloud answers is asked past; what the API itself answers counts."""
+    server = InTurn(*answers)
     async with connect(server) as client:
-        for _ in range(2):
-            assert (await client.customers.get("x")).customer_id == "x"
-    assert len(server.requests) == 3
-
-
-@pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}'])
-async def test_a_first_answer_that_is_not_the_apis_is_not_repeated(body):
-    """Before CareCloud has answered, a success without data shows a wrong address at once."""
-    server = InTurn((200, body))
-    async with connect(server) as client:
-        with pytest.raises(ResponseError):
-            await client.customers.get("x")
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("data", [b"[]", b"null"])
-async def test_an_answer_with_other_data_than_expected_is_not_repeated(data):
-    """Data that does not fit the caller's type is the API's own answer: asking again would give the same."""
-    server = InTurn((200, CUSTOMER), (200, b'{"data": %s}' % data))
-    async with connect(server) as client:
-        await client.customers.get("x")
-        with pytest.raises(ResponseError):
-            await client.customers.get("x")
-    assert len(server.requests) == 2
+        for error in errors:
+            if error is None:
+                assert (await client.customers.get("x")).customer_id == "x"
+            else:
+                with pytest.raises(error) as caught:
+                    await client.customers.get("x")
+                assert caught.value.status == answers[-1][0]
+    assert len(server.requests) == requests
 
 
 async def test_a_proxy_that_wants_a_password_is_asked_once():
@@ -128,15 +120,6 @@ async def test_a_proxy_that_wants_a_password_is_asked_once():
     assert len(server.requests) == 1
 
 
-async def test_the_first_answer_of_the_api_counts():
-    """After a proxy's page, CareCloud's own 404 is a verdict."""
-    server = InTurn((404, HTML), (404, NOT_FOUND))
-    async with connect(server) as client:
-        with pytest.raises(NotFoundError):
-            await client.customers.get("x")
-    assert len(server.requests) == 2
-
-
 async def test_a_delete_is_done_by_the_apis_own_404_alone():
     """A repeated DELETE that finds nothing is done; a proxy's 404 says nothing of the record."""
     async with connect(InTurn((503, b""), (404, NOT_FOUND))) as client:
@@ -145,15 +128,6 @@ async def test_a_delete_is_done_by_the_apis_own_404_alone():
         with pytest.raises(ResponseError, match="it may have happened") as caught:
             await client.bookings.delete("x")
     assert caught.value.may_have_happened
-
-
-@pytest.mark.parametrize("status", [413, 414, 431])
-async def test_a_status_of_a_request_that_is_too_long_speaks_for_itself(status):
-    """Web servers give 413, 414 and 431 by themselves: they are about the size of a request, with any body."""
-    async with connect(InTurn((status, HTML))) as client:
-        with pytest.raises(ApiError) as caught:
-            await client.customers.get("x")
-    assert caught.value.status == status
 
 
 class Unread(httpx.AsyncByteStream):

@@ -7,7 +7,7 @@ import tempfile
 
 import attrs
 import httpx
-from kit import KnownUser
+from kit import DEVICE, KnownUser
 from write_calls import write
 
 from carecloud_async import (
@@ -15,9 +15,6 @@ from carecloud_async import (
     AuthProvider,
     CareCloud,
     CustomerSession,
-    Device,
-    DeviceSetup,
-    DeviceToken,
     EnterpriseCredentials,
     RetryPolicy,
     SocialNetworkSession,
@@ -46,12 +43,7 @@ def connect(server, **options):
 
 
 def device():
-    return DeviceToken(
-        external_application_id=APPLICATION,
-        device=Device(device_system="OSX", device_name="n", device_type="t"),
-        setup=DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False),
-        remember=False,
-    )
+    return attrs.evolve(DEVICE, device=attrs.evolve(DEVICE.device, device_id=None), remember=False)
 
 
 def password_session():

@@ -5,7 +5,7 @@ import pytest
 import respx
 from kit import CREDENTIALS
 
-from carecloud_async import CareCloud, RateLimitError, RetryPolicy
+from carecloud_async import CareCloud
 
 BASE = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
 LOGIN = {"data": {"bearer_token": "09359095c5da43c7", "valid_to": "2023-01-04 10:31:56", "user": {}}}
@@ -31,20 +31,3 @@ async def test_respx_sees_every_request():
         assert login.call_count == customers.call_count == 1
         assert "authorization" not in login.calls.last.request.headers
         assert login.calls.last.request.url == f"{BASE}/users/actions/login"
-
-
-@pytest.mark.asyncio
-async def test_respx_can_refuse():
-    """An error status of the mock is the typed error."""
-    with respx.mock(base_url=BASE) as mock:
-        mock.post("/users/actions/login").respond(json=LOGIN)
-        mock.get("/customers/1").respond(429, headers={"Retry-After": "7"})
-        async with (
-            httpx.AsyncClient() as http,
-            CareCloud(
-                "sandbox.crmcarecloud.com", auth=CREDENTIALS, http_client=http, retry=RetryPolicy(attempts=1)
-            ) as client,
-        ):
-            with pytest.raises(RateLimitError) as caught:
-                await client.customers.get("1")
-    assert caught.value.retry_after == 7

@@ -38,6 +38,15 @@ ANSWERS = {
     "unknown packing": ((answer(BODY, b"200 OK", b"Content-Encoding: br"),), UNPACKABLE, 1),
     "until the end": ((b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + BODY, b""), None, 2),
     "HTTP/1.0": ((b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY), b""), None, 2),
+    "HTTP/1.0 until the end": ((b"HTTP/1.0 200 OK\r\n\r\n" + BODY, b""), None, 2),
+    "until the end, which is not said": ((b"HTTP/1.1 200 OK\r\n\r\n" + BODY, b""), None, 2),
+    "the last one": ((answer(BODY, b"200 OK", b"Connection: close"),), None, 2),
+    "an offer of HTTP/2": (
+        (answer(BODY, b"200 OK", b"Upgrade: h2,h2c", b"Connection: Upgrade, Keep-Alive"),),
+        None,
+        1,
+    ),
+    "bare line feeds": ((answer(BODY).replace(b"\r\n", b"\n"),), None, 1),
     "early hints": (
         (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + answer(BODY),),
         None,

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from kit import KnownUser
 from wire_server import BODY, answer, new_client, outcome, serving
+from wire_server import unreachable as unreachable_port
 
 from carecloud_async import (
     CareCloud,
@@ -67,56 +68,30 @@ async def test_a_shorter_read_timeout_counts_on_a_connection_that_had_a_longer_o
         assert server.connections == 1
 
 
-@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 A\r\n\r\n"])
-async def test_a_head_without_an_end_is_not_http(begin):
-    """An endless reason, an endless header, and endless interim answers end the call, within little memory."""
+CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+#: The begin of an answer, and what follows without an end.
+ENDLESS = {
+    "reason": (b"HTTP/1.1 200 ", b"a"),
+    "header": (b"HTTP/1.1 200 OK\r\nX: ", b"a"),
+    "interim answers": (b"", b"HTTP/1.1 100 A\r\n\r\n"),
+    "extension of a chunk": (CHUNK + b"5;x=", b"a"),
+    "trailer": (CHUNK + b"0\r\nX-Trailer: ", b"a"),
+}
+
+
+@pytest.mark.parametrize(("begin", "more"), ENDLESS.values(), ids=ENDLESS)
+async def test_a_part_of_an_answer_without_an_end_is_not_http(begin, more):
+    """Each part of an answer but its body has a bound: the call ends, within little memory."""
 
     async def endless(stream, request):
-        await stream.send(begin)
+        await stream.send(begin or more)
         while True:
-            await stream.send((begin if begin.endswith(b"\r\n\r\n") else b"a") * 1000)
+            await stream.send(more * 1000)
 
     async with serving(b"") as server, one_user(server.url) as client:
         server.answer = endless
         with anyio.fail_after(20), pytest.raises(OutcomeUnknownError, match="not valid HTTP"):
             await client.request("POST", "x", json={})
-
-
-@pytest.mark.parametrize("begin", [b"5;x=", b"0\r\nX-Trailer: "], ids=["extension", "trailer"])
-async def test_a_part_of_a_body_without_an_end_is_not_http(begin):
-    """The extension of a chunk and a trailer have a bound too."""
-
-    async def endless(stream, request):
-        await stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + begin)
-        while True:
-            await stream.send(b"a" * 1000)
-
-    async with serving(b"") as server, one_user(server.url) as client:
-        server.answer = endless
-        with anyio.fail_after(20), pytest.raises(OutcomeUnknownError, match="not valid HTTP"):
-            await client.request("POST", "x", json={})
-
-
-ANNOUNCED_UPGRADE = answer(BODY, b"200 OK", b"Upgrade: h2,h2c", b"Connection: Upgrade, Keep-Alive")
-
-
-@pytest.mark.parametrize(
-    ("pieces", "connections"),
-    [
-        ((ANNOUNCED_UPGRADE,), 1),
-        ((answer(BODY).replace(b"\r\n", b"\n"),), 1),
-        ((answer(BODY, b"200 OK", b"Connection: close"),), 2),
-        ((b"HTTP/1.0 200 OK\r\n\r\n" + BODY, b""), 2),
-        ((b"HTTP/1.1 200 OK\r\n\r\n" + BODY, b""), 2),
-    ],
-    ids=["offers HTTP/2", "bare line feeds", "close", "HTTP/1.0", "until the end"],
-)
-async def test_a_connection_is_used_again_if_its_answer_allows_it(pieces, connections):
-    """Apache's offer of HTTP/2 and old line ends change nothing; an answer that ends with its connection does."""
-    async with serving(*pieces) as server, one_user(server.url) as client:
-        for _ in range(2):
-            assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-        assert server.connections == connections
 
 
 STRAY = answer(BODY.replace(b"8ea6", b"stray"))
@@ -234,17 +209,8 @@ async def test_a_connection_at_rest_closes_itself():
 
 @pytest.fixture
 def unreachable():
-    """A port whose queue of new connections is full: connecting to it takes for ever."""
-    with socket.create_server((LOCAL, 0), backlog=0) as listener:
-        port = listener.getsockname()[1]
-        waiting = []
-        for _ in range(3):
-            waiting.append(socket.socket())
-            waiting[-1].setblocking(False)
-            waiting[-1].connect_ex((LOCAL, port))
+    with unreachable_port() as port:
         yield port
-        for each in waiting:
-            each.close()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors as Linux does")

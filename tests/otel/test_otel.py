@@ -9,12 +9,8 @@ import kit
 import pytest
 from clocks import FakeClock
 from opentelemetry import propagate, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from telemetry import Telemetry
 
 from carecloud_async import (
     AuthenticationError,
@@ -31,50 +27,12 @@ from carecloud_async import (
     SessionExpiredError,
     Timeout,
 )
-from carecloud_async.otel import OpenTelemetry
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 SERVER = {"server.address": kit.HOST, "server.port": 443}
 LOGIN = "POST /users/actions/login"
 SECRETS = ["planted-secret", "planted@example.com", "c0ffee00c0ffee00c0ffee00", "planted-detail", "Plantedname"]
-
-
-class Telemetry:
-    """Providers that keep everything in memory."""
-
-    def __init__(self):
-        self.exporter = InMemorySpanExporter()
-        self.tracer_provider = TracerProvider()
-        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.reader = InMemoryMetricReader()
-        self.meter_provider = MeterProvider([self.reader])
-
-    def make(self, **options):
-        return OpenTelemetry(tracer_provider=self.tracer_provider, meter_provider=self.meter_provider, **options)
-
-    @property
-    def spans(self):
-        return self.exporter.get_finished_spans()
-
-    def named(self, name):
-        return [span for span in self.spans if span.name == name]
-
-    def below(self, parent):
-        return [span for span in self.spans if span.parent and span.parent.span_id == parent.context.span_id]
-
-    def points(self, name):
-        data = self.reader.get_metrics_data()
-        scopes = (
-            [scope for resource_metric in data.resource_metrics for scope in resource_metric.scope_metrics]
-            if data
-            else []
-        )
-        metrics = [metric for scope in scopes for metric in scope.metrics if metric.name == name]
-        return [point for metric in metrics for point in metric.data.data_points]
-
-    def count(self, name):
-        return sum(getattr(point, "count", None) or point.value for point in self.points(name))
 
 
 @pytest.fixture

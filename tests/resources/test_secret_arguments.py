@@ -7,8 +7,7 @@ import httpx
 import pytest
 from attrs import evolve
 from every import every
-from kit import connect, served, through
-from rich.pretty import pretty_repr
+from kit import connect, served, through, variables_of
 
 from carecloud_async import CareCloudError, ResponseError, RetryPolicy
 from carecloud_async.models import CustomerInput, PersonalInformationInput
@@ -30,22 +29,6 @@ pytestmark = pytest.mark.anyio
 MARK = "PlantedSecret1"
 #: Longer than the 80 characters of which rich, as it is set up by default, prints the first ones.
 SECRET = MARK * 7
-
-
-def printed(value):
-    """A value as its repr shows it, and as rich and structlog do: they read fields, and parts of long texts."""
-    return f"{value!r} {pretty_repr(value, max_length=10, max_string=80)}"
-
-
-def variables_of(error):
-    """The variables in our frames as they are printed, of an error and of what caused it."""
-    while error is not None:
-        traceback = error.__traceback__
-        while traceback is not None:
-            if "/carecloud_async/" in traceback.tb_frame.f_code.co_filename:
-                yield from (f"{name}={printed(value)}" for name, value in traceback.tb_frame.f_locals.items())
-            traceback = traceback.tb_next
-        error = error.__cause__ or error.__context__
 
 
 @pytest.fixture
