@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine, Mapping
+from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -60,6 +61,17 @@ HUGE_BODY = 256 * 1024
 FIRST_CONTACT_SECONDS = 3.0
 
 
+class Stage(Enum):
+    """How far an attempt is."""
+
+    IDLE = auto()  #: there is none: the call has not begun, or waits for its next attempt
+    TOKEN = auto()  #: it waits for its token; after the API's 401, which says that nothing was done, for another one
+    CONNECTION = auto()  #: it waits for a connection
+    LIMITER = auto()  #: it waits at the rate limiter
+    SENT = auto()  #: the request may have been written, and may have had an effect
+    GIVEN_UP = auto()  #: the request is not written any more: its slot came too late, or it is too old
+
+
 class Call(Generic[T]):
     """One call, which collects the facts of itself.
 
@@ -76,9 +88,7 @@ class Call(Generic[T]):
         latest: when a request becomes too old to be written.
         statuses: the status of each attempt; `None` for one without an answer.
         began: when the last attempt began, on the monotonic clock.
-        sent: whether the last attempt may have had an effect: true from the moment of sending, false again after a
-            refusal that is due to the token.
-        handed_over: whether the HTTP library has the request, and has not answered it yet.
+        stage: how far the attempt under way is, or was when the call ended.
         replayed: whether the last attempt was sent once more with another token, after a 401.
         sent_tokens: the tokens that the call was sent with.
         headers: those of the last answer.
@@ -89,8 +99,7 @@ class Call(Generic[T]):
     # What most calls never change is read from the class: setting it would take time in each call.
     answer: Answer[T] | None = None
     began: float = 0.0
-    sent: bool = False
-    handed_over: bool = False
+    stage: Stage = Stage.IDLE
     replayed: bool = False
     headers: Mapping[str, str] | None = None
     cached: RawResponse | None = None
@@ -98,11 +107,7 @@ class Call(Generic[T]):
     _start: CallStart | None = None
     _failure: Failure | None = None  # the last failed attempt that is followed by another
     _slot: int | None = None  # of the rate limiter
-    _under_way: bool = False  # whether an attempt is
     _may_have_happened: bool = False
-    _at_limiter: bool = False  # whether the call waits there, or was interrupted while it waited
-    _gave_up: bool = False  # because its slot did not come in time
-    _has_left: bool = False
 
     def __init__(
         self,
@@ -202,7 +207,7 @@ class Call(Generic[T]):
         request, tokens, http = self.caller.build(self), self.tokens, self.context.http
         self.statuses.append(None)
         self.notify("attempt_started", len(self.statuses), request.headers)
-        self._under_way, self.sent, self.handed_over, self.replayed = True, False, False, False
+        self.stage, self.replayed = Stage.TOKEN, False
         self.began = self.context.clock.monotonic()
         token: Token | None = None
         try:
@@ -212,23 +217,22 @@ class Call(Generic[T]):
                 if token is not None:
                     request.set_bearer(token.value)
                     self.sent_tokens.append(token.value)
-                self.handed_over = True
-                permits = None if self.request.login else http.permits
+                self.stage = Stage.CONNECTION
+                permits = http.permits
                 if permits is not None and not permits.try_take():
                     await self._wait_for_permit(permits)
                 try:
                     await self._take_slot()
                     left = self.require_time()
-                    self.sent = True  # from here on, no response may mean that a write succeeded
+                    self.stage = Stage.SENT  # from here on, no response may mean that a write succeeded
                     response = await http.send(request, left)
                 except BaseException:
-                    if request.is_tracked and not request.is_departed:
-                        self.sent = False  # there was no connection yet
+                    if self.stage is Stage.SENT and request.is_tracked and not request.is_departed:
+                        self.stage = Stage.CONNECTION  # it was not written yet
                     raise
                 finally:
                     if permits is not None:
                         permits.release()
-                self.handed_over = False
                 if tokens is None or response.status_code != UNAUTHORIZED:
                     break
                 another = await self._after_401(tokens, token, failure.body_of(response, http.http_library) or b"")
@@ -247,9 +251,9 @@ class Call(Generic[T]):
         return failure.of_response(self, response, http.http_library)
 
     async def _after_401(self, tokens: Tokens, token: Token | None, body: bytes) -> Token | None:
-        self.sent = refusal(body) is None  # a request that CareCloud refused so had no effect
-        if self.sent:
+        if refusal(body) is None:  # something else answered
             return None
+        self.stage = Stage.TOKEN
         if token is None:
             return await self._within(tokens.get())
         another = await self._within(tokens.after_401(token, replayed=self.replayed))
@@ -259,18 +263,18 @@ class Call(Generic[T]):
     async def _wait_for_permit(self, permits: Permits) -> None:
         """Wait for a permit for a connection: within the transport, a request waits for nothing.
 
-        A login needs none, because other calls wait for it: it has a connection as soon as any is free.
+        A login is the first to get one, because other calls wait for it.
 
         Raises:
             RateLimitError: the wait would be longer than the time that is left.
         """
-        limiter, running = self.context.rate_limiter, self.context.running
+        limiter, running, ahead = self.context.rate_limiter, self.context.running, self.request.login
         if not limiter.is_holding:
-            await permits.take(running, self.time_left())
+            await permits.take(running, self.time_left(), ahead=ahead)
         elif limiter.delay() > self.limiter_left:  # those that have the permits wait for their slots
             raise self._limiter_error()
         else:
-            await self._wait_at_limiter(lambda seconds: permits.take(running, seconds))
+            await self._wait_at_limiter(lambda seconds: permits.take(running, seconds, ahead=ahead))
 
     async def _take_slot(self) -> None:
         """Take a slot of the rate limiter: the request leaves next.
@@ -288,26 +292,25 @@ class Call(Generic[T]):
             self._slot = await self._wait_at_limiter(lambda seconds: limiter.acquire(ahead=is_login, seconds=seconds))
             if self._slot is None:
                 raise self._limiter_error()
-        self._has_left = True
 
     async def _wait_at_limiter(self, wait: Callable[[float], Coroutine[Any, Any, S]]) -> S:
         """Wait for a slot: that counts against `Timeout.limiter`, and not against the call's total time."""
         before = self.context.clock.monotonic()
-        self._at_limiter = True
+        self.stage = Stage.LIMITER
         try:
             seconds = max(self.limiter_left, 0.0)
             result = await self._within(wait(seconds), seconds=seconds)
         finally:
             self.limiter_seconds += self.context.clock.monotonic() - before
-        self._at_limiter = False
+        self.stage = Stage.CONNECTION
         return result
 
     def _limiter_error(self) -> CareCloudError:
         """Return the error of a call that cannot wait for its turn: the server's own, if it refused the call before."""
-        self._gave_up = True
+        self.stage = Stage.GIVEN_UP
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
             return self._failure.error
-        sent = "not sent again" if self._has_left else "not sent"
+        sent = "not sent again" if self.replayed or len(self.statuses) > 1 else "not sent"
         hint = f"{sent}: the wait at the rate limiter is longer than Timeout(limiter=…) allows"
         method, path, seconds = self.operation.method, self.operation.path, self.context.rate_limiter.delay()
         return RateLimitError(status=429, method=method, path=path, retry_after=seconds, hint=hint, fix=FEWER_AT_ONCE)
@@ -397,41 +400,49 @@ class Call(Generic[T]):
         if wait is None or wait >= min(self.time_left(), self.fresh_seconds) or not context.budget.try_withdraw():
             raise failed.error
         self.notify("retry_scheduled", wait, failed.kind)
-        self._failure, self._under_way = failed, False
+        self._failure, self.stage = failed, Stage.IDLE
         await self._within(context.clock.sleep(wait))
-
-    def _no_time_left(self) -> CareCloudError:
-        """Return the error of a call that timed out between two attempts: the last attempt's, if there was one."""
-        if self._failure is not None:
-            return self._failure.error
-        return transport_error(RequestTimeoutError, self.operation, "no time left to send it")
 
     def _interrupted(self) -> CareCloudError:
         """Return the error of a call that was interrupted: the client was closed, or time ran out."""
-        self._may_have_happened |= self._under_way and self.sent
+        self._may_have_happened |= self.sent
         if self.context.closed:
             return self._closed_error()
-        if self._at_limiter:
-            return self._limiter_error()
-        return failure.timed_out(self) if self._under_way else self._no_time_left()
+        match self.stage:
+            case Stage.LIMITER:
+                return self._limiter_error()
+            case Stage.IDLE if self._failure is not None:
+                return self._failure.error
+            case Stage.IDLE:
+                return transport_error(RequestTimeoutError, self.operation, "no time left to send it")
+        return failure.timed_out(self)
 
     def _closed_error(self) -> CareCloudError:
         return self.context.closed_error(under_way=f"while {self.operation.title} was under way")
 
     def _end(self, outcome: RawResponse | BaseException, cache: CacheUse | None) -> None:
         """Report the end of the call: the response of its result, or its error."""
-        if self._gave_up and self._under_way:
+        if self.stage is Stage.GIVEN_UP:
             self.statuses.pop()  # this attempt never left
         if cache is not None:
             # The server may still carry out an attempt whose outcome is unknown.
             cache.end(outcome, lost=self._may_have_happened or None in self.statuses)
-        self.sent &= self._under_way
         self._report(outcome if isinstance(outcome, BaseException) else None)
 
     @cached_property
     def correlation_id(self) -> str:
         """The id on its record and its errors, made when it is needed: it takes 3 % of a small call."""
         return f"{self.context.random.getrandbits(64):016x}"
+
+    @property
+    def sent(self) -> bool:
+        """Whether the attempt under way may have had an effect."""
+        return self.stage is Stage.SENT
+
+    @property
+    def waits_for_token(self) -> bool:
+        """Whether the attempt waits for its token, or failed while it did."""
+        return self.stage is Stage.TOKEN
 
     @property
     def is_login(self) -> bool:
@@ -482,7 +493,7 @@ class Call(Generic[T]):
             RequestTimeoutError: it is.
         """
         if self.latest < math.inf and self.context.clock.monotonic() > self.latest:
-            self._gave_up = True
+            self.stage = Stage.GIVEN_UP
             problem = "not sent: its connection or its token came too late"
             raise transport_error(RequestTimeoutError, self.operation, problem)
 

@@ -159,7 +159,7 @@ def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure
     if isinstance(error, BodyTooLargeError):
         call.headers = None
         return _invalid(call, str(error), fix=SHORTER_ANSWERS)
-    if call.tokens is not None and not call.sent and not call.handed_over and not http.client.is_closed:
+    if call.tokens is not None and call.waits_for_token and not http.client.is_closed:
         raise error  # of the login, or of a user's code in it
     failure = _of_library(call, error, http.http_library)
     if failure is None:
@@ -196,7 +196,7 @@ def _kind_of_unreadable(call: Call[Any], error: codec.Malformed, response: RawRe
 def timed_out(call: Call[Any]) -> CareCloudError:
     """Return the error of an attempt that used up the time of its call."""
     if not call.sent:
-        problem, fix = (_NO_CONNECTION, NOTHING_ANSWERS) if call.handed_over else (_NO_LOGIN, NO_TOKEN)
+        problem, fix = (_NO_LOGIN, NO_TOKEN) if call.waits_for_token else (_NO_CONNECTION, NOTHING_ANSWERS)
         return transport_error(RequestTimeoutError, call.operation, f"{problem} (total{call.page})", fix=fix)
     return _no_response(call, "total", sent=True, kind=FailureKind.PERMANENT, timeout=True).error
 

@@ -55,8 +55,8 @@ class HttpClient:
         max_connections: the size of the pool. That of a user's client is unknown; the SDK's setting stands for it.
         proxy: whether requests go through a proxy; `None` where the transport or client is the user's.
         verified: whether certificates are checked; `None` as above.
-        permits: for calls under way, one for each connection of our pool; `None` where the transport or client is the
-            user's, with a pool of unknown size.
+        permits: one for each connection of our pool, which a call takes before it sends; `None` where the transport or
+            client is the user's, with a pool of unknown size.
         running: the calls under way.
     """
 
@@ -137,7 +137,8 @@ def build_http_client(
         ConfigurationError: the client or transport is of neither httpx nor httpx2, or a setting cannot work.
     """
     user_agent = _user_agent(app_name)
-    through_proxy = verified = permits = None
+    through_proxy = verified = None
+    permits: Permits | None = None
     if http_client is not None:
         http_library = http_library_of(http_client, what="http_client", wanted="AsyncClient")
         return HttpClient(http_client, http_library, False, user_agent, max_response_bytes, max_connections)
@@ -149,7 +150,6 @@ def build_http_client(
         check_verify(verify)
         proxy = choose_proxy(project.origin, proxy)
         through_proxy, verified = proxy is not None, checks_certificates(verify)
-        permits = Permits(max_connections)
         # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
         secure = project.origin.startswith("https://") or (proxy or "").startswith("https://")
         inner = DefaultTransport(
@@ -158,6 +158,7 @@ def build_http_client(
             proxy=proxy,
             max_response_bytes=max_response_bytes,
         )
+        permits = inner.permits
     client = _own_client_class(http_library)(inner)
     return HttpClient(
         client, http_library, True, user_agent, max_response_bytes, max_connections, through_proxy, verified, permits

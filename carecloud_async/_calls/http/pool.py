@@ -1,10 +1,12 @@
-"""The pool of connections on asyncio: opens them, also over TLS and through a proxy, and keeps those at rest."""
+"""The pool of connections on asyncio: opens them, also over TLS and through a proxy, and keeps those at rest.
+
+Who takes a connection has a permit of the transport's: there are as many as connections, and nothing waits here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import math
 import socket
 import ssl
 import warnings
@@ -14,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from aiohappyeyeballs import start_connection
 
-from carecloud_async._calls.http.timeout import OutOfTimeError, Permits, RunningCalls
+from carecloud_async._calls.http.timeout import Permits
 from carecloud_async._calls.http.wire import Connection, Origin
 
 #: Seconds until the next address of a host is tried too (RFC 8305).
@@ -27,10 +29,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Pool:
-    """Connections of one event loop. The first request to wait for one is served first; the last used is used first.
+    """Connections of one event loop; the last used is used first.
 
     Args:
-        max_connections: the most connections.
+        permits: one for each connection.
         max_response_bytes: the largest body, as it comes over the wire.
         tls: the context for `https`; `None` where nothing goes over TLS.
         proxy: the proxy's URL, or `None`.
@@ -41,7 +43,7 @@ class Pool:
     """
 
     def __init__(
-        self, *, max_connections: int, max_response_bytes: int, tls: ssl.SSLContext | None, proxy: str | None
+        self, *, permits: Permits, max_response_bytes: int, tls: ssl.SSLContext | None, proxy: str | None
     ) -> None:
         self._connections: set[Connection] = set()
         parts = urlsplit(proxy or "")
@@ -54,9 +56,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._limit = max_response_bytes
         self._tls = tls
-        self._most = max_connections
-        #: One for each connection that is in use or being opened.
-        self._permits = Permits(max_connections)
+        self._permits = permits
         self._at_rest: dict[Origin, list[Connection]] = {}
         self._closed = False
         self._looking_up = asyncio.Lock()
@@ -69,70 +69,16 @@ class Pool:
                 f"open connections of a CareCloud client: {advice}", ResourceWarning, stacklevel=1, source=self
             )
 
-    async def get(self, origin: Origin, *, connect: float | None, wait: float | None) -> Connection:
-        """Return a connection, which is to be given back; a new one if none is at rest.
+    async def open(self, origin: Origin, *, seconds: float | None) -> Connection:
+        """Return a new connection, which is to be given back.
 
         Args:
             origin: where the request goes.
-            connect: the longest time to open one, in seconds.
-            wait: the longest wait while all are in use, in seconds.
+            seconds: the longest time.
 
         Raises:
             httpx.TransportError: there is none, and nothing was sent.
         """
-        try:
-            await self._permits.take(RunningCalls(), math.inf if wait is None else wait)
-        except OutOfTimeError:
-            raise httpx.PoolTimeout("no free connection in time") from None
-        try:
-            return self._at_rest_for(origin) or await self._open_in_time(origin, connect)
-        except BaseException:
-            self._permits.release()
-            raise
-
-    def time(self) -> float:
-        """Return the time of the pool's event loop."""
-        return self._loop.time()
-
-    def take(self, origin: Origin) -> Connection | None:
-        """Return a connection at rest, which is to be given back; `None` if there is none."""
-        connection = None if self._closed or not self._permits.free else self._at_rest_for(origin)
-        if connection is not None:
-            self._permits.try_take()
-        return connection
-
-    def give_back(self, connection: Connection) -> None:
-        """Take a connection back: it rests, or is closed if it cannot be used again."""
-        if connection.is_usable and not self._closed:
-            connection.rest()
-            self._at_rest.setdefault(connection.origin, []).append(connection)
-        else:
-            connection.abort()
-        self._permits.release()
-
-    async def aclose(self) -> None:
-        """Close all connections, those in use too, and wait until their sockets are closed."""
-        self._closed = True
-        self._at_rest.clear()
-        lost = [connection.lost for connection in self._connections]
-        for connection in list(self._connections):
-            connection.abort()
-        if lost:
-            await asyncio.wait(lost, timeout=_MOST_CLOSING)
-
-    def _at_rest_for(self, origin: Origin) -> Connection | None:
-        """Return the connection that came to rest last, if there is a good one."""
-        if self._closed:
-            raise httpx.ConnectError("the connection pool is closed")
-        at_rest = self._at_rest.get(origin)
-        while at_rest:
-            connection = at_rest.pop()
-            if connection.is_ready:
-                return connection
-            connection.abort()
-        return None
-
-    async def _open_in_time(self, origin: Origin, seconds: float | None) -> Connection:
         self._close_surplus()
         try:
             async with asyncio.timeout(seconds):
@@ -145,6 +91,38 @@ class Pool:
             connection.abort()
             raise httpx.ConnectError("the connection pool is closed")
         return connection
+
+    def time(self) -> float:
+        """Return the time of the pool's event loop."""
+        return self._loop.time()
+
+    def take(self, origin: Origin) -> Connection | None:
+        """Return the connection that came to rest last, which is to be given back; `None` if there is no good one."""
+        at_rest = self._at_rest.get(origin)
+        while at_rest:
+            connection = at_rest.pop()
+            if connection.is_ready:
+                return connection
+            connection.abort()
+        return None
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back: it rests, or is closed if it cannot be used again."""
+        if connection.is_usable and not self._closed:
+            connection.rest()
+            self._at_rest.setdefault(connection.origin, []).append(connection)
+        else:
+            connection.abort()
+
+    async def aclose(self) -> None:
+        """Close all connections, those in use too, and wait until their sockets are closed."""
+        self._closed = True
+        self._at_rest.clear()
+        lost = [connection.lost for connection in self._connections]
+        for connection in list(self._connections):
+            connection.abort()
+        if lost:
+            await asyncio.wait(lost, timeout=_MOST_CLOSING)
 
     def _close_surplus(self) -> None:
         """Close the connection that rests longest, of another origin, if one more would be too many."""

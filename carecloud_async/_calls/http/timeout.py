@@ -156,7 +156,7 @@ class RunningCalls:
 
 
 class Permits:
-    """Permits for connections, one for each call. Calls get them in the order in which they asked.
+    """Permits for connections, one for each request. Requests get them in the order in which they asked.
 
     Args:
         number: how many there are.
@@ -183,12 +183,13 @@ class Permits:
                 return
         self.free += 1
 
-    async def take(self, running: RunningCalls, seconds: float) -> None:
+    async def take(self, running: RunningCalls, seconds: float, *, ahead: bool = False) -> None:
         """Take a permit; wait for one if none is free.
 
         Args:
             running: the calls under way.
             seconds: the longest wait.
+            ahead: take it before all that wait.
 
         Raises:
             OutOfTimeError: none came in time, or the client was closed.
@@ -196,7 +197,7 @@ class Permits:
         if self.try_take():
             return
         waiter = _Waiter()
-        self._waiters.append(waiter)
+        (self._waiters.appendleft if ahead else self._waiters.append)(waiter)
         try:
             await waiter.wait(running, seconds)
         except BaseException:

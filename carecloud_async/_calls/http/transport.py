@@ -31,7 +31,7 @@ from carecloud_async._calls.http.responses import (
     read_body,
     read_chunks,
 )
-from carecloud_async._calls.http.timeout import RunningCalls, Waiting
+from carecloud_async._calls.http.timeout import OutOfTimeError, Permits, RunningCalls, Waiting
 
 if TYPE_CHECKING:
     from carecloud_async._calls.http.pool import Pool
@@ -46,6 +46,9 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         verify: `True`, `False`, a CA bundle's path or an `ssl.SSLContext`; `None` where nothing goes over TLS.
         proxy: the proxy's URL, or `None`.
         max_response_bytes: the largest response, unpacked.
+
+    Attributes:
+        permits: one for each connection. A call takes its own before it sends; other requests take theirs here.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._limit = max_response_bytes
         self._max_connections = max_connections
+        self.permits: Permits = Permits(max_connections)
         self._verify = verify
         self._proxy = proxy
         self._pool: Pool | None = None  # on asyncio
@@ -61,6 +65,19 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its response to the end, so that the connection is free again."""
+        if OUTGOING in request.extensions:
+            return await self._handle(request)
+        seconds = request.extensions.get("timeout", {}).get("pool")
+        try:
+            await self.permits.take(RunningCalls(), math.inf if seconds is None else seconds)
+        except OutOfTimeError:
+            raise httpx.PoolTimeout("no free connection in time") from None
+        try:
+            return await self._handle(request)
+        finally:
+            self.permits.release()
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
         pool = self._pool_for(true_url(request))
         if pool is None:
             adapted: httpx.Response = await self._adapter.handle_async_request(request)
@@ -152,7 +169,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         if connection is None:
             # This wait needs a scope; the exchange ends by itself: at `until`, or when the pool is closed.
             with nullcontext() if running is None else Waiting(running, seconds):
-                connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
+                connection = await pool.open(origin, seconds=timeout.get("connect"))
         try:
             request.depart()
             without_body = request.method == "HEAD"
@@ -193,7 +210,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         if on_asyncio():
             from carecloud_async._calls.http.pool import Pool
 
-            self._pool = Pool(max_connections=size, max_response_bytes=limit, tls=context, proxy=proxy)
+            self._pool = Pool(permits=self.permits, max_response_bytes=limit, tls=context, proxy=proxy)
             return
         # Not httpx where it can be avoided: its pool loses connections when calls are cancelled.
         http_library = import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
