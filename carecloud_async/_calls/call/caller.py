@@ -25,8 +25,8 @@ from carecloud_async._calls.call.request import (
     query_pairs,
     request_size,
 )
-from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestHeaders
-from carecloud_async._calls.http.redaction import redacted_url
+from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.redaction import shown_url
 from carecloud_async._calls.http.responses import ACCEPT_ENCODING
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.errors import ConfigurationError, InterfaceError, ReadOnlyError
@@ -34,9 +34,7 @@ from carecloud_async.errors import ConfigurationError, InterfaceError, ReadOnlyE
 T = TypeVar("T")
 
 #: Headers of the user's own client that must not be sent with the SDK's calls.
-_NOT_OURS = (b"authorization", b"cookie", b"host")
-#: Bounds the table of URLs, which ad-hoc paths could make grow without end.
-_MOST_URLS = 1000
+_NOT_OURS = ("Authorization", "Cookie", "Host")
 
 
 class Caller:
@@ -175,7 +173,7 @@ class Caller:
         owned = self.context.http.owned
         request = OutgoingRequest(
             operation.method,
-            self._template(operation) if owned else self._redacted(target, operation),
+            self._url(self._base_path + operation.path if owned else target, operation),
             origin=self.context.project.origin,
             target=target,
             headers=self._headers,
@@ -186,46 +184,34 @@ class Caller:
         if call.request.bearer is not None:
             request.set_bearer(call.request.bearer)
         for name, value in (call.request.headers or {}).items():
-            request.headers[name] = value
+            request.headers[name.title()] = value
         return request
 
-    def _template(self, operation: Operation) -> Any:
-        key, urls = self._base_path + operation.path, self.context.urls
-        url = urls.get(key)
-        if url is None:
-            if len(urls) >= _MOST_URLS:
-                urls.clear()
-            url = urls[key] = self._redacted(key, operation)
-        return url
-
-    def _redacted(self, target: str, operation: Operation) -> Any:
+    def _url(self, target: str, operation: Operation) -> Any:
         http_library, origin = self.context.http.http_library, self.context.project.origin
         try:
-            url = redacted_url(http_library)(origin + target)
+            return shown_url(http_library, f"{origin}{target}", f"{origin}{self._base_path}{operation.path}")
         except http_library.InvalidURL:
-            url = None
-        if url is None:
-            raise ConfigurationError(
-                f"{operation.title}: its path and query cannot be sent: together they may have some "
-                "65,000 characters. Check the id, or split a long list into several requests"
-            )
-        url.shown = f"{origin}{self._base_path}{operation.path}"
-        return url
+            pass
+        raise ConfigurationError(
+            f"{operation.title}: its path and query cannot be sent: together they may have some 65,000 characters. "
+            "Check the id, or split a long list into several requests"
+        )
 
-    def _default_headers(self) -> RequestHeaders:
+    def _default_headers(self) -> dict[str, str]:
         http, options = self.context.http, self.options
-        theirs = [
-            (name.decode(), value.decode()) for name, value in http.client.headers.raw if name.lower() not in _NOT_OURS
-        ]
-        headers = RequestHeaders([("Host", self.context.project.host), *theirs])
-        ours = {
+        headers = {"Host": self.context.project.host}
+        for raw_name, value in http.client.headers.multi_items():
+            name = raw_name.title()
+            if name not in _NOT_OURS:
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers |= {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
             "Accept-Language": options.language,
             "Content-Type": "application/json",
             "User-Agent": http.user_agent,
         }
-        headers.update(ours)
         if not options.reuses:
             headers["Cache-Control"] = "no-cache"  # RFC 9111, 5.2.1.4: caches ask the server before they answer
         return headers

@@ -40,7 +40,6 @@ class ClientContext:
         twin: opens a second client with the same settings and identity for another event loop; `None` if none can be.
 
     Attributes:
-        urls: the URLs of operations, as they are shown.
         running: the calls under way.
         computing: runs the decoding of large answers in slices.
         writes: locks of keys that are being written, so that workflows write one at a time.
@@ -72,7 +71,6 @@ class ClientContext:
         self.observers = observers
         self.answers = answers
         self.twin = twin
-        self.urls: dict[str, Any] = {}
         self.running: RunningCalls = http.running
         self.computing: CooperativeScheduler = CooperativeScheduler()
         self.writes: KeyedLock = KeyedLock()

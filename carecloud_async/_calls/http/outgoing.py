@@ -7,7 +7,7 @@ user's transport and errors get httpx's object.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any
 
@@ -29,57 +29,6 @@ OUTGOING = "carecloud_request"
 _BEFORE_WRITING = ".send_request_headers.started"
 
 
-class RequestHeaders(MutableMapping[str, str]):
-    """Headers of a request, under their names in any case, in the order in which they were first set.
-
-    Args:
-        headers: names and values. The values of a name that comes twice are joined by a comma (RFC 9110, 5.3).
-
-    Attributes:
-        lines: the lines of the headers, by their names in lower case.
-    """
-
-    __slots__ = ("lines",)
-
-    def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        self.lines: dict[str, str] = {}
-        for name, value in headers:
-            self[name] = f"{self[name]}, {value}" if name in self else value
-
-    def __getitem__(self, name: str) -> str:
-        return _pair(self.lines[name.lower()])[1]
-
-    def __setitem__(self, name: str, value: str) -> None:
-        self.lines[name.lower()] = f"{name}: {value}"
-
-    def __delitem__(self, name: str) -> None:
-        del self.lines[name.lower()]
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self.lines
-
-    def __iter__(self) -> Iterator[str]:
-        return (_pair(line)[0] for line in self.lines.values())
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def pairs(self) -> list[tuple[str, str]]:
-        """Return names and values, with the names as they were given."""
-        return [_pair(line) for line in self.lines.values()]
-
-    def copy(self) -> RequestHeaders:
-        """Return headers that can be changed apart from these."""
-        made = RequestHeaders()
-        made.lines = self.lines.copy()
-        return made
-
-
-def _pair(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(": ")
-    return name, value
-
-
 class OutgoingRequest:
     """One request of the SDK; it can be sent again with another token.
 
@@ -88,13 +37,13 @@ class OutgoingRequest:
         url: the library's URL, which prints as the path template.
         origin: where it goes, such as `https://host`.
         target: the true path and query.
-        headers: those of all requests of the view.
+        headers: those of all requests of the view, under their usual names (`Content-Type`).
         content: the body, if any.
         timeout: the longest times of its phases, by the names that httpx has for them.
         check: called when it is about to be written; raises if it is too old.
 
     Attributes:
-        headers: its headers, in any case.
+        headers: its headers.
         content: the body; empty if there is none.
         is_departed: whether it may have been written.
         is_tracked: whether the transport writes nothing before it has called `depart`.
@@ -111,7 +60,7 @@ class OutgoingRequest:
         *,
         origin: str,
         target: str,
-        headers: RequestHeaders,
+        headers: Mapping[str, str],
         content: bytes | None,
         timeout: Mapping[str, float | None],
         check: Callable[[], None],
@@ -120,7 +69,7 @@ class OutgoingRequest:
         self.url: Any = url
         self.origin: str = origin
         self.target: str = target
-        self.headers: RequestHeaders = headers.copy()
+        self.headers: dict[str, str] = {**headers}
         self.content: bytes = content or b""
         self.timeout: Mapping[str, float | None] = timeout
         self._check = check
@@ -128,6 +77,23 @@ class OutgoingRequest:
         self.is_tracked: bool = False
         if content is not None or method in _WITH_BODY:
             self.headers["Content-Length"] = str(len(self.content))
+
+    @classmethod
+    def of(cls, request: Any) -> OutgoingRequest:
+        """Return what is known of a request that the user makes: where it goes, and how long it may take."""
+        url, timeout = str(request.url), request.extensions.get("timeout") or {}
+        end = url.find("/", len("https://"))
+        origin, target = (url, "/") if end < 0 else (url[:end], url[end:].partition("#")[0])
+        return cls(
+            request.method,
+            request.url,
+            origin=origin,
+            target=target,
+            headers={},
+            content=None,
+            timeout=timeout,
+            check=lambda: None,
+        )
 
     def set_bearer(self, token: str) -> None:
         """Set the token, in the place of an earlier one; the request has not departed with it yet."""
@@ -145,7 +111,7 @@ class OutgoingRequest:
 
     def to_httpx(self, http_library: ModuleType) -> Any:
         """Return the library's request, as of now."""
-        headers = http_library.Headers(self.headers.pairs(), encoding="utf-8")
+        headers = http_library.Headers(self.headers, encoding="utf-8")
         # A stream in place of `content` spares the library from guessing headers that we know.
         stream = http_library.ByteStream(self.content)
         request = http_library.Request(self.method, self.url, headers=headers, stream=stream)

@@ -114,7 +114,7 @@ class sending:  # noqa: N801  (it is used as a function; `contextmanager` would 
 
 
 @lru_cache(maxsize=2)
-def redacted_url(http_library: ModuleType) -> Any:
+def _redacted_class(http_library: ModuleType) -> Any:
     """Return the library's `URL` as a class that prints as the path template."""
 
     class RedactedURL(http_library.URL):  # type: ignore[name-defined,misc]
@@ -136,3 +136,23 @@ def redacted_url(http_library: ModuleType) -> Any:
             return hash(http_library.URL(self))
 
     return RedactedURL
+
+
+def shown_url(http_library: ModuleType, url: str, shown: str) -> Any:
+    """Return the library's `URL` that prints as a path template.
+
+    Raises:
+        Exception: the library's `InvalidURL`.
+    """
+    return _template(http_library, url) if url == shown else _redacted(http_library, url, shown)
+
+
+@lru_cache(maxsize=1000)
+def _template(http_library: ModuleType, url: str) -> Any:
+    return _redacted(http_library, url, url)
+
+
+def _redacted(http_library: ModuleType, url: str, shown: str) -> Any:
+    redacted = _redacted_class(http_library)(url)
+    redacted.shown = shown
+    return redacted

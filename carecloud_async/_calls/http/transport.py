@@ -21,8 +21,8 @@ import httpx
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.destinations import handing_over, sending_to
 from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
-from carecloud_async._calls.http.outgoing import OUTGOING, OutgoingRequest, RequestHeaders, trace_departure, true_url
-from carecloud_async._calls.http.redaction import redacted_url, sending
+from carecloud_async._calls.http.outgoing import OUTGOING, OutgoingRequest, trace_departure, true_url
+from carecloud_async._calls.http.redaction import sending, shown_url
 from carecloud_async._calls.http.responses import (
     MAX_RESPONSE_BYTES,
     BufferedResponse,
@@ -82,26 +82,13 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         if pool is None:
             adapted: httpx.Response = await self._adapter.handle_async_request(request)
             return adapted
-        began = time.perf_counter()
-        content = await request.aread()
+        began, content = time.perf_counter(), await request.aread()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         if "transfer-encoding" in request.headers:  # its content was a stream, which has been read
             headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
             headers.append(("Content-Length", str(len(content))))
-        address, target = _split(true_url(request))
-        # A request that the user makes has none: `_exchange` needs its origin, method and timeout.
-        outgoing = request.extensions.get(OUTGOING) or OutgoingRequest(
-            request.method,
-            request.url,
-            origin=address,
-            target=target,
-            headers=RequestHeaders(),
-            content=None,
-            timeout=request.extensions.get("timeout") or {},
-            check=lambda: None,
-        )
-        lines = [f"{name}: {value}" for name, value in headers]
-        head = _head(pool, request.method, address, target, lines).encode("latin-1")
+        outgoing = request.extensions.get(OUTGOING) or OutgoingRequest.of(request)
+        head = _head(pool, outgoing, headers).encode("latin-1")
         reply, body = await self._exchange(pool, outgoing, head + content)
         response: httpx.Response = new_response(
             httpx,
@@ -139,8 +126,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
     async def _send(
         self, pool: Pool, request: OutgoingRequest, running: RunningCalls, seconds: float
     ) -> BufferedResponse:
-        head = _head(pool, request.method, request.origin, request.target, request.headers.lines.values())
-        written = head.encode() + request.content
+        written = _head(pool, request, request.headers.items()).encode() + request.content
         reply, body = await self._exchange(pool, request, written, running=running, seconds=seconds)
         return BufferedResponse(reply.status, headers=reply.headers, content=body)
 
@@ -283,8 +269,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
                 )
                 await plain.aread()
                 if self._is_library_own:
-                    plain.url = redacted_url(inner_library)(url)
-                    plain.url.shown = str(request.url)
+                    plain.url = shown_url(inner_library, url, str(request.url))
                 trace_departure(plain.extensions)
                 response = await self._inner.handle_async_request(plain)
                 body = await read_body(response, limit=self._limit)
@@ -325,28 +310,23 @@ def _origin_of(address: str) -> Origin:
     return origin_of(address)
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Return the part of a URL that names the server, and the target of the request."""
-    end = url.find("/", len("https://"))
-    return (url, "/") if end < 0 else (url[:end], url[end:].partition("#")[0])
-
-
 async def _as_async(pieces: list[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
 
 
-def _head(pool: Pool, method: str, address: str, target: str, headers: Iterable[str]) -> str:
+def _head(pool: Pool, request: OutgoingRequest, headers: Iterable[tuple[str, str]]) -> str:
     """Return the head of a request; to a proxy that forwards it, its target is the whole URL.
 
     Raises:
         httpx.LocalProtocolError: a header holds a line break.
     """
-    if pool.is_forwarding and address.startswith("http:"):
-        target = f"http://{address[len('http://') :].rpartition('@')[2]}{target}"
-        headers = [*headers, *pool.credentials]
-    lines = [f"{method} {target} HTTP/1.1", *headers, "", ""]
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+    lines = [f"{request.method} {request.target} HTTP/1.1"]
+    if pool.is_forwarding and request.origin.startswith("http:"):
+        host = request.origin.removeprefix("http://").rpartition("@")[2]
+        lines = [f"{request.method} http://{host}{request.target} HTTP/1.1", *pool.credentials]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join([*lines, "", ""])
+    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1 or "\0" in head:
         raise httpx.LocalProtocolError("a header holds a line break")
     return head
