@@ -71,10 +71,9 @@ class FileTokenStore(TokenStore):
 
     shared: bool = True
 
-    # One lock file, the gate, is for the folder as a whole, and one for each key; the system frees them when their
-    # holder dies. Lock files of keys are removed after use. That is safe only because every attempt at a key, and
-    # every removal, happens inside the gate: otherwise a process could open a file, have it removed, and lock an
-    # invisible file. No other user can write in the folder, because filelock follows links.
+    # One lock file, the gate, is for the records, and 65,536 are for the locks of all keys, of which two hardly ever
+    # share one; the system frees a lock when its holder dies. No lock file is removed: another process may have opened
+    # it, and would lock an invisible file. No other user can write in the folder, because filelock follows links.
 
     def __init__(
         self,
@@ -109,58 +108,34 @@ class FileTokenStore(TokenStore):
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
         """See `TokenStore.lock`."""
-        lock = await self._wait_for(lambda: self._try_key(key), longest=0.05)
+        lock = await self._wait_for(self._lock_file(key), longest=0.05)
         try:
             yield
         finally:
-            self._give_back(lock)
+            _release(lock)
 
     async def _alone(self, work: Callable[[], T]) -> T:
         # One task of each event loop competes with other processes: hundreds that did would hold each other up.
         async with self._turn.limiter():
-            gate = await self._wait_for(self._try_gate, longest=0.01)
+            gate = await self._wait_for(self._folder / "gate.lock", longest=0.01)
             try:
                 with self._usable():
                     return await run_in_thread(work, limit=_THREADS)
             finally:
                 _release(gate)
 
-    async def _wait_for(self, attempt: Callable[[], BaseFileLock | None], *, longest: float) -> BaseFileLock:
+    async def _wait_for(self, file: Path, *, longest: float) -> BaseFileLock:
+        """Return the lock of a file, held."""
         # An attempt is a few system calls, done in place: between its success and the caller's `try` nothing awaits, so
         # that no cancellation can leave a lock behind.
         for wait in backoff_delays(first=0.001, longest=longest, jitter=self._jitter):
             with self._usable():
-                lock = attempt()
+                self._prepare()
+                lock = _try(file)
             if lock is not None:
                 return lock
             await self._clock.sleep(wait)
         raise AssertionError("the waits have no end")
-
-    def _try_gate(self) -> BaseFileLock | None:
-        """Return the gate, held, or `None` while another has it."""
-        self._prepare()
-        return _try(self._folder / "gate.lock")
-
-    def _try_key(self, key: str) -> BaseFileLock | None:
-        """Return the lock of `key`, held, or `None` while another has it or the gate."""
-        gate = self._try_gate()
-        if gate is None:
-            return None
-        try:
-            return _try(self._file(key, ".lock"))
-        finally:
-            _release(gate)
-
-    def _give_back(self, lock: BaseFileLock) -> None:
-        """Release the lock of a key, and remove its file unless the gate happens to be taken."""
-        gate = None
-        with contextlib.suppress(OSError, TokenStoreError):
-            gate = self._try_gate()
-            if gate is not None:
-                os.unlink(lock.lock_file)  # Windows removes no open file; there filelock does it by itself
-        _release(lock)
-        if gate is not None:
-            _release(gate)
 
     def _prepare(self) -> None:
         """Make the folder, or check that it is one and this user's."""
@@ -178,7 +153,7 @@ class FileTokenStore(TokenStore):
             self._folder.chmod(0o700)
 
     def _load(self, key: str) -> StoredToken | None:
-        record = self._read(self._file(key, _RECORD))
+        record = self._read(self._record_file(key))
         if record is None:
             return None
         left, token = _seconds_left(record, now=self._clock.time()), from_record(record)
@@ -194,12 +169,12 @@ class FileTokenStore(TokenStore):
         if token.ends:
             record["expires_in"] = token.seconds_to_live
         content = SecretBytes(json.dumps(record, separators=(",", ":")).encode("ascii"))
-        replace_file(self._file(key, _RECORD), content)
+        replace_file(self._record_file(key), content)
         sync_folder(self._folder)
         self._sweep()
 
     def _discard(self, key: str, value: str) -> None:
-        file = self._file(key, _RECORD)
+        file = self._record_file(key)
         token = from_record(self._read(file))
         if token is not None and token.value == value:
             file.unlink(missing_ok=True)
@@ -230,8 +205,11 @@ class FileTokenStore(TokenStore):
             return {}
         return {} if record is None else record
 
-    def _file(self, key: str, suffix: str) -> Path:
-        return self._folder / (hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + suffix)
+    def _record_file(self, key: str) -> Path:
+        return self._folder / f"{_name(key)}{_RECORD}"
+
+    def _lock_file(self, key: str) -> Path:
+        return self._folder / f"{_name(key)[:4]}.lock"
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -240,6 +218,10 @@ class FileTokenStore(TokenStore):
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise TokenStoreError(f"the token store {self._path!r} cannot be used: {reason}. {_fix(error)}") from error
+
+
+def _name(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def _fix(error: OSError) -> str:

@@ -452,18 +452,16 @@ def _text(shown: BaseException, chain: list[BaseException]) -> str:
     return name if code is None else f"{name}, {errno.errorcode[code]}"
 
 
-def transport_error(kind: type[E], operation: Operation, problem: str, *, fix: Fix | None = None) -> E:
+def transport_error(kind: type[E], operation: Operation, problem: str, *, fix: Fix | None = None, **more: Any) -> E:
     """Return the error of a call without a usable answer; it names the call."""
-    return kind(f"{operation.title}: {problem}", method=operation.method, path=operation.path, fix=fix)
+    return kind(f"{operation.title}: {problem}", method=operation.method, path=operation.path, fix=fix, **more)
 
 
 def invalid_response(
     operation: Operation, problem: str, *, status: int | None = None, fix: Fix | None = None
 ) -> ResponseError:
     """Return the error of an answer that the API does not allow."""
-    error = transport_error(ResponseError, operation, problem, fix=fix)
-    error.status = status
-    return error
+    return transport_error(ResponseError, operation, problem, fix=fix, status=status)
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
