@@ -47,3 +47,11 @@ def in_fork(work):
         text = answer.read()
     os.waitpid(child, 0)
     return text
+
+
+def start_piped(function, *arguments):
+    """Start a process that calls a function with an end of a pipe and arguments; return it and the other end."""
+    here, there = multiprocessing.Pipe()
+    process = start(function, there, *arguments)
+    there.close()  # so that the pipe ends with the process
+    return process, here

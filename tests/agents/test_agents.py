@@ -1,8 +1,8 @@
 """An assistant's session with the server of `carecloud mcp`, over the protocol and against a sandbox."""
 
+import importlib
 import json
 import re
-import subprocess
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -267,12 +267,10 @@ def test_what_cannot_be_allowed_is_refused(tmp_path):
         make_server(kit.connect, allow=["points"])
 
 
-def test_without_its_library_the_extra_is_named():
+def test_without_its_library_the_extra_is_named(monkeypatch):
     """Without the protocol's library, the error of the import says what to install."""
-    script = (
-        "import sys; sys.modules['mcp'] = None\n"
-        "try: from carecloud_async.agents import make_server\n"
-        "except ImportError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "pip install 'carecloud-async[mcp]'" in done.stdout
+    for name in [name for name in sys.modules if name.startswith("carecloud_async.agents")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(ImportError, match=r"pip install 'carecloud-async\[mcp\]'"):
+        importlib.import_module("carecloud_async.agents")

@@ -1,19 +1,11 @@
-"""A process of its own that calls a sandbox; see `test_auth_processes.py` for its arguments."""
+"""A process of its own that calls a sandbox; started by `test_auth_processes.py`."""
 
 from __future__ import annotations
-
-import json
-import sys
 
 import anyio
 
 from carecloud_async import CareCloud, FileTokenStore, RedisTokenStore
 from carecloud_async.sandbox import Sandbox
-
-
-def say(word):
-    sys.stdout.write(word + "\n")
-    sys.stdout.flush()
 
 
 def store_of(kind, where):
@@ -25,12 +17,12 @@ def identity(who):
     return known.credentials() if who == "user" else known.customer_session(0, device_id="till-7")
 
 
-async def call(url, kind, where, who):
-    """Wait for a line, then make a few calls at once; print what became of them."""
+async def call(pipe, url, kind, where, who):
+    """Say that it is ready, wait for a word, make a few calls at once, and send what became of them."""
     store = store_of(kind, where)
     async with CareCloud(url, auth=identity(who), token_store=store) as client:
-        say("ready")
-        await anyio.to_thread.run_sync(sys.stdin.readline)
+        pipe.send("ready")
+        await anyio.to_thread.run_sync(pipe.recv)
         outcomes = []
 
         async def count():
@@ -42,9 +34,9 @@ async def call(url, kind, where, who):
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(count)
-        say(json.dumps(outcomes))
+        pipe.send(outcomes)
     await store.aclose()
 
 
-if __name__ == "__main__":
-    anyio.run(call, *sys.argv[1:])
+def run(*arguments):
+    anyio.run(call, *arguments)

@@ -1,20 +1,18 @@
 """Real processes that share a store: one login, one device token, and no sibling's death stops the others."""
 
-import json
 import logging
-import os
 import time
-from pathlib import Path
 
+import auth_child
 import pytest
 from auth_tools import connect, make_sandbox
-from child_processes import children
+from child_processes import wait_until
+from forked_processes import start_piped
 from thorough import variants
 
 from benchmarks.api_rules import broken_rules
 from carecloud_async import RedisTokenStore, TokenStoreError
 
-HERE = Path(__file__).parent
 LOGINS = {"user": "POST /users/actions/login", "customer": "POST /tokens/{token_id}/actions/login"}
 
 
@@ -32,14 +30,19 @@ def shared(request, tmp_path):
 
 @pytest.fixture
 def child():
-    """Start `auth_child.py` with arguments; what still runs at the end is killed."""
-    with children(HERE / "auth_child.py", env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}) as start:
-        yield start
+    """Start processes that run `auth_child.py`, and give the pipe to each; what still runs at the end is killed."""
+    started = []
 
+    def start(*arguments):
+        process, pipe = start_piped(auth_child.run, *arguments)
+        started.append(process)
+        assert pipe.recv() == "ready"
+        return process, pipe
 
-def go(process):
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
 
 
 @pytest.mark.parametrize(
@@ -52,13 +55,11 @@ def test_four_processes_cold_at_once_make_one_login(shared, who, child):
     sandbox = make_sandbox(latency=0.02)
     with sandbox.running() as url:
         for number in (4, 1):
-            children = [child(url, *shared, who) for _ in range(number)]
-            for process in children:
-                assert process.stdout.readline() == "ready\n"
-            for process in children:
-                go(process)
+            pipes = [child(url, *shared, who)[1] for _ in range(number)]
+            for pipe in pipes:
+                pipe.send("go")
             expected = [5 if who == "user" else 1] * 5
-            assert [json.loads(process.stdout.readline()) for process in children] == [expected] * number
+            assert [pipe.recv() for pipe in pipes] == [expected] * number
     assert sandbox.count(LOGINS[who]) == 1
     assert sandbox.count("POST /tokens") == (0 if who == "user" else 1)
     assert sandbox.statuses[401] == 0
@@ -71,18 +72,13 @@ def test_a_killed_holder_of_the_lock_delays_the_others_by_a_bounded_time(shared,
     sandbox = make_sandbox()
     sandbox.faults.add(LOGINS["user"], delay=60, times=1)
     with sandbox.running() as url:
-        victim, heir = child(url, *shared, "user"), child(url, *shared, "user")
-        for process in (victim, heir):
-            assert process.stdout.readline() == "ready\n"
-        go(victim)
-        deadline = time.monotonic() + 60
-        while sandbox.logins == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        go(heir)
+        (victim, its_pipe), (_, heir) = child(url, *shared, "user"), child(url, *shared, "user")
+        its_pipe.send("go")
+        wait_until(lambda: sandbox.logins)
+        heir.send("go")
         victim.kill()
         killed = time.monotonic()
-        assert json.loads(heir.stdout.readline()) == [5] * 5
+        assert heir.recv() == [5] * 5
         assert time.monotonic() - killed < 60
     assert sandbox.logins == 2
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import trio
+from thorough import examples
 from wire_fuzzer import Fuzzer
 
 
@@ -39,7 +40,7 @@ def fuzz(loop, seed, calls):
 @pytest.mark.parametrize("loop", LOOPS)
 def test_no_answer_is_wrong_and_nothing_leaks(loop):
     """Cut, broken, packed, stray and endless answers, of whose calls every tenth is cancelled: each has its outcome."""
-    fuzzer = fuzz(loop, seed=1, calls=250)
+    fuzzer = fuzz(loop, seed=1, calls=examples(800))
     assert {"right", "none", "error", "cancelled"} <= set(fuzzer.outcomes)
 
 

@@ -12,7 +12,7 @@ from every import every
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from model_hints import hints_of, is_record, parts
-from thorough import examples
+from thorough import is_thorough
 
 from carecloud_async import models
 from carecloud_async.errors import ConfigurationError
@@ -101,7 +101,7 @@ def card(**more):
 
 
 @pytest.mark.parametrize("cls", INPUTS, ids=lambda cls: cls.__name__)
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 if is_thorough() else 3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_an_input_survives_to_dict(cls, data):
     """`from_dict` gives back the input, through JSON too."""

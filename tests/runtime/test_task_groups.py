@@ -54,26 +54,6 @@ async def test_the_first_error_is_raised_as_itself(cancels):
     assert ended == ([] if cancels else ["slow"])
 
 
-async def test_tasks_with_one_key_take_turns():
-    """Ten tasks with one key enter in the order in which they came, one at a time."""
-    lock, inside, entered = KeyedLock(), 0, []
-
-    async def work(number):
-        nonlocal inside
-        async with lock.hold("a"):
-            inside += 1
-            assert inside == 1
-            await anyio.wait_all_tasks_blocked()
-            entered.append(number)
-            inside -= 1
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(10):
-            tasks.start_soon(work, number)
-            await anyio.wait_all_tasks_blocked()
-    assert entered == list(range(10))
-
-
 async def test_no_key_is_kept():
     """Keys are forgotten when the last task leaves: at the end, by an error, and by cancellation while it waits."""
     lock = KeyedLock()

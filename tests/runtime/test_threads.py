@@ -70,12 +70,19 @@ async def test_a_cancelled_scope_waits_for_the_thread(run):
 
 
 @on_asyncio
+@pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("cancels", [1, 2, 5])
 @pytest.mark.parametrize("run", [run_in_thread, run_in_thread_regardless])
-async def test_task_cancel_waits_for_the_thread(run, cancels):
-    """`Task.cancel()`, once or again and again, is raised when the work has ended and not before."""
+async def test_task_cancel_waits_for_the_thread(run, cancels, fails):
+    """`Task.cancel()`, once or again and again, is raised when the work has ended and not before, also if it fails."""
     work = Work()
-    task = asyncio.create_task(run(work))
+
+    def end():
+        work()
+        if fails:
+            raise ValueError
+
+    task = asyncio.create_task(run(end))
     await _until(work.begun)
     for _ in range(cancels):
         task.cancel()
@@ -86,26 +93,6 @@ async def test_task_cancel_waits_for_the_thread(run, cancels):
         await task
     assert work.ended
     assert task.cancelling() == cancels
-
-
-@on_asyncio
-async def test_a_failure_after_task_cancel_is_the_cancellation():
-    """A cancellation is not lost if the work then fails."""
-    work = Work()
-
-    def fail():
-        work()
-        raise ValueError
-
-    for run in (run_in_thread, run_in_thread_regardless):
-        work.__init__()
-        task = asyncio.create_task(run(fail))
-        await _until(work.begun)
-        task.cancel()
-        await _passes(3)
-        work.go.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 @on_asyncio

@@ -49,6 +49,17 @@ async def client(sandbox):
         yield client
 
 
+@pytest.fixture(scope="module")
+def made():
+    """A dossier, to be written."""
+
+    async def read():
+        async with connect(Sandbox(customers=20, records=30)) as client:
+            return await dossier(client, FIRST_CUSTOMER_ID)
+
+    return anyio.run(read)
+
+
 def ordered(records):
     """Records in one order, to be compared."""
     return sorted(records, key=json.dumps)
@@ -116,14 +127,6 @@ async def test_a_customer_who_is_deleted_meanwhile_has_no_dossier(sandbox):
     async with connect(sandbox, transport=kit.through(sandbox, before)) as client:
         with pytest.raises(NotFoundError):
             await dossier(client, FIRST_CUSTOMER_ID)
-
-
-async def test_lost_answers_are_asked_for_again(client, sandbox):
-    """Reading repeats: cut connections and a 504 change nothing."""
-    for operation in ("GET /cards", "GET /customers/{customer_id}", "GET /customers/{customer_id}/points"):
-        sandbox.faults.add(operation, cut="after")
-    sandbox.faults.add("GET /vouchers", status=504)
-    assert (await dossier(client, FIRST_CUSTOMER_ID)).is_complete
 
 
 def without_filter(sandbox, path):
@@ -202,9 +205,8 @@ async def test_the_files_hold_what_was_read(client, sandbox, tmp_path):
     assert "password" in text
 
 
-async def test_a_folder_that_is_in_use_is_refused(client, tmp_path):
+async def test_a_folder_that_is_in_use_is_refused(made, tmp_path):
     """A folder with files, a file and a place that cannot be written are refused, and nothing is left there."""
-    made = await dossier(client, FIRST_CUSTOMER_ID)
     (tmp_path / "empty").mkdir()
     await made.write(tmp_path / "empty")
     with pytest.raises(ConfigurationError, match="not empty"):
@@ -217,9 +219,8 @@ async def test_a_folder_that_is_in_use_is_refused(client, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "file"]
 
 
-async def test_the_folder_that_a_link_leads_to_is_written(client, tmp_path, monkeypatch):
+async def test_the_folder_that_a_link_leads_to_is_written(made, tmp_path, monkeypatch):
     """A link is followed, whether its folder is there or not, and the current folder may be named by a dot."""
-    made = await dossier(client, FIRST_CUSTOMER_ID)
     for name in ("there", "here"):
         (tmp_path / name).mkdir()
     for name in ("there", "missing"):
@@ -231,20 +232,19 @@ async def test_the_folder_that_a_link_leads_to_is_written(client, tmp_path, monk
     assert len(list(tmp_path.iterdir())) == 5
 
 
-async def test_what_a_killed_run_has_left_is_removed(client, tmp_path):
+async def test_what_a_killed_run_has_left_is_removed(made, tmp_path):
     """The next dossier of a name removes the personal data that a killed run has left in the folder and beside it."""
     left = tmp_path / ".dossier.partial"
     left.mkdir(mode=0o700)
     (left / "customers.cards.json").write_text("of another day")
     (left / "left.json").write_text("of another day")
-    await (await dossier(client, FIRST_CUSTOMER_ID)).write(tmp_path / "dossier")
+    await made.write(tmp_path / "dossier")
     assert [file.name for file in tmp_path.iterdir()] == ["dossier"]
     assert not any("of another day" in file.read_text() for file in (tmp_path / "dossier").iterdir())
 
 
-async def test_of_two_dossiers_for_one_folder_one_is_written(client, tmp_path):
+async def test_of_two_dossiers_for_one_folder_one_is_written(made, tmp_path):
     """Of several that are written at once, one gets the folder, whole; the others are refused and take nothing away."""
-    made = await dossier(client, FIRST_CUSTOMER_ID)
     outcomes = []
 
     async def write():

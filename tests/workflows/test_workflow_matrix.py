@@ -63,6 +63,8 @@ FAULTS = {
     **{f"{status} before": {"status": status} for status in (500, 502, 503, 504)},
     **{f"{status} after": {"status": status, "worked": True} for status in (500, 502, 503, 504)},
 }
+#: Variants of others.
+MORE_FAULTS = [f"{status} {when}" for status in (500, 502, 503, 504) for when in ("before", "after")][1:-1]
 
 
 def reach(sandbox):
@@ -170,7 +172,7 @@ async def outcome(call):
 
 
 @pytest.mark.parametrize("case", CASES)
-@every("fault", FAULTS)
+@every("fault", FAULTS, thorough=MORE_FAULTS)
 async def test_a_write_is_made_once(case, fault):
     """A call ends well with one record, or with an error that says whether it may be there; the next call ends well."""
     workflow, write, records = CASES[case]
@@ -221,7 +223,7 @@ async def test_an_empty_page_with_a_total_proves_no_absence(case):
     assert doubted
 
 
-@every("fault", FAULTS)
+@every("fault", FAULTS, thorough=MORE_FAULTS)
 async def test_a_sign_up_is_made_once(fault):
     """A sign-up that loses its answer is found by e-mail and password, or the error says that it may be there."""
     sandbox = Sandbox(customers=5, records=3)

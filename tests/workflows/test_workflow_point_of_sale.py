@@ -14,7 +14,6 @@ from carecloud_async import (
     CustomerSourceInput,
     InterfaceError,
     PersonalInformationInput,
-    RetryPolicy,
 )
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import MatchedBy, find_at_point_of_sale
@@ -135,15 +134,6 @@ async def test_a_server_that_ignores_a_filter_names_no_stranger(sandbox, typed):
 
     async with connect(sandbox, transport=through(sandbox, drop_filters)) as client:
         assert await matches(client, typed) == []
-
-
-@pytest.mark.parametrize("fault", [{"cut": "after"}, {"status": 504}, {"cut": "half"}])
-@pytest.mark.parametrize("operation", ["GET /customers", "GET /customers/actions/search-customers"])
-async def test_a_lost_answer_is_asked_for_again(sandbox, client, jane, operation, fault):
-    """Searching only reads: a cut connection or a 504 is repeated."""
-    sandbox.faults.add(operation, **fault)
-    async with connect(sandbox, retry=RetryPolicy(base=0.001)) as quick:
-        assert await matches(quick, "420777123456") == [(jane, MatchedBy.PHONE)]
 
 
 @pytest.mark.parametrize(("typed", "prefix"), [("  ", None), ("7", "+420"), ("7", "0420"), ("7", "")])
