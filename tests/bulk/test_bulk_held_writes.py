@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 
+import anyio
 import pytest
 from bulk_tools import SOURCE, StopError, counts, people, read, stop_while_it_waits
 from memory_servers import CustomerServer, client_of
@@ -183,6 +184,29 @@ async def test_what_others_changed_after_a_lost_update_stays(server, write, resu
     assert reasons == ["personal_information.last_name: another program"] * (outcome == "conflict")
     person = server.customers[customer_id]["personal_information"]
     assert (person["first_name"], person["last_name"], person[theirs]) == (*names, "Theirs")
+
+
+async def test_a_row_that_may_still_act_keeps_its_key(server, clock):
+    """A lost update whose record others changed has no outcome while it may act; the next row of its key waits."""
+    customer_id = server.add("a@example.com", last_name="Old")
+    server.faults = [50.0]
+    rows = [{"customer_id": customer_id, "last_name": name} for name in ("First", "Second")]
+
+    async def arrived(request):
+        if request.method == "GET" and server.sent == ["PUT"]:
+            server.customers[customer_id]["personal_information"]["last_name"] = "Theirs"
+
+    server.arrived = arrived
+    async with (
+        client_of(server, clock) as client,
+        client.customers.bulk_writer(match="customer_id") as writer,
+        anyio.create_task_group() as tasks,
+    ):
+        for row in rows:
+            tasks.start_soon(writer.write, row)
+    clock.advance(100)
+    server.work_late()
+    assert server.customers[customer_id]["personal_information"]["last_name"] == "Second"
 
 
 @pytest.mark.parametrize("known", [True, False])
