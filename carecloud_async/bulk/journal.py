@@ -332,7 +332,7 @@ class RowJournal(Journal):
     def finish_loading(self, **values: Any) -> None:
         """Store values when all rows are loaded. From now on a commit returns only when it is on the disk."""
         self._db.execute("PRAGMA synchronous=FULL")
-        self.set(report=None, **values)
+        self.set(report=None, loaded=True, **values)
 
     def load(self, rows: Sequence[LoadedRow]) -> int:
         """Add rows of the source; return how many of them are refused."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -35,10 +35,11 @@ from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.fixes import GO_ON
 
-#: The message if a finished run is resumed and a file is wanted that it did not write.
-_WRITTEN = "an earlier run has written these rows, and left no such file: without resume they are written once more"
+_WRITTEN: Final = (
+    "an earlier run has written these rows, and left no such file: without resume they are written once more"
+)
 #: Most columns of the results if each row names its own, as in JSON Lines.
-_MAX_COLUMNS = 2000
+_MAX_COLUMNS: Final = 2000
 
 
 def find_key(facts: FamilyFacts, match: str | None) -> Key | None:
@@ -103,6 +104,7 @@ class _Run:
         self.source: RowSource | None = None
         self.file: RunFile | None = None
         self.journal: RowJournal | None = None
+        self.names: dict[str, None] = {}  # the columns of the rows that were loaded
 
     def close(self) -> None:
         """Close what was opened."""
@@ -121,42 +123,25 @@ class _Run:
         if self.key is None:
             rows.identity = None  # without a key the content says what the run is: the same rows, in whatever file
         file, journal = await run_in_thread(partial(self._open_journal, rows))
-        metrics = self.metrics
-        if file.report is not None and await self._is_finished(file, journal, rows, columns):
-            if not self._kinds <= {*file.report.get("files", ())}:
-                raise BulkWriteError(f"{self.files.journal}: {_WRITTEN}")
-            metrics.resume(file.report["outcomes"], file.report["kept"])
-            metrics.reasons = file.report["reasons"]
-            return self._report(resumed=True)
-        resumed = file.continues
+        earlier, resumed = file.report, file.continues
         try:
             if resumed:
-                await self._compare(journal, rows)
-                metrics.resume(await run_in_thread(journal.counts), journal.get("kept"))
-                metrics.check_written(self.options)
-                look, boot = self.family.settle_times().look, boot_id()
-                is_of_another = boot is not None and journal.get("boot") not in {None, boot}
-                recover = partial(journal.recover, now=metrics.now, look=look, is_of_another_boot=is_of_another)
-                await run_in_thread(recover)
-            elif not journal.get("loaded"):
-                await self._load(journal, rows, columns)
+                await self._take_up(journal, rows)
+            else:
+                loaded = await self._load(journal, rows, columns)
+                if earlier is not None and earlier["digest"] == loaded["digest"]:
+                    return await self._finished_before(file, earlier)
+                await run_in_thread(partial(journal.finish_loading, **loaded))
             await self._write(journal)
         except TooManyRefusedError as error:
             await self._write_files(journal, rows)
             if error.report is not None:
-                error.report = attrs.evolve(error.report, **metrics.reasons)
+                error.report = attrs.evolve(error.report, **self.metrics.reasons)
             raise
-        metrics.stage = "finishing"
-        await metrics.report_progress(always=True)
+        self.metrics.stage = "finishing"
+        await self.metrics.report_progress(always=True)
         await self._write_files(journal, rows)
-        if self.key is None and self.files.folder is None:
-            # The file keeps the report: if a kill came before the caller had it, the same call would otherwise create
-            # every record again.
-            report = {"outcomes": dict(metrics.outcomes), "kept": metrics.to_keep, "digest": journal.get("digest")}
-            report |= {"files": [*self._kinds], "reasons": metrics.reasons}
-            await run_in_thread(partial(file.finish, report))
-        else:
-            await run_in_thread(file.remove)
+        await run_in_thread(partial(self._finish, file, journal))
         return self._report(resumed=resumed)
 
     def _open_source(self, source: Any) -> RowSource:
@@ -181,6 +166,8 @@ class _Run:
         if file.problem is not None:
             raise file.problem
         if file.report is not None:
+            # The report is replaced only once the rows are known to be others: a kill must not lose it.
+            journal.make_tables()
             return file, journal
         is_unfinished = file.earlier is Earlier.UNFINISHED and file.get("loaded") is not None
         if is_unfinished and not resume and journal.has_begun():
@@ -189,20 +176,40 @@ class _Run:
             file.begin()
         return file, journal
 
-    async def _is_finished(self, file: RunFile, journal: RowJournal, rows: RowSource, columns: Columns) -> bool:
-        """Return whether the finished run had the same rows; if it had others, load the rows of this run."""
-        if rows.identity is not None:
-            return True
-        # The old report is replaced only once the rows are known to be others: a kill must not lose it.
-        await run_in_thread(journal.make_tables)
-        await self._load(journal, rows, columns, other_than=file.report["digest"])
-        if journal.get("loaded"):
-            return False
-        await run_in_thread(journal.make_tables)  # empty again
-        return True
+    async def _take_up(self, journal: RowJournal, rows: RowSource) -> None:
+        """Take up the rows of the run that is continued."""
+        await self._require_same(journal, rows)
+        metrics = self.metrics
+        metrics.resume(await run_in_thread(journal.counts), journal.get("kept"))
+        metrics.check_written(self.options)
+        look, boot = self.family.settle_times().look, boot_id()
+        is_of_another = boot is not None and journal.get("boot") not in {None, boot}
+        await run_in_thread(partial(journal.recover, now=metrics.now, look=look, is_of_another_boot=is_of_another))
+
+    async def _finished_before(self, file: RunFile, earlier: Mapping[str, Any]) -> BulkWriteReport:
+        """Return the report of an earlier run, which has written the rows that this one has loaded."""
+        await run_in_thread(partial(file.finish, earlier))  # without these rows
+        if not self._kinds <= {*earlier["files"]}:
+            raise BulkWriteError(f"{self.files.journal}: {_WRITTEN}")
+        self.metrics.resume(earlier["outcomes"], earlier["kept"])
+        self.metrics.reasons = earlier["reasons"]
+        return self._report(resumed=True)
+
+    def _finish(self, file: RunFile, journal: RowJournal) -> None:
+        """Remove the journal. Blocks.
+
+        Without a key it keeps the report: if a kill came before the caller had it, the same call would otherwise create
+        every record again.
+        """
+        if self.key is not None or self.files.folder is not None:
+            file.remove()
+            return
+        metrics = self.metrics
+        report = {"outcomes": dict(metrics.outcomes), "kept": metrics.to_keep, "reasons": metrics.reasons}
+        file.finish(report | {"digest": journal.get("digest"), "files": [*self._kinds]})
 
     async def _write_files(self, journal: RowJournal, rows: RowSource) -> None:
-        columns = journal.get("columns") or []
+        columns = journal.get("columns") or [*self.names]
         await run_in_thread(partial(write_results, journal, columns, self.files.files, dialect=rows.dialect))
         if self.file is not None:
             await run_in_thread(partial(self.metrics.read_reasons, self.file.db))
@@ -241,47 +248,31 @@ class _Run:
         bound = {name: _digest(value) for name, value in {**self.family.facts.scope, **what}.items()}
         return bound | ({"source": _digest(rows.identity)} if rows.identity is not None else {})
 
-    async def _load(
-        self, journal: RowJournal, rows: RowSource, columns: Columns, *, other_than: str | None = None
-    ) -> None:
-        """Read and check all rows, without the server, into the journal.
-
-        Args:
-            rows: the source.
-            columns: the mapping from its columns to fields.
-            other_than: the digest of the rows of a finished run. If these are the same, the journal does not become
-                `loaded`.
-        """
+    async def _load(self, journal: RowJournal, rows: RowSource, columns: Columns) -> dict[str, Any]:
+        """Read and check all rows, without the server, into the journal; return what is noted when they are loaded."""
         metrics, options = self.metrics, self.options
         await columns.check(rows, key=self.key, options=options)
         checker = RowChecker(
             self.family, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks
         )
-        names: dict[str, None] = dict.fromkeys(rows.columns or ())
-        seen = hashlib.sha256()
-        number = 0
+        self.names.update(dict.fromkeys(rows.columns or ()))
+        digest = hashlib.sha256()
         await run_in_thread(journal.begin_loading)
         async with aclosing(self._batches(rows)) as batches:
             async for batch in batches:
                 loaded: list[LoadedRow] = []
-                for row in batch:
-                    number += 1
+                for number, row in enumerate(batch, metrics.rows + 1):
                     source = row_json(row)
-                    seen.update(source)
-                    _add_names(names, row, rows)
+                    digest.update(source)
+                    _add_names(self.names, row, rows)
                     loaded.append(await checker.check_row(row, number=number, source=source))
-                metrics.rows = number
+                metrics.rows += len(batch)
                 metrics.outcomes["refused"] += await run_in_thread(partial(journal.load, loaded))
-                if options.too_many(metrics.refused, number):
-                    await run_in_thread(partial(journal.set, columns=[*names]))
-                metrics.check_refused(options, refused=metrics.refused, rows=number, sent="none was sent")
+                metrics.check_refused(options, refused=metrics.refused, rows=metrics.rows, sent="none was sent")
                 await metrics.report_progress()
-        digest = seen.hexdigest()
-        if digest != other_than:
-            checker.warn()
-            metrics.kept.refused_when_read = metrics.refused
-            facts = {"columns": [*names], "digest": digest, "kept": metrics.to_keep}
-            await run_in_thread(partial(journal.finish_loading, loaded=True, **facts))
+        checker.warn()
+        metrics.kept.refused_when_read = metrics.refused
+        return {"columns": [*self.names], "digest": digest.hexdigest(), "kept": metrics.to_keep}
 
     async def _batches(self, rows: RowSource) -> AsyncGenerator[list[SourceRow], None]:
         """Yield the rows in batches, up to the limit: rows may have no end."""
@@ -294,8 +285,12 @@ class _Run:
                     if left <= 0:
                         return
 
-    async def _compare(self, journal: RowJournal, rows: RowSource) -> None:
-        """Check that the rows are those of the resumed run, by reading them, unless `_binding` has shown it."""
+    async def _require_same(self, journal: RowJournal, rows: RowSource) -> None:
+        """Check that the rows are those of the resumed run, by reading them, unless `_binding` has shown it.
+
+        Raises:
+            BulkWriteError: they are not.
+        """
         if rows.identity is not None:
             return
         seen = hashlib.sha256()
