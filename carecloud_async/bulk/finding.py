@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.request import quoted_length
@@ -120,7 +121,8 @@ class Finder:
         by_key: dict[str, list[bytes]] = {}
         refusals: dict[str, tuple[str, ...]] = {}
         failures: dict[str, CareCloudError] = {}
-        texts = {values: self.key.text(values) for values in keys}
+        keys = conceal(keys)
+        texts = {values: secret_text(self.key.text(values)) for values in keys}
         wanted = {*texts.values()}
 
         async def look(part: Sequence[tuple[str, ...]]) -> None:
@@ -217,7 +219,7 @@ class Finder:
             return [(value, record) for value in values if (record := await family.get(value[-1])) is not None]
         filters = {}
         if key.filter is not None:
-            texts = [value[-1].strip() for value in values]
+            texts = [secret_text(value[-1].strip()) for value in values]
             filters = {
                 key.filter: texts if key.many else texts[0],
                 **dict(zip(key.paths[:-1], values[0], strict=False)),

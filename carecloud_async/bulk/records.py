@@ -10,6 +10,7 @@ import anyio.lowlevel
 import attrs
 import msgspec
 
+from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.bulk.decide import decide
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
@@ -108,7 +109,7 @@ class RecordWrites:
         return self._key is not None and self._key.needs_list and decided.kind != "update"
 
     async def _find(self, writes: Sequence[Write]) -> FoundByKey:
-        keys = [write.body.key for write in writes if write.body.key is not None]
+        keys = [conceal(write.body.key) for write in writes if write.body.key is not None]
         return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)
 
     async def _decide(self, writes: Sequence[Write], looked_up: FoundByKey) -> list[tuple[Write, RowResult | Plan]]:

@@ -15,6 +15,7 @@ import msgspec
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import doubled
+from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.listings.listing import Listing
@@ -219,15 +220,15 @@ class SegmentSync:
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
                 for row in batch:
-                    values = None if row.fault else key.values_in(dict(_fields(row.values, columns)))
-                    text = _NO_KEY if values is None else key.text(values)
+                    values = None if row.fault else conceal(key.values_in(dict(_fields(row.values, columns))))
+                    text = _NO_KEY if values is None else secret_text(key.text(values))
                     self._rows.append((row.line or len(self._rows) + 1, text))
                     if values is None or text in self._found:
                         continue
                     if key.by_id and text in members:
                         self._found[text] = _Found(customers=(text,))
                     else:
-                        asked[text] = tuple(value.strip() for value in values)
+                        asked[text] = conceal(tuple(value.strip() for value in values))
                 if len(asked) >= _TOGETHER:
                     await self._look_up(finder, asked)
                     asked = {}

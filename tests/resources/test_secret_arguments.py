@@ -216,6 +216,23 @@ async def test_a_filter_prints_as_stars(name):
     assert await fails(sandbox, call) == []
 
 
+LOOK_UPS = {
+    "bulk write": lambda client, rows, _: client.customers.bulk_write(rows, match="email"),
+    "segment": lambda client, rows, segment: client.segments.sync(segment, rows, match="email", mode="add"),
+}
+
+
+@every("name", LOOK_UPS)
+async def test_the_keys_of_a_file_print_as_stars(name, tmp_path):
+    """The look-up of a file's rows is refused: no variable of our frames shows an address of the file."""
+    sandbox = Sandbox(customers=3, seed=1)
+    sandbox.faults.add("GET /customers", status=403, times=None)
+    segment = sandbox.records("segments").ids()[0]
+    rows = tmp_path / f"{name}.csv"
+    rows.write_text(f"email\n{MARK}@example.com\n")
+    assert await fails(sandbox, lambda client: LOOK_UPS[name](client, rows, segment)) == []
+
+
 async def test_a_token_in_the_path_of_a_login_prints_as_stars(sandbox):
     """A customer's login carries the device token in its path and header: a refused one shows it in no variable."""
     wrong = evolve(sandbox.customer_session(0), password="wrong")

@@ -50,7 +50,7 @@ class SourceRow:
         lines: the lines that it is made of; empty if it is one line.
     """
 
-    values: Mapping[str, Any] = field(factory=dict)
+    values: Mapping[str, Any] = field(factory=dict, repr=False)
     fault: str | None = None
     line: int | None = None
     text: str = field(default="", repr=False)
