@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -193,37 +193,49 @@ def _rises(ids: Sequence[str]) -> bool:
     return any(all(before < after for before, after in pairwise(keys)) for keys in orders)
 
 
-async def _sort(look: Look, *, by_change: bool) -> Verdict:
-    """`sort_field` and `sort_direction` are honoured, by id or by the time of change."""
-    large = await _large(look)
-    field = FIELD if by_change else large.operation.id_field or ""
-    if by_change and not any(FIELD in record for record in large.items[:_FEW]):
-        raise NotSeen(f"{large.name} do not say when they changed")
-    rising, falling = [await _sorted(look, field, direction=direction) for direction in ("ASC", "DESC")]
-    if rising.is_refused or falling.is_refused:
-        return warn(f"the list cannot be sorted by {field}: {rising if rising.is_refused else falling}")
-    if not (rising.is_page and falling.is_page) or (not by_change and len(rising.ids) < rising.length):
-        return None
-    if not by_change:
-        both_ways = _rises(rising.ids) and _rises(falling.ids[::-1])
-    else:
-        times = _times(rising), _times(falling)[::-1]
-        both_ways = all(before <= after for rise in times for before, after in pairwise(rise))
-        if both_ways and len({*times[0], *times[1]}) < 2:
-            raise NotSeen(f"{large.name} have too few different times of change to show it")
-    if both_ways:
-        return f"sort_field={field} is honoured in both directions"
-    return bad(f"sort_field={field} and sort_direction are not honoured: records do not come in order both ways")
-
-
 async def id_sort(look: Look) -> Verdict:
     """`sort_field` and `sort_direction` are honoured by id."""
-    return await _sort(look, by_change=False)
+    return await _sort(look, look.target.operation.id_field or "", _ids_in_order)
 
 
 async def change_sort(look: Look) -> Verdict:
     """They are honoured by the time of change."""
-    return await _sort(look, by_change=True)
+    large = await _large(look)
+    if not any(FIELD in record for record in large.items[:_FEW]):
+        raise NotSeen(f"{large.name} do not say when they changed")
+    return await _sort(look, FIELD, _changes_in_order)
+
+
+async def _sort(look: Look, field: str, in_order: Callable[[Reply, Reply], bool | None]) -> Verdict:
+    """`sort_field` and `sort_direction` are honoured.
+
+    Args:
+        look: asks the project.
+        field: the field.
+        in_order: returns whether the page in ascending order and the one in descending order are; `None` if it is not
+            known.
+    """
+    rising, falling = [await _sorted(look, field, direction=direction) for direction in ("ASC", "DESC")]
+    if rising.is_refused or falling.is_refused:
+        return warn(f"the list cannot be sorted by {field}: {rising if rising.is_refused else falling}")
+    is_sorted = in_order(rising, falling) if rising.is_page and falling.is_page else None
+    if is_sorted is None:
+        return None
+    if is_sorted:
+        return f"sort_field={field} is honoured in both directions"
+    return bad(f"sort_field={field} and sort_direction are not honoured: records do not come in order both ways")
+
+
+def _ids_in_order(rising: Reply, falling: Reply) -> bool | None:
+    return None if len(rising.ids) < rising.length else _rises(rising.ids) and _rises(falling.ids[::-1])
+
+
+def _changes_in_order(rising: Reply, falling: Reply) -> bool:
+    times = _times(rising), _times(falling)[::-1]
+    in_order = all(before <= after for page in times for before, after in pairwise(page))
+    if in_order and len({*times[0], *times[1]}) < 2:
+        raise NotSeen(f"{rising.name} have too few different times of change to show it")
+    return in_order
 
 
 def _times(page: Reply) -> list[datetime]:

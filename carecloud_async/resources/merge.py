@@ -119,20 +119,11 @@ def merge(
     base = sendable(record)
     change = _Changes(allow_unknown=allow_unknown, encode=encode)
     target = change.merged(base, changes, rules.model, "") | path_ids
-    extra = {}
-    for name in rules.extra_fields:
-        if name in target and _is_named(changes, name):
-            extra[name] = target.pop(name)
-    changed = [*differences(target, base)]
-    record_sent = {**target}
-    for part, (ignored, preferred) in rules.superseded.items():
-        if not _is_named(changes, part, preferred):
-            is_changed = any(f"{name}.".startswith(f"{part}.{ignored}.") for name in changed)
-            kept = _without_empty(_as_tree(target.get(part)), part, ignored, preferred, is_changed=is_changed)
-            if kept:
-                record_sent[part] = kept
+    named = [name for name in rules.extra_fields if name in target and _is_named(changes, name)]
+    extra = {name: target.pop(name) for name in named}
+    changed = tuple(differences(target, base))
     return MergedRecord(
-        body={rules.part: record_sent, **extra},
+        body={rules.part: _as_sent(target, changes, changed, rules.superseded), **extra},
         changed=(*changed, *extra),
         base=base,
         target=target,
@@ -213,6 +204,21 @@ def _is_named(changes: Any, *path: str) -> bool:
     for name in path:
         changes = changes.get(name, UNSET) if isinstance(changes, Mapping) else getattr(changes, name, UNSET)
     return changes is not UNSET
+
+
+def _as_sent(
+    target: Tree, changes: Any, changed: Collection[str], superseded: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
+    """Return a record as the PUT takes it: without empty fields next to which the API would ignore others."""
+    sent = {**target}
+    for part, (ignored, preferred) in superseded.items():
+        if _is_named(changes, part, preferred):
+            continue
+        is_changed = any(f"{name}.".startswith(f"{part}.{ignored}.") for name in changed)
+        kept = _without_empty(_as_tree(target.get(part)), part, ignored, preferred, is_changed=is_changed)
+        if kept:
+            sent[part] = kept
+    return sent
 
 
 def _without_empty(record: Tree, where: str, ignored: str, preferred: str, *, is_changed: bool) -> Tree:

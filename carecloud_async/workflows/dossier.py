@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from io import BytesIO
@@ -271,10 +270,14 @@ def _text(index: dict[str, Any]) -> str:
 
 
 _UNDER: Final = "/customers/{customer_id}/"
-#: Options that make a list show more, the one that makes it show less, and the one that says how much.
-_MORE: Final = ("include_", "purchase_items_extension", "all_customer_relations")
-_LESS: Final = "without_stores"
-_ITEMS: Final = "add_booking_items"
+#: By the name of an option, or its beginning: the value with which a list shows the most.
+_MOST_SHOWN: Final = {
+    "add_booking_items": BookingItemsDetail.FULL,
+    "all_customer_relations": True,
+    "include_": True,
+    "purchase_items_extension": True,
+    "without_stores": False,
+}
 
 
 async def dossier(client: CareCloud, customer_id: str) -> Dossier:
@@ -316,29 +319,33 @@ async def dossier(client: CareCloud, customer_id: str) -> Dossier:
     )
 
 
-def _lists() -> Iterator[tuple[str, Operation]]:
-    """Yield the lists under a customer, then those that can be filtered by one."""
+def _lists() -> list[tuple[str, Operation]]:
+    """Return the lists under a customer, then those that can be filtered by one."""
     known = sorted(listable().items())
-    yield from ((name, operation) for name, operation in known if operation.path.startswith(_UNDER))
-    yield from (
+    under = [(name, operation) for name, operation in known if _is_under(operation)]
+    filtered = [
         (name, operation)
         for name, operation in known
         if not operation.placeholders and "customer_id" in operation.parameters
-    )
+    ]
+    return under + filtered
+
+
+def _is_under(operation: Operation) -> bool:
+    """Return whether a list is under a customer: all its records are the customer's."""
+    return operation.path.startswith(_UNDER)
 
 
 def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[Any] | None:
     """Return a list of the customer's; `None` if its records name no customer, or if it needs another filter."""
-    is_under = operation.path.startswith(_UNDER)
-    method, _ = find_method(client, operation, of=[customer_id] if is_under else [])
-    params: dict[str, Any] = {} if is_under else {"customer_id": customer_id}
+    method, ids = find_method(client, operation, of=[customer_id] if _is_under(operation) else [])
+    params: dict[str, Any] = {} if _is_under(operation) else {"customer_id": customer_id}
     if missing_filters(operation, method, params):
         return None
-    params |= {name: True for name in operation.parameters if name.startswith(_MORE)}
-    params |= {name: False for name in operation.parameters if name == _LESS}
-    params |= {name: BookingItemsDetail.FULL for name in operation.parameters if name == _ITEMS}
-    listing = method(**params)
-    return listing if is_under or _names_customer(listing.export_source().into) else None
+    given = operation.parameters
+    shown = {name: value for name in given for start, value in _MOST_SHOWN.items() if name.startswith(start)}
+    listing = method(*ids, **params, **shown)
+    return listing if _is_under(operation) or _names_customer(listing.export_source().into) else None
 
 
 def _names_customer(model: Any) -> bool:
@@ -373,10 +380,9 @@ def _on_one_line(body: bytes) -> bytes:
 async def _read_list(
     listing: Listing[Any], name: str, operation: Operation, customer_id: str, target: Path
 ) -> DossierPart:
-    is_under = operation.path.startswith(_UNDER)
     asked = DossierPart(
         name=name,
-        request=f"{operation.method} {operation.path}" + ("" if is_under else "?customer_id={customer_id}"),
+        request=f"{operation.method} {operation.path}" + ("" if _is_under(operation) else "?customer_id={customer_id}"),
         status=PartStatus.READ,
         into=listing.export_source().into,
     )
@@ -387,20 +393,18 @@ async def _read_list(
         raise
     except CareCloudError as error:
         return attrs.evolve(asked, status=_status_of(error), reason=str(error))
-    if is_under:
-        return attrs.evolve(asked, exact=report.exact, raw_records=tuple(lines))
-    return _of_customer(attrs.evolve(asked, exact=report.exact), lines, customer_id)
+    read = attrs.evolve(asked, exact=report.exact, raw_records=tuple(lines))
+    return read if _is_under(operation) else _of_customer(read, customer_id)
 
 
-def _of_customer(part: DossierPart, lines: Sequence[bytes], customer_id: str) -> DossierPart:
+def _of_customer(part: DossierPart, customer_id: str) -> DossierPart:
     """Keep the records that are the customer's; none if the server returned another customer's."""
-    records = [msgspec.json.decode(line) for line in lines]
-    owners = [record.get("customer_id") if isinstance(record, dict) else None for record in records]
+    owners = [record.get("customer_id") if isinstance(record, dict) else None for record in part.records]
     if any(owner and not same_id(owner, customer_id) for owner in owners):
         reason = "the server ignores the filter customer_id of this list"
-        return attrs.evolve(part, status=PartStatus.FILTER_IGNORED, exact=None, reason=reason)
-    kept = tuple(line for line, owner in zip(lines, owners, strict=True) if owner)
-    return attrs.evolve(part, raw_records=kept, left_out=len(lines) - len(kept))
+        return attrs.evolve(part, status=PartStatus.FILTER_IGNORED, exact=None, raw_records=(), reason=reason)
+    kept = tuple(line for line, owner in zip(part.raw_records, owners, strict=True) if owner)
+    return attrs.evolve(part, raw_records=kept, left_out=len(owners) - len(kept))
 
 
 def _status_of(error: CareCloudError) -> PartStatus:

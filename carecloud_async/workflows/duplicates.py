@@ -277,35 +277,44 @@ def _sum(amounts: Iterable[float | None]) -> Decimal:
 
 async def _write_plans(groups: Groups, belongings: _Belongings | None, path: Path) -> int:
     """Write the groups with their plans, line by line; return the number of requests."""
-    every_group = groups.groups()
-    number = 0
+    numbered = enumerate(groups.groups(), start=1)
     with path.open("wb") as file:
-        while (group := await run_in_thread(lambda: next(every_group, None))) is not None:
-            number += 1
-            owned = [{} if belongings is None else await belongings.of(member.record_id) for member in group]
-            for line in _lines(number, group, owned, has_plan=belongings is not None):
-                file.write(msgspec.json.encode(line) + b"\n")
+        while (numbered_group := await run_in_thread(lambda: next(numbered, None))) is not None:
+            number, group = numbered_group
+            owned: list[Mapping[str, Any] | None] = [{} for _ in group]
+            plans = ["" for _ in group]
+            if belongings is not None:
+                owned = [await belongings.of(member.record_id) for member in group]
+                plans = _plans(group, owned)
+            for member, has, plan in zip(group, owned, plans, strict=True):
+                added = {
+                    "group": str(number),
+                    "record_id": member.record_id,
+                    "matched_by": [*member.matched_by],
+                    "has": [f"{name}: {_worded(value)}" for name, value in (has or {}).items()],
+                    "plan": plan,
+                }
+                file.write(msgspec.json.encode((member.shown, added)) + b"\n")
     return 0 if belongings is None else belongings.requests
 
 
-def _lines(
-    number: int, group: Sequence[Member], owned: Sequence[Mapping[str, Any] | None], *, has_plan: bool
-) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield the records of a group: the one that has the most is kept, the first of equals."""
+def _plans(group: Sequence[Member], owned: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    """Return what to do with each record of a group: the one that has the most is kept, the first of equals.
+
+    Args:
+        group: the records.
+        owned: what each has; `None` for one that was deleted.
+    """
     kept = max(range(len(group)), key=lambda place: (*_weight(owned[place]), -place))
-    for place, (member, has) in enumerate(zip(group, owned, strict=True)):
-        moves = "; ".join(f"{name} to {group[kept].record_id}" for name in has or {})
-        plan = _GONE if has is None else _KEEP if place == kept else moves and f"move {moves}"
-        yield (
-            member.shown,
-            {
-                "group": str(number),
-                "record_id": member.record_id,
-                "matched_by": [*member.matched_by],
-                "has": [f"{name}: {_worded(value)}" for name, value in (has or {}).items()],
-                "plan": plan if has_plan else "",
-            },
-        )
+    keeper = group[kept].record_id
+    plans = [_GONE if has is None else _moves(has, keeper) for has in owned]
+    if owned[kept] is not None:
+        plans[kept] = _KEEP
+    return plans
+
+
+def _moves(has: Mapping[str, Any], keeper: str) -> str:
+    return f"move {'; '.join(f'{name} to {keeper}' for name in has)}" if has else ""
 
 
 def _weight(has: Mapping[str, Any] | None) -> tuple[Decimal | int, ...]:
