@@ -23,6 +23,7 @@ from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import ends_questions, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
+from carecloud_async.cli.lists import check_bulk_family, split_pair
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
     ENCODING,
@@ -47,7 +48,7 @@ from carecloud_async.cli.reports import (
 )
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import CareCloudError, ConfigurationError
-from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
+from carecloud_async.resources.lookup.by_name import open_family, plain_name
 
 #: Rows whose outcome is shown before the question on a terminal.
 _FIRST = 100
@@ -81,7 +82,7 @@ class RowsOptions:
             UsageError: a column is written in another way.
         """
         values = attrs.asdict(self)
-        pairs = [split_pair("--column", text) for text in values.pop("column") or ()]
+        pairs = [split_pair("--column", text, example="E-mail=email") for text in values.pop("column") or ()]
         values["columns"] = {**column_map(self.columns), **dict(pairs)}
         values["ignore_columns"] = values.pop("ignore_column") or []
         return values
@@ -130,8 +131,8 @@ class ImportOptions(RowsOptions):
         return values | {
             "match": None if self.match == "none" else self.match,
             "as_written": self.as_written or [],
-            "defaults": dict(split_pair("--default", text) for text in defaults),
-            "values": dict(split_pair("--value", text) for text in of_all),
+            "defaults": dict(split_pair("--default", text, example="state=1") for text in defaults),
+            "values": dict(split_pair("--value", text, example="state=1") for text in of_all),
             "max_refused": int(most) if most is not None and 1 <= most < math.inf else most,
         }
 
@@ -166,7 +167,7 @@ def import_rows(
     - carecloud import customers shop.csv --match email --scaffold columns.toml
     """
     resource = plain_name(resource)
-    _check_family(resource, of or [])
+    check_bulk_family(resource, of or [])
     if scaffold is not None:
         return _write_scaffold(connection, resource, of or [], file, encoding=options.encoding, name=scaffold)
     arguments = options.arguments()
@@ -298,28 +299,3 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
             say(f"{title}: " + ", ".join(f"{with_options(text)} ({count:,})" for text, count in most))
     with ends_questions():
         return typer.confirm("Write all rows?", err=True)
-
-
-def _check_family(resource: str, of: Sequence[str]) -> None:
-    """Check that a family can be written in bulk, and that the ids of its parents are given.
-
-    Raises:
-        UsageError: it cannot, or they are not.
-    """
-    require_bulk(resource)
-    wanted = resource.count(".")
-    if len(of) != wanted:
-        what = f"the ids of its {wanted} parents" if wanted > 1 else "the id of its parent" if wanted else "no --of"
-        raise UsageError(f"{resource} takes {what}" + (" with --of" if wanted else ""))
-
-
-def split_pair(option: str, text: str) -> tuple[str, str]:
-    """Return name and value of an option that takes `NAME=VALUE`.
-
-    Raises:
-        UsageError: it is written in another way.
-    """
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise UsageError(f"{option} {text}: write it as NAME=VALUE")
-    return name, value

@@ -20,7 +20,14 @@ from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
-from carecloud_async.resources.lookup.by_name import all_families, find_method, listable, missing_filters, plain_name
+from carecloud_async.resources.lookup.by_name import (
+    all_families,
+    find_method,
+    listable,
+    missing_filters,
+    plain_name,
+    require_bulk,
+)
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -95,12 +102,21 @@ def read_pairs(pairs: Iterable[str], *, option: str, example: str) -> dict[str, 
     """
     texts_of: dict[str, list[str]] = {}
     for pair in pairs:
-        name, equals, text = pair.partition("=")
-        name = name.strip().removesuffix("[]")
-        if not equals or not name:
-            raise UsageError(f"{option} {pair!r} is not name=value, such as {example}")
-        texts_of.setdefault(name, []).append(text)
+        name, text = split_pair(option, pair, example=example)
+        texts_of.setdefault(name.strip().removesuffix("[]"), []).append(text)
     return texts_of
+
+
+def split_pair(option: str, pair: str, *, example: str) -> tuple[str, str]:
+    """Return name and value of `name=value`.
+
+    Raises:
+        UsageError: it is written in another way.
+    """
+    name, equals, text = pair.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"{option} {pair!r} is not name=value, such as {example}")
+    return name, text
 
 
 def read_value(option: str, texts: list[str], kind: Kind) -> Any:
@@ -196,6 +212,18 @@ def list_path_values(operation: Operation, of: Sequence[str]) -> dict[str, str]:
         UsageError: there are too few or too many; the message has the option to give or to leave out.
     """
     return _path_values(_short(operation), operation.placeholders, of)
+
+
+def check_bulk_family(name: str, of: Sequence[str]) -> None:
+    """Check that a family can be written in bulk, and that there is an id for each of its parents.
+
+    Raises:
+        ConfigurationError: it cannot.
+        UsageError: there are too few ids or too many; see `list_path_values`.
+    """
+    require_bulk(name)
+    parents = all_families()[name][0].placeholders[: name.count(".")]
+    _path_values(name, parents, of)
 
 
 def record_path_values(operation: Operation, of: Sequence[str], record_id: str | None) -> dict[str, str]:

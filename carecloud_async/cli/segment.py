@@ -8,7 +8,7 @@ from typing import Literal
 from carecloud_async._calls.call.events import CallRecord
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.import_rows import split_pair
+from carecloud_async.cli.lists import split_pair
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
     ENCODING,
@@ -50,7 +50,7 @@ def segment(
 
     Example: carecloud segment 8fd73167342d06899c4c015320 members.csv --mode mirror --match email
     """
-    columns = dict(split_pair("--column", text) for text in column or [])
+    columns = dict(split_pair("--column", text, example="E-mail=email") for text in column or [])
     prepare_report(report, file=file)
 
     written = dict.fromkeys(_WRITES.values(), 0)

@@ -199,12 +199,15 @@ WRONG = [
     (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),
     (("point_history", "c.csv", "--match", "x"), "point_history cannot be written in bulk: it is what operations"),
     (("customers", "missing.csv", "--match", "email"), "No such file"),
-    (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),
+    (
+        ("customers", "c.csv", "--match", "email", "--column", "x"),
+        "--column 'x' is not name=value, such as",
+    ),
     (
         ("customers", "c.csv", "--match", "email", "--mode", "both"),
         "'both' is not one of 'upsert', 'create', 'update'",
     ),
-    (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
+    (("customers.addresses", "c.csv", "--match", "none"), "belong to a parent: give its id with --of CUSTOMER_ID"),
     (("customers", "bad.csv", "--match", "email"), "the column 'nickname' has no field"),
     (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default and --value"),
     (("customers", "c.csv", "--match", "email", "--value", "nosuch=1"), "the default or value 'nosuch' is no field"),
