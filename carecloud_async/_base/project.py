@@ -34,10 +34,6 @@ class Interface(StrEnum):
         """The interface as a part of a URL's path."""
         return f"{self.value}-interface"
 
-    @classmethod
-    def _missing_(cls, value: object) -> Interface | None:
-        return next((member for member in cls if member.segment == value), None)
-
 
 @frozen(kw_only=True)
 class Project:

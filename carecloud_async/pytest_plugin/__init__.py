@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from carecloud_async.pytest_plugin.guard import HostRefusedError, all_guarded, sdk_guarded
+from carecloud_async.pytest_plugin.guard import GUARDED, HostRefusedError, guarded
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.events import CallRecord
@@ -47,7 +47,6 @@ __all__ = ["Connect", "FakeClock", "HostRefusedError"]
 ALLOWED_HOSTS = "carecloud_allowed_hosts"
 UNUSED_FAULTS = "carecloud_unused_faults"
 GUARD = "carecloud_guard"
-_GUARDS = {"sdk": sdk_guarded, "all": all_guarded}
 
 _MARKERS = (
     "carecloud_sandbox(**settings): settings of the carecloud_sandbox fixture, such as customers=5 or max_count=50",
@@ -104,8 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and check the options."""
     if config.getini(UNUSED_FAULTS) not in {"ignore", "fail"}:
         raise pytest.UsageError(f"{UNUSED_FAULTS} is ignore or fail, not {config.getini(UNUSED_FAULTS)!r}")
-    if config.getini(GUARD) not in _GUARDS:
-        raise pytest.UsageError(f"{GUARD} is {' or '.join(_GUARDS)}, not {config.getini(GUARD)!r}")
+    if config.getini(GUARD) not in GUARDED:
+        raise pytest.UsageError(f"{GUARD} is {' or '.join(GUARDED)}, not {config.getini(GUARD)!r}")
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -123,7 +122,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Guard the network while a test, its fixtures included, runs."""
     marker = item.get_closest_marker("carecloud_network")
     hosts = [*item.config.getini(ALLOWED_HOSTS), *((marker.args or ("*",)) if marker is not None else ())]
-    with _GUARDS[item.config.getini(GUARD)](hosts):
+    with guarded(hosts, item.config.getini(GUARD)):
         yield
 
 

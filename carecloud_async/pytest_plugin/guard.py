@@ -24,37 +24,30 @@ class HostRefusedError(BaseException):
     """
 
 
-@contextmanager
-def sdk_guarded(hosts: Collection[str]) -> Iterator[None]:
-    """Refuse calls of the SDK to any host except loopback and these; other connections are left alone.
-
-    Args:
-        hosts: names and addresses; `*` is every host.
-    """
-    if EVERY_HOST in hosts:
-        yield
-        return
-    guard = _SdkGuard(_Hosts(hosts))
-    with guarding(guard), pytest.MonkeyPatch.context() as patch:
-        # At the start, so that a test's own patches of sockets are undone before these; also where the SDK is not
-        # imported yet, because a fixture or the test may do that.
-        _guard_sockets(patch, guard.check_socket)
-        yield
+#: Whose connections a guard refuses: the SDK's, other connections being left alone, or all of the process.
+GUARDED = ("sdk", "all")
 
 
 @contextmanager
-def all_guarded(hosts: Collection[str]) -> Iterator[None]:
-    """Refuse connections and look-ups of the whole process, to any host except loopback and these.
+def guarded(hosts: Collection[str], whose: str) -> Iterator[None]:
+    """Refuse connections to any host except loopback and these; for the whole process also look-ups of their names.
 
     Args:
         hosts: names and addresses; `*` is every host.
+        whose: see `GUARDED`.
     """
     if EVERY_HOST in hosts:
         yield
         return
     allowed = _Hosts(hosts)
-    with guarding(_SdkGuard(allowed)), pytest.MonkeyPatch.context() as patch:
-        _guard_sockets(patch, allowed.check, on_lookup=allowed.add)
+    guard = _SdkGuard(allowed)
+    with guarding(guard), pytest.MonkeyPatch.context() as patch:
+        # At the start, so that a test's own patches of sockets are undone before these; also where the SDK is not
+        # imported yet, because a fixture or the test may do that.
+        if whose == "all":
+            _guard_sockets(patch, allowed.check, on_lookup=allowed.add)
+        else:
+            _guard_sockets(patch, guard.check_socket)
         yield
 
 

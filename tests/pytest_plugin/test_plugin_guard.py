@@ -14,7 +14,7 @@ import pytest
 from thorough import variants
 
 from carecloud_async import CareCloud, CareCloudError, ConnectionFailedError, RetryPolicy
-from carecloud_async.pytest_plugin.guard import HostRefusedError, all_guarded, sdk_guarded
+from carecloud_async.pytest_plugin.guard import HostRefusedError, guarded
 from carecloud_async.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
@@ -28,13 +28,13 @@ PLAIN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 
 @pytest.fixture
 def guard():
-    with all_guarded(()):
+    with guarded((), "all"):
         yield
 
 
 @pytest.fixture
 def sdk_guard():
-    with sdk_guarded(()):
+    with guarded((), "sdk"):
         yield
 
 
@@ -116,7 +116,7 @@ def test_a_proxy_leads_to_allowed_hosts_only(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     with pytest.raises(HostRefusedError, match=r"crm\.example\.com"):
         anyio.run(lambda: ping("crm.example.com"))
-    with sdk_guarded(["crm.example.com"]), pytest.raises(ConnectionFailedError):
+    with guarded(["crm.example.com"], "sdk"), pytest.raises(ConnectionFailedError):
         anyio.run(lambda: ping("crm.example.com", retry=RetryPolicy(attempts=1)))
 
 
@@ -132,7 +132,7 @@ def test_a_tests_own_patches_of_sockets_are_undone_first(monkeypatch):
     """A test's own patches of socket functions are undone after it."""
     fake = object()
     before = socket.getaddrinfo
-    with sdk_guarded(()), pytest.MonkeyPatch.context() as patch:
+    with guarded((), "sdk"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", fake)
         anyio.run(lambda: ping(transport=SANDBOX.transport()))
         assert socket.getaddrinfo is fake
@@ -141,7 +141,7 @@ def test_a_tests_own_patches_of_sockets_are_undone_first(monkeypatch):
 
 def test_hosts_of_the_sdk_can_be_allowed():
     """A named host may be called; the failure is then the network's own."""
-    with sdk_guarded([FAR]), pytest.raises(CareCloudError):
+    with guarded([FAR], "sdk"), pytest.raises(CareCloudError):
         anyio.run(lambda: ping(FAR, timeout=0.2, retry=RetryPolicy(attempts=1)))
 
 
@@ -171,11 +171,11 @@ def test_hosts_can_be_allowed(monkeypatch):
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (FAR, 443))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])
     monkeypatch.setattr(socket.socket, "connect", lambda sock, address: address, raising=False)
-    with all_guarded(["crm.example.com"]):
+    with guarded(["crm.example.com"], "all"):
         socket.create_connection(("CRM.example.com", 443)).close()
         with pytest.raises(HostRefusedError):
             socket.create_connection(("other.example.com", 443))
-    with all_guarded(["*"]):
+    with guarded(["*"], "all"):
         socket.create_connection(("other.example.com", 443)).close()
 
 
@@ -183,7 +183,7 @@ def test_invalid_names_may_be_looked_up(monkeypatch):
     """A `.invalid` name may be looked up, and what a strange resolver makes of it may not be connected to."""
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (FAR, 443))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])
-    with all_guarded(()):
+    with guarded((), "all"):
         for host in ("no-such-host.invalid", b"no-such-host.invalid"):
             assert socket.getaddrinfo(host, 443) == [entry]
         with socket.socket() as sock, pytest.raises(HostRefusedError):
@@ -193,7 +193,7 @@ def test_invalid_names_may_be_looked_up(monkeypatch):
 def test_guards_nest_and_leave_nothing():
     """Leaving a guard, an inner one first, puts everything back as it was."""
     before = dict(vars(socket.socket)), socket.getaddrinfo
-    with all_guarded(()), sdk_guarded(()), all_guarded(()):
+    with guarded((), "all"), guarded((), "sdk"), guarded((), "all"):
         pass
     assert (dict(vars(socket.socket)), socket.getaddrinfo) == before
 
