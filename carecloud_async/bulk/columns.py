@@ -164,7 +164,7 @@ class Columns:
         async with self._fetching:
             if self._has_fetched:
                 return
-            if self._facts.can_list:
+            if family.list is not None:
                 page, _ = await sample(family.list())
                 for record in page.items:
                     _collect(msgspec.json.decode(record), "", self._shown_by_server)
@@ -192,7 +192,7 @@ class Columns:
         names = [name for name in given or () if name not in objects]
         if given is not None:
             self._require_columns(rows.label, given, options.as_written)
-        fix = COLUMNS_OF_LIST if self._facts.can_list else COLUMNS
+        fix = COLUMNS if self._family.list is None else COLUMNS_OF_LIST
         await self._require_fields(names, label=rows.label, fix=fix)
         more = (*options.defaults, *options.values)
         await self._require_fields(more, label=rows.label, fix=DEFAULTS, are_defaults=True)

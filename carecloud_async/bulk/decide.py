@@ -36,7 +36,7 @@ def decide(
     except ValueError as error:
         return refused(str(error))
     if not records:
-        return _create(row, family.facts, key, options, read_at)
+        return _create(row, family, key, options, read_at)
     assert key is not None  # noqa: S101  (records are found by keys)
     if len(records) > 1:
         return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(records)} records have this key",))
@@ -44,8 +44,9 @@ def decide(
 
 
 def _create(
-    row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkWriteOptions, read_at: float
+    row: CheckedRow, family: Family, key: Key | None, options: BulkWriteOptions, read_at: float
 ) -> RowResult | Plan:
+    facts = family.facts
     if key is not None:
         if options.mode == "update":
             return refused(f"{key.name}: no record has this key")
@@ -65,7 +66,7 @@ def _create(
     ]
     if reasons:
         return refused(*reasons)
-    if facts.can_batch:
+    if family.batch is not None:
         return Plan(kind="batch", body=record, read_at=_of_batch(key, read_at))
     return Plan(kind="create", body=record, create_fields=_nested(row, facts), read_at=read_at)
 
@@ -113,9 +114,9 @@ def _change(
             return result(outcome=Outcome.CONFLICT, reasons=(reason,))
     before = digests(base, merged.changed)
     plan = partial(Plan, record_id=record_id, changed=merged.changed, base=before, is_new=False)
-    if facts.can_update and record_id:
+    if family.update is not None and record_id:
         return plan(kind="update", body=merged.body, read_at=read_at)
-    if facts.writes.batch_updates and facts.can_batch and facts.can_set(key):
+    if facts.writes.batch_updates and family.batch is not None and facts.can_set(key):
         # The endpoint finds its record by the key, so that the key is sent also where it is equal.
         keys = {path: value for path in key.paths if (value := value_at(row.changes, path)) is not None}
         body = {**_required(base, facts.create_model), **_with_paths(changes, keys)}

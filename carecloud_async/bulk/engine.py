@@ -302,7 +302,7 @@ class Engine:
 
     @property
     def _largest_turn(self) -> int:
-        if self._family.facts.can_batch:
+        if self._family.batch is not None:
             return MAX_BATCH
         return CHUNK if self._records.shows_lost_creates else self._concurrency
 
@@ -346,7 +346,7 @@ class Engine:
         """Return the writes that may leave; the others, and new rows, have another turn."""
         admitted, others = self._gate.admit(plans)
         if others:
-            if admitted or not self._family.facts.can_batch:
+            if admitted or self._family.batch is None:
                 self._size = max(1, len(admitted))
             until = max(self._gate.opens_at, self._clock.monotonic() + BUSY_SECONDS)
             self._begin_at = max(self._begin_at, until)
@@ -395,7 +395,8 @@ class Engine:
                 decided.append((write, again))
             else:
                 later.append((write, now + again))
-        if later and are_new and self._in_order and self._family.facts.can_update:  # a later row may change its record
+        may_change = self._family.update is not None  # so that a later row may change the record
+        if later and are_new and self._in_order and may_change:
             first, until = min((write.id, until) for write, until in later)
             await self._put_back_from(first, writes, until=until)
             decided = [(write, decision) for write, decision in decided if write.id < first]

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
 from carecloud_async._base.codec.json_text import JsonObject
@@ -176,7 +176,7 @@ class BulkWrites:
 
 @frozen(kw_only=True)
 class FamilyFacts:
-    """What a family is, and what can be done with it.
+    """What a family is.
 
     Attributes:
         name: its name from the client.
@@ -185,9 +185,6 @@ class FamilyFacts:
         create_model: the input class of a new record; `None` if records cannot be created.
         update_model: the input class that knows the names of an update; `None` if records cannot be updated.
         id_field: the name of a record's id.
-        can_create, can_update, can_batch: whether it has a create, a PUT, a batch endpoint.
-        can_get: whether a record can be read by its id.
-        can_list: whether it has a list.
         can_export: whether its list can be read exactly.
     """
 
@@ -197,11 +194,6 @@ class FamilyFacts:
     create_model: type[Input] | None
     update_model: type[Input] | None = None
     id_field: str | None = None
-    can_create: bool = False
-    can_update: bool = False
-    can_batch: bool = False
-    can_get: bool = False
-    can_list: bool = False
     can_export: bool = False
 
     @property
@@ -248,23 +240,26 @@ class FamilyFacts:
 class Family(ABC):
     """A family that bulk writes read and write; made by `resources`.
 
-    A family leaves out the methods of what it cannot do, as its `facts` say: nobody calls them.
+    The operations are `None` where the API has none. What writes is given the longest time until it is sent, in
+    seconds; after that nothing is sent, not even again with another token.
 
     Attributes:
         facts: what it is.
         caller: makes its calls.
+        list: returns the list with filters, bypassing the cache, with large pages.
+        get: returns the record with an id; `None` if there is none.
+        create: creates a record, with fields next to it, and returns its id.
+        update: replaces the record with an id by the body of a PUT, once.
+        batch: sends records to the batch endpoint, which takes all or none.
     """
 
     facts: FamilyFacts
     caller: Caller
-
-    def list(self, **filters: Any) -> Listing[Any]:
-        """Return the list, bypassing the cache, with large pages; called if `facts.can_list`."""
-        raise NotImplementedError
-
-    async def get(self, record_id: str) -> bytes | None:
-        """Return the record with an id; `None` if there is none. Called if `facts.can_get`."""
-        raise NotImplementedError
+    list: Callable[..., Listing[Any]] | None = None
+    get: Callable[[str], Awaitable[bytes | None]] | None = None
+    create: Callable[[JsonObject, JsonObject, float], Awaitable[str | None]] | None = None
+    update: Callable[[str, Any, float], Awaitable[None]] | None = None
+    batch: Callable[[Sequence[JsonObject], float], Awaitable[None]] | None = None
 
     def store_of(self, record: Mapping[str, Any]) -> str:  # noqa: ARG002  (most keys are unique)
         """Return the store in which the key of a record or row names it; empty if it says none, or keys are unique."""
@@ -293,29 +288,11 @@ class Family(ABC):
             ValueError: they cannot be merged; the message says why.
         """
 
-    @abstractmethod
-    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
-        """Create a record, with fields next to it, and return its id; `within` as for `update`."""
-
-    async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """Replace the record with an id, once; called if `facts.can_update`.
-
-        After `within` nothing is sent, not even again with another token.
-
-        Args:
-            body: the body of the PUT.
-            within: the longest time until it is sent (seconds).
-        """
-        raise NotImplementedError
-
-    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
-        """Send records to the batch endpoint, which takes all or none; called if `facts.can_batch`."""
-        raise NotImplementedError
-
     def by_record(self) -> Family:
         """Return the family without its batch endpoint where a create does the same, and tells the id of its record."""
         family = copy(self)
-        family.facts = evolve(self.facts, can_batch=self.facts.can_batch and not self.facts.can_create)
+        if family.create is not None:
+            family.batch = None
         return family
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from attrs import field, frozen
@@ -30,6 +30,9 @@ from carecloud_async.errors import (
     ServerError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from carecloud_async._lists.listings.listing import Listing
 
 #: Most bytes of the values in a URL: servers take lines of 8 kB by default, with the path and other parameters.
 URL_BYTES: Final = 7000
@@ -103,7 +106,7 @@ class Finder:
         self._concurrency = concurrency
         self._filters: bool | None = None
         self._witness = Witness() if witness is None else witness
-        self._reads_list = key.needs_list or (key.by_id and key.filter is None and not family.facts.can_get)
+        self._reads_list = key.needs_list or (key.by_id and key.filter is None and family.get is None)
         self._most = MAX_VALUES if key.many or self._reads_list else 1
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
@@ -215,7 +218,7 @@ class Finder:
         key, family = self.key, self._family
         if key.find is not None:
             return await key.find(family, values)
-        if key.by_id and key.filter is None and not self._reads_list:
+        if key.by_id and key.filter is None and family.get is not None:
             return [(value, record) for value in values if (record := await family.get(value[-1])) is not None]
         filters = {}
         if key.filter is not None:
@@ -224,8 +227,12 @@ class Finder:
                 key.filter: texts if key.many else texts[0],
                 **dict(zip(key.paths[:-1], values[0], strict=False)),
             }
-        lines = await read_some(family.list(**filters), alone=len(values) == 1 or self._reads_list)
+        lines = await read_some(self._list(**filters), alone=len(values) == 1 or self._reads_list)
         return [(key.values_of(msgspec.json.decode(line)), line) for line in lines]
+
+    def _list(self, **filters: Any) -> Listing[Any]:
+        assert self._family.list is not None  # noqa: S101  (no key of a family without a list needs one)
+        return self._family.list(**filters)
 
     async def _may_be_hidden(self, values: Sequence[tuple[str, ...]], records: FoundRecords) -> bool:
         """Return whether a key that seems to be free may be that of a record whose key is not shown as it was sent.
@@ -288,14 +295,14 @@ class Finder:
         if lookups <= FEW_LOOKUPS:
             return False
         if not self._reads_list:
-            page, size = await sample(self._family.list())
+            page, size = await sample(self._list())
             # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
             if page.total_items is None or -(-page.total_items // size) * 1.05 + 4 >= lookups:
                 return False
         path = journal.path.with_name(f".{journal.path.name}.list.jsonl")
         try:
             with suppress(ExportError):  # such as a server that ignores `offset`: look-ups need no second page
-                await read_all(self._family.list(), path)
+                await read_all(self._list(), path)
                 await run_in_thread(partial(self._note_list, journal, path))
                 return True
         finally:

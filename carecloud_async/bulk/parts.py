@@ -139,7 +139,7 @@ class PartWrites:
             if not kind.of_record
         }
         # Of what one record has, no other look-up shows whether the server is there.
-        witness = Witness(partial(owner.get, NO_SUCH_KEY))
+        witness = Witness(None if owner.get is None else partial(owner.get, NO_SUCH_KEY))
         return cls(owner=owner, concurrency=concurrency, kinds=kinds, finders=finders, witness=witness)
 
     def family(self, write: Write) -> Family:

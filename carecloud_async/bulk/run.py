@@ -21,7 +21,7 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
-from carecloud_async.bulk.family import Family, FamilyFacts, Key
+from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.journal import KIND, RowJournal
 from carecloud_async.bulk.machine import SettleTimes
 from carecloud_async.bulk.metrics import RunMetrics
@@ -42,14 +42,15 @@ _WRITTEN: Final = (
 _MAX_COLUMNS: Final = 2000
 
 
-def find_key(facts: FamilyFacts, match: str | None) -> Key | None:
+def find_key(family: Family, match: str | None) -> Key | None:
     """Return the key that `match=` names.
 
     Raises:
         BadSourceError: there is no such key, or the family takes no rows without one.
     """
+    facts = family.facts
     if match is None:
-        if not facts.can_create and not facts.can_batch:
+        if family.create is None and family.batch is None:
             raise BadSourceError(f"{facts.name} cannot be created: name the key of a record in match=")
         return None
     key = facts.keys.get(match)
@@ -75,7 +76,7 @@ async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWri
     """
     if not options.dry_run:
         family.caller.refuse_if_read_only(f"{family.facts.name}.bulk_write")
-    key = find_key(family.facts, options.match)
+    key = find_key(family, options.match)
     files = await run_in_thread(partial(find_files, source, options, family=family.facts.name))
     metrics = RunMetrics(family.clock, options.on_progress)
     writing = _Run(family=family, key=key, options=options, files=files, metrics=metrics)

@@ -139,7 +139,7 @@ class SegmentSync:
             raise ConfigurationError(f"mode is one of {', '.join(_MODES)}")
         if not self.dry_run:
             self.customers.caller.refuse_if_read_only("segments.sync")
-        key = find_key(self.customers.facts, self.match)
+        key = find_key(self.customers, self.match)
         if key is None:
             raise BadSourceError("match= names the key of a customer, such as customer_id or email")
         rows = await run_in_thread(partial(open_source, _as_rows(source, key), encoding=self.encoding))

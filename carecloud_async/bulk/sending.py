@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
@@ -170,6 +171,8 @@ class Sender:
     async def _send_batch(self, family: Family, plans: Mapping[int, Plan], answers: dict[int, Answer]) -> None:
         read_at = min((plan.read_at for plan in plans.values() if plan.read_at > 0), default=0.0)
         late: Stale | None = None  # then nothing more of it is sent
+        batch = family.batch
+        assert batch is not None  # noqa: S101  (plans for batches are made only where there is one)
 
         def note(numbers: Sequence[int], error: CareCloudError | None) -> None:
             for number in numbers:
@@ -179,7 +182,7 @@ class Sender:
         async def send(bodies: Sequence[JsonObject]) -> None:
             nonlocal late
             if late is None:
-                late = await self._repeated(family, read_at, lambda within: family.batch(bodies, within=within))
+                late = await self._repeated(family, read_at, partial(batch, bodies))
 
         bodies = {number: plan.body for number, plan in plans.items()}
         await send_batch(bodies, send=send, is_refusal=is_about_the_row, note=note)
@@ -188,8 +191,9 @@ class Sender:
         try:
             if plan.kind == "update":
                 return await self._update(family, plan)
-            body, fields = plan.body, dict(plan.create_fields)
-            made = await self._repeated(family, plan.read_at, lambda within: family.create(body, fields, within=within))
+            assert family.create is not None  # noqa: S101  (plans for creates are made only where there is one)
+            create = partial(family.create, plan.body, dict(plan.create_fields))
+            made = await self._repeated(family, plan.read_at, create)
         except CareCloudError as error:
             if not error.may_have_happened and not is_about_the_row(error):
                 raise
@@ -200,10 +204,10 @@ class Sender:
 
     async def _update(self, family: Family, plan: Plan) -> Answer:
         """Replace a record, unless it was read too long ago: the wait at the rate limiter counts."""
-        assert plan.record_id is not None  # noqa: S101  (plans for updates have one)
+        assert plan.record_id is not None and family.update is not None  # noqa: S101, PT018  (or it had no such plan)
         left = max(plan.read_at + STALE_SECONDS - family.clock.monotonic(), 0.001)
         try:
-            await family.update(plan.record_id, plan.body, within=left)
+            await family.update(plan.record_id, plan.body, left)
         except CareCloudError as error:
             if not _is_transient(error):
                 raise

@@ -86,7 +86,7 @@ async def compare(
 
 
 def _key(family: Family, match: str) -> Key:
-    key = find_key(family.facts, match)
+    key = find_key(family, match)
     if key is None or not (key.in_record or key.by_id):
         known = ", ".join(other.name for other in family.facts.keys.values() if other.in_record or other.by_id)
         cards = f"; {_OF_CARDS}" if key is not None and key.paths == ("card_number",) else ""

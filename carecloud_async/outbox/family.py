@@ -114,6 +114,7 @@ class CallFamily(Family):
 
     def __init__(self, kind: CallKind, caller: Caller) -> None:
         self.caller: Caller = caller
+        self.create = self._call
         self._kind = kind
         self._declared: Declared = declared(kind.method)
         self.facts: FamilyFacts = FamilyFacts(
@@ -123,7 +124,6 @@ class CallFamily(Family):
             writes=BulkWrites(create_fields={kind.key: ()}),
             create_model=_Anything,
             id_field=kind.id_field,
-            can_create=True,
         )
 
     @property
@@ -155,14 +155,7 @@ class CallFamily(Family):
             raise ValueError(f"{self._kind.key}: it is taken by another record, which differs in {', '.join(differ)}")
         return Merged(body=None, changed=())
 
-    async def create(
-        self,
-        record: JsonObject,
-        create_fields: JsonObject,  # noqa: ARG002
-        *,
-        within: float,
-    ) -> str | None:
-        """See `Family.create`."""
+    async def _call(self, record: JsonObject, _create_fields: JsonObject, within: float) -> str | None:
         request = CallRequest(
             self._declared.operation,
             decode=self._declared.decode,

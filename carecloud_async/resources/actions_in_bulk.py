@@ -40,18 +40,22 @@ class ActionFamily(Family):
 
     def __init__(self, resource: Resource, *, writes: BulkWrites, row: type[Input]) -> None:
         self.caller: Caller = resource._caller
+        self.create = self._make
         name = resource._operations[0].call.rpartition(".")[0]
         self.facts: FamilyFacts = FamilyFacts(
             name=name,
             scope=scope_of(self.caller, name),
             writes=writes,
             create_model=row,
-            can_create=True,
         )
 
     @abstractmethod
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """Compare a row with what was found for it; see `Family.merge`."""
+
+    @abstractmethod
+    async def _make(self, record: JsonObject, _create_fields: JsonObject, within: float) -> str | None:
+        """Make a record; see `Family.create`."""
 
     async def call(self, method: Any, body: JsonObject, *, within: float) -> str | None:
         """Make the call of a declared action and return the id that it answers; what is null is left out.
@@ -198,8 +202,7 @@ class Amounts(ActionFamily):
             raise ValueError(_OTHER)
         return Merged(body=None, changed=())
 
-    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
-        """See `Family.create`."""
+    async def _make(self, record: JsonObject, _create_fields: JsonObject, within: float) -> str | None:
         body = {name: value for name, value in record.items() if name not in {"reference", "amount", "note"}}
         amount: Any = record["amount"]
         note = note_with_reference(record.get("note"), record["reference"], takes=amount < 0)
@@ -280,8 +283,7 @@ class StatusWrites(ActionFamily):
         times = {name: changes[name] for name in ("valid_from", "valid_to") if changes.get(name) is not None}
         return Merged(body=None, changed=tuple(changed_fields(shown, times, StatusRow)))
 
-    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
-        """See `Family.create`."""
+    async def _make(self, record: JsonObject, _create_fields: JsonObject, within: float) -> str | None:
         return await self.call(Customers.set_status_record, record, within=within)
 
 

@@ -61,7 +61,8 @@ class Bills(DeclaredFamily):
     def __init__(self, resource: Resource, writes: BulkWrites, rules: MergeRules | None, *, send: Any) -> None:
         super().__init__(resource, writes, rules)
         self._send = declared(send)
-        self.facts: FamilyFacts = attrs.evolve(self.facts, create_model=SentBill, can_create=True)
+        self.create = self._send_bill
+        self.facts: FamilyFacts = attrs.evolve(self.facts, create_model=SentBill)
 
     def store_of(self, record: Mapping[str, Any]) -> str:
         """See `Family.store_of`: ids of bills may be unique in a store only."""
@@ -84,8 +85,7 @@ class Bills(DeclaredFamily):
             owner.pop("card_number", None)  # not every server shows the card by which it found the customer
         return super().merge(record, owner)
 
-    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
-        """See `Family.create`."""
+    async def _send_bill(self, record: JsonObject, _create_fields: JsonObject, within: float) -> str:
         bill = {name: value for name, value in record.items() if name not in _BESIDE}
         bill["bill_id"] = bill.pop("external_purchase_id")
         beside = {name: record[name] for name in _BESIDE if record.get(name) is not None}

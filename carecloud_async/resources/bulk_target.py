@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import attrs
@@ -45,14 +46,20 @@ class DeclaredFamily(Family):
         self.caller: Caller = resource._caller
         self._resource = resource
         self._rules = rules
-        self._list, self._get, self._create, self._replace, self._batch = (
+        listed, get, create, replace, batch = (
             _method(resource, name) for name in ("list", "get", "create", "replace", "batch")
         )
-        self.facts: FamilyFacts = self._facts(writes)
-        self._fixed: JsonObject = {} if self._create is None else _fixed(self._create)
+        self._replace = replace
+        self.list = None if listed is None else partial(self._listing, listed)
+        self.get = None if get is None else partial(self._get_record, get)
+        self.create = None if create is None else partial(self._create_record, create, _fixed(create))
+        self.update = None if replace is None else partial(self._replace_record, replace)
+        self.batch = None if batch is None else partial(self._send_batch, batch)
+        self.facts: FamilyFacts = self._facts(writes, listed, create, batch)
 
-    def _facts(self, writes: BulkWrites) -> FamilyFacts:
-        listed, create, batch = self._list, self._create, self._batch
+    def _facts(
+        self, writes: BulkWrites, listed: Declared | None, create: Declared | None, batch: Declared | None
+    ) -> FamilyFacts:
         writing = next(method for method in (create, batch, self._replace) if method is not None)
         name = writing.operation.call.rpartition(".")[0]
         id_field = None if listed is None else listed.operation.id_field
@@ -64,26 +71,17 @@ class DeclaredFamily(Family):
             create_model=create_model,
             update_model=create_model if self._rules is None else self._rules.model,
             id_field=id_field,
-            can_create=create is not None,
-            can_update=self._replace is not None,
-            can_batch=batch is not None,
-            can_get=self._get is not None,
-            can_list=listed is not None,
             can_export=listed is not None and listed.operation.paged and id_field is not None,
         )
 
-    def list(self, **filters: Any) -> Listing[Any]:
-        """See `Family.list`."""
-        assert self._list is not None  # noqa: S101  (a family without a list has no keys)
+    def _listing(self, listed: Declared, **filters: Any) -> Listing[Any]:
         method = cast("Callable[..., Listing[Any]]", getattr(self._resource, "list"))  # noqa: B009  (not typed)
-        large = {"count": PAGE} if self._list.operation.paged else {}
+        large = {"count": PAGE} if listed.operation.paged else {}
         return method(**filters, **large).fresh()
 
-    async def get(self, record_id: str) -> bytes | None:
-        """See `Family.get`."""
-        assert self._get is not None  # noqa: S101  (`can_get` says whether there is one)
-        path = self._get.path_to(self._resource, record_id)
-        request = CallRequest(self._get.operation, decode=_strict_data, path_params=path)
+    async def _get_record(self, get: Declared, record_id: str) -> bytes | None:
+        path = get.path_to(self._resource, record_id)
+        request = CallRequest(get.operation, decode=_strict_data, path_params=path)
         try:
             return await self.caller.fresh.call(request)
         except NotFoundError:
@@ -109,11 +107,10 @@ class DeclaredFamily(Family):
         )
         return Merged(body=merged.body, changed=changed)
 
-    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
-        """See `Family.create`."""
-        create = self._create
-        assert create is not None  # noqa: S101  (plans for creates are made only where there is one)
-        body = {**self._fixed, create.inputs[0][0]: record, **create_fields}
+    async def _create_record(
+        self, create: Declared, fixed: JsonObject, record: JsonObject, create_fields: JsonObject, within: float
+    ) -> str | None:
+        body = {**fixed, create.inputs[0][0]: record, **create_fields}
         request = CallRequest(
             create.operation,
             decode=create.decode,
@@ -124,20 +121,15 @@ class DeclaredFamily(Family):
         made: str | None = await self._resource._call(request)
         return made
 
-    async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """See `Family.update`."""
-        assert self._replace is not None  # noqa: S101  (plans for updates are made only where there is a PUT)
+    async def _replace_record(self, replace: Declared, record_id: str, body: Any, within: float) -> None:
         once = attrs.evolve(self.caller.options, retry=_ONCE)
         # After a lost answer the record is looked at before anything is sent again.
-        operation = attrs.evolve(self._replace.operation, safe_to_repeat=False)
-        path = self._replace.path_to(self._resource, record_id)
+        operation = attrs.evolve(replace.operation, safe_to_repeat=False)
+        path = replace.path_to(self._resource, record_id)
         request = CallRequest(operation, decode=no_content, path_params=path, json=body, within=within)
         await self.caller.with_options(once).call(request)
 
-    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
-        """See `Family.batch`."""
-        batch = self._batch
-        assert batch is not None  # noqa: S101  (plans for batches are made only where there is one)
+    async def _send_batch(self, batch: Declared, records: Sequence[JsonObject], within: float) -> None:
         rows = batch.signature.outside_path[batch.signature.record_argument]
         body = {rows: [*records], "error_processing": int(ErrorProcessing.ROLL_BACK)}
         request = CallRequest(

@@ -182,5 +182,5 @@ class BulkWriting(Resource):
         from carecloud_async.bulk.writer import BulkWriter
 
         family = self._as_family()
-        key = find_key(family.facts, match)
+        key = find_key(family, match)
         return BulkWriter(family, key=key, options=BulkWriteOptions(match=match, **options))

@@ -103,6 +103,7 @@ async def find_by_phone(customers: Family, keys: Sequence[tuple[str, ...]]) -> F
 
 async def _with_phone(customers: Family, phone: str) -> dict[Any, tuple[tuple[str, ...], bytes]]:
     records: dict[Any, tuple[tuple[str, ...], bytes]] = {}
+    assert customers.list is not None  # noqa: S101
     for line in await read_some(customers.list(phone=phone), alone=True):
         record = msgspec.json.decode(line)
         number = value_at(record, "personal_information.phone")
@@ -145,6 +146,8 @@ async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[H
 
 async def _read(customers: Family, ids: Sequence[str]) -> Mapping[str, bytes] | None:
     """Return customers by their ids; `None` if one cannot be read. Those missing from the list are read one by one."""
+    assert customers.list is not None  # noqa: S101
+    assert customers.get is not None  # noqa: S101
     lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1) if ids else []
     records = {_text_at(msgspec.json.decode(line), "customer_id"): line for line in lines}
     for customer_id in ids:
