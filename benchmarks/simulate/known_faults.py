@@ -114,7 +114,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a lost batch is sent again whole",
         theme="products by code",
         file="bulk/journal.py",
-        right="max(1, size // 2)",
+        right="max(1, size // _PARTS)",
         wrong="size",
     ),
     Fault(

@@ -34,6 +34,9 @@ PROGRESS: Final = (
     "tries INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0, alone INTEGER NOT NULL DEFAULT 0, fault TEXT, "
     "most INTEGER NOT NULL DEFAULT 0"
 )
+#: A batch whose answer was lost is sent again in this many parts. So a row on which the server fails stands alone after
+#: three losses, before the rows beside it were lost as often as `TryLimits` allows.
+_PARTS: Final = 10
 #: What `Write` is made of, in the order of the columns.
 _FIELDS: Final = tuple(field.name for field in attrs.fields(Write) if field.name not in {"is_doubted", "made_at"})
 
@@ -205,7 +208,7 @@ def _progress(write: Write, answer: Lost | RowResult) -> tuple[Any, ...]:
     fault, size = answer.fault, answer.size
     is_again = fault == write.fault or (has_ended(fault) and has_ended(write.fault))
     alone = (write.alone + 1 if is_again else 1) if size == 1 and fault is not None else 0
-    return None, write.tries + 1, write.ended + has_ended(fault), alone, fault, max(1, size // 2)
+    return None, write.tries + 1, write.ended + has_ended(fault), alone, fault, max(1, size // _PARTS)
 
 
 def _write_of(*columns: Any) -> Write:
