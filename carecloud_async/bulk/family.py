@@ -300,14 +300,16 @@ class Family(ABC):
         """The clock."""
         return self.caller.context.clock
 
-    def settle_times(self, settle: float | None = None) -> SettleTimes:
-        """Return how long lost writes of this client wait; `settle` as for `SettleTimes.of`."""
-        return settle_times(self.caller, settle)
-
 
 def settle_times(caller: Caller, settle: float | None = None) -> SettleTimes:
     """Return how long lost writes of a client wait; `settle` as for `SettleTimes.of`."""
     return SettleTimes.of(read_timeout=caller.options.timeout.read, settle=settle)
+
+
+def scope_of(caller: Caller, **more: str) -> dict[str, str]:
+    """Return what a journal or an outbox is bound to: the project, the identity of its calls, and more."""
+    identity = "" if caller.tokens is None else caller.tokens.provider.identity_key
+    return {"project": caller.context.project.origin, "identity": identity, **more}
 
 
 @typed_cache

@@ -21,7 +21,7 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
-from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.family import Family, Key, settle_times
 from carecloud_async.bulk.journal import KIND, RowJournal
 from carecloud_async.bulk.machine import SettleTimes
 from carecloud_async.bulk.metrics import RunMetrics
@@ -183,7 +183,7 @@ class _Run:
         metrics = self.metrics
         metrics.resume(await run_in_thread(journal.counts), journal.get("kept"))
         metrics.check_written(self.options)
-        look, boot = self.family.settle_times().look, boot_id()
+        look, boot = settle_times(self.family.caller).look, boot_id()
         is_of_another = boot is not None and journal.get("boot") not in {None, boot}
         await run_in_thread(partial(journal.recover, now=metrics.now, look=look, is_of_another_boot=is_of_another))
 
@@ -308,7 +308,7 @@ class _Run:
     async def _write(self, journal: RowJournal) -> None:
         family, options, metrics = self.family, self.options, self.metrics
         # A request that an earlier run lost may act for longer, if that run had a longer timeout.
-        times = family.settle_times(max(options.settle or 0.0, journal.get("settle") or 0.0) or None)
+        times = settle_times(family.caller, max(options.settle or 0.0, journal.get("settle") or 0.0) or None)
         claims = None if options.dry_run else claims_of(family, times)
         try:
             if claims is not None:

@@ -18,7 +18,7 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.family import Family, Key, settle_times
 from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.bulk.metrics import RunMetrics
@@ -83,7 +83,7 @@ class BulkWriter:
         self._key = key
         self._options = options
         self._slots = anyio.Semaphore(options.concurrency or family.caller.context.http.max_connections)
-        self._times = family.settle_times(options.settle)
+        self._times = settle_times(family.caller, options.settle)
         self._gate = Gate(family.clock)
         self._claims = claims_of(family, self._times)
         self._numbers = count(1)

@@ -14,12 +14,21 @@ from attrs import frozen
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Key, Merged, normal_text
+from carecloud_async.bulk.family import (
+    BulkWrites,
+    Family,
+    FamilyFacts,
+    FoundRecords,
+    Key,
+    Merged,
+    normal_text,
+    scope_of,
+)
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import Input
 from carecloud_async.resources.declare import Declared, declared
 
-__all__ = ["CallFamily", "CallKind", "Grace", "scope_of"]
+__all__ = ["CallFamily", "CallKind", "Grace"]
 
 
 @frozen(kw_only=True)
@@ -119,7 +128,7 @@ class CallFamily(Family):
         self._declared: Declared = declared(kind.method)
         self.facts: FamilyFacts = FamilyFacts(
             name=kind.name,
-            scope=scope_of(caller) | {"family": kind.claimed_as},
+            scope=scope_of(caller, family=kind.claimed_as),
             # The key lies in the body, where the call sends it: a create is given it in any case.
             writes=BulkWrites(create_fields={kind.key: ()}),
             create_model=_Anything,
@@ -188,12 +197,3 @@ class Grace:
                 yield
             finally:
                 self._scopes.discard(scope)
-
-
-def scope_of(caller: Caller) -> dict[str, str]:
-    """Return what an outbox is bound to: the project, and the identity of its calls."""
-    tokens = caller.tokens
-    return {
-        "project": caller.context.project.origin,
-        "identity": "" if tokens is None else tokens.provider.identity_key,
-    }

@@ -15,13 +15,13 @@ from carecloud_async._base.runtime.task_groups import DetachedTasks
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.family import settle_times
+from carecloud_async.bulk.family import scope_of, settle_times
 from carecloud_async.bulk.machine import check_settle
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import KeyInUseError, OutboxError, OutboxInUseError
-from carecloud_async.outbox.family import Grace, scope_of
+from carecloud_async.outbox.family import Grace
 from carecloud_async.outbox.queue import FailedEntry, OutboxQueue
 from carecloud_async.outbox.sending import Dispatcher
 

@@ -16,7 +16,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import changed_fields, is_same_amount
-from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Merged
+from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Merged, scope_of
 from carecloud_async.bulk.pages import PAGE, read_records
 from carecloud_async.bulk.references import find_by_reference, is_taken, note_with_reference, search_text
 from carecloud_async.bulk.rows import CheckedRow
@@ -24,7 +24,6 @@ from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Input
 from carecloud_async.models.enums import RecordState
 from carecloud_async.models.ids import same_id
-from carecloud_async.resources.bulk_target import scope_of
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.declare import Resource, declared
 
@@ -44,7 +43,7 @@ class ActionFamily(Family):
         name = resource._operations[0].call.rpartition(".")[0]
         self.facts: FamilyFacts = FamilyFacts(
             name=name,
-            scope=scope_of(self.caller, name),
+            scope=scope_of(self.caller, family=name),
             writes=writes,
             create_model=row,
         )

@@ -18,7 +18,7 @@ from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields
-from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged
+from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged, scope_of
 from carecloud_async.bulk.pages import PAGE
 from carecloud_async.errors import NotFoundError
 from carecloud_async.models.enums import ErrorProcessing
@@ -66,7 +66,7 @@ class DeclaredFamily(Family):
         create_model = _create_model(create, batch)
         return FamilyFacts(
             name=name,
-            scope=scope_of(self.caller, "/".join([name, *self._resource._bound.values()])),
+            scope=scope_of(self.caller, family="/".join([name, *self._resource._bound.values()])),
             writes=writes,
             create_model=create_model,
             update_model=create_model if self._rules is None else self._rules.model,
@@ -136,13 +136,6 @@ class DeclaredFamily(Family):
             batch.operation, decode=batch.decode, path_params=self._resource._bound, json=body, within=within
         )
         await self._resource._call(request)
-
-
-def scope_of(caller: Caller, family: str) -> dict[str, str]:
-    """Return what the journal of a family, named with its parents' ids, is bound to."""
-    tokens = caller.tokens
-    identity = "" if tokens is None else tokens.provider.identity_key
-    return {"project": caller.context.project.origin, "family": family, "identity": identity}
 
 
 def _method(resource: Resource, name: str) -> Declared | None:
