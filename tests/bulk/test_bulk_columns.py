@@ -1,10 +1,7 @@
 """Columns by the names that people know: properties by their names, enumerations by their members."""
 
-import ast
-import inspect
 import re
 from enum import Enum
-from itertools import pairwise
 
 import attrs
 import pytest
@@ -13,6 +10,7 @@ from bulk_tools import CARD_TYPE, SOURCE, counts, people, properties_of_texts, r
 from carecloud_async import CareCloudError, ConfigurationError, models
 from carecloud_async.bulk.spellings import ENUMERATIONS
 from carecloud_async.models.base import Input
+from carecloud_async.models.field_docs import documented_fields
 
 pytestmark = pytest.mark.anyio
 
@@ -104,15 +102,12 @@ def test_every_enumeration_is_known():
 
 
 def named_in(kind):
-    """The enumerations that the docstrings of a class's fields name."""
-    body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0].body
-    found = {}
-    for item, doc in pairwise(body):
-        text = doc.value.value if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) else ""
-        name = re.search(r"(?:, a |\(|; see |^[Ss]ee )`(\w+)`\)?\.$", str(text))
-        if isinstance(item, ast.AnnAssign) and name:
-            found[item.target.id] = name[1]
-    return found
+    """The enumerations that the meanings of a class's fields name."""
+    names = {
+        name: re.search(r"(?:, a |\(|; see |^[Ss]ee )`(\w+)`\)?\.$", text)
+        for name, text in documented_fields(kind).items()
+    }
+    return {name: named[1] for name, named in names.items() if named}
 
 
 @pytest.mark.parametrize(
