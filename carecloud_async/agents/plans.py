@@ -12,6 +12,7 @@ import msgspec
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async.bulk.references import note_with_reference, reference_in, search_text
 from carecloud_async.errors import ConfigurationError, NotFoundError
+from carecloud_async.models.input_fields import by_digits
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -76,7 +77,7 @@ class Plans:
             "operation": f"{family}.{method}",
             "customer_id": customer_id,
             "now": now,
-            "will_be": now if has_happened else now + amount,
+            "will_be": now if has_happened else float(by_digits(now) + by_digits(amount)),
             "next": _HAS_HAPPENED if has_happened else _PLANNED,
         }
 
@@ -138,4 +139,5 @@ async def balance(client: CareCloud, family: str, customer_id: str) -> float:
         CareCloudError: they cannot be read.
     """
     records = getattr(client, family).list(customer_id=customer_id)
-    return sum([getattr(record, f"available_{family}") or 0 async for record in records if record.state in (None, 1)])
+    left = [getattr(record, f"available_{family}") or 0 async for record in records if record.state in (None, 1)]
+    return float(sum(map(by_digits, left)))

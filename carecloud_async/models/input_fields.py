@@ -71,7 +71,7 @@ _WANTED: Final[dict[Any, str]] = {
 
 
 def by_digits(value: Any) -> Any:
-    """Return what a number is compared by: a `Decimal` is equal to the float that is written with the same digits."""
+    """Return what a number is compared and added by: the `Decimal` of the digits that a float is written with."""
     return Decimal(repr(value)) if type(value) is float else value
 
 

@@ -30,6 +30,7 @@ from carecloud_async.errors import ConfigurationError, NotFoundError, ResponseEr
 from carecloud_async.export import InexactReason
 from carecloud_async.models.enums import RecordState
 from carecloud_async.models.ids import same_id
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.loyalty import Credit, Point
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ async def _own(listing: Listing[R], customer_id: str) -> AsyncIterator[R]:
 
 def _sum(amounts: Iterable[float | None]) -> Decimal:
     """Add amounts by their digits: floats would make 0.30000000000000004 of 0.1 and 0.2."""
-    return sum((Decimal(repr(amount)) for amount in amounts if amount), Decimal())
+    return sum((by_digits(amount) for amount in amounts if amount), Decimal())
 
 
 async def _write_plans(groups: Groups, belongings: _Belongings | None, path: Path) -> int:

@@ -190,6 +190,16 @@ async def test_a_plan_that_is_committed_twice_happens_once(session, sandbox):
         assert (await call("customer", typed=customer_id))["points"] == before + 50
 
 
+async def test_points_are_added_by_their_digits(session, sandbox):
+    """A tenth of a point and two tenths are three tenths, now and after a plan."""
+    customer_id = (await records(sandbox))[0].customer_id
+    points = sandbox.records("points")
+    points.refill({"customer_id": customer_id, "available_points": left, "state": 1} for left in (0.1, 0.2))
+    async with session(allow=["points"]) as call:
+        plan = await call("plan_points", customer_id=customer_id, amount=-0.1, reference="sale-1")
+    assert (plan["now"], plan["will_be"]) == (0.3, 0.2)
+
+
 async def test_only_a_plan_of_this_run_can_be_committed(session, sandbox):
     """A text that the server did not make, or that was changed, is refused with what to do."""
     customer_id = (await records(sandbox))[0].customer_id
