@@ -23,11 +23,7 @@ async def through(library, url, **options):
 
 @asynccontextmanager
 async def with_httpx_aiohttp(url, **options):
-    """A client over aiohttp, whose pool is as large as the SDK's own."""
-    aiohttp, httpx_aiohttp = (pytest.importorskip(name) for name in ("aiohttp", "httpx_aiohttp"))
-    transport = httpx_aiohttp.AiohttpTransport(
-        client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=20))
-    )
+    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport()
     async with CareCloud(url, auth=Sandbox(1).credentials(), transport=transport, **options) as client:
         yield client
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import gc
+import importlib
 import random
 import time
 from functools import partial
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 from call_doors import DOORS, create
 from clocks import ManualClock
-from kit import login_body
+from kit import connect, login_body
 from thorough import variants
 from wire_server import answer, new_client, serving
 
@@ -49,7 +51,7 @@ async def outcome(call, outcomes):
 
 
 @pytest.mark.parametrize(
-    ("kind", "whose"), [*((kind, "ours") for kind in DOORS), *((kind, "users") for kind in DOORS if kind != "default")]
+    ("kind", "whose"), [*((kind, "ours") for kind in DOORS), *((kind, "users") for kind in ("httpx", "httpx2"))]
 )
 @pytest.mark.parametrize("seed", [0, *variants(1, 2, 3)])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # a pool of httpx that is closed in use forgets connections
@@ -96,17 +98,34 @@ async def test_calls_that_begin_while_the_client_closes_do_not_hold_it_up():
         assert outcomes == ["closed"] * 21
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_closing_a_client_on_aiohttp_cancels_no_task():
+    """The user's own httpx client over aiohttp, with a full pool: calls in its queue get the error too."""
+    aiohttp = importlib.import_module("aiohttp")
+    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2))
+    )
+    outcomes = []
+
+    async with serving(30.0) as server:
+        http = httpx.AsyncClient(transport=transport)
+        client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
+        await client.login()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(outcome, client.ping, outcomes)
+                while sum(b"GET" in head for head in server.requests) < 2:  # noqa: ASYNC110  (a count, no event)
+                    await anyio.sleep(0.001)
+                await http.aclose()
+    assert outcomes == ["closed"] * 10
+
+
 async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
     """Calls that queue, or sleep before the next attempt, fail at once: no clock has to move."""
     sandbox = Sandbox(5)
     outcomes = []
-    client = CareCloud(
-        "x.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
-        rate_limit=RateLimit(requests_per_second=0.5),
-        clock=ManualClock(),
-    )
+    client = connect(sandbox, rate_limit=RateLimit(requests_per_second=0.5), clock=ManualClock())
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             sandbox.faults.add("POST /users/actions/login", status=503, times=None)
