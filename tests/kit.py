@@ -25,6 +25,13 @@ from carecloud_async import (
 HOST = "sandbox.crmcarecloud.com"
 CREDENTIALS = EnterpriseCredentials(external_application_id="89d1a611", login="fabulous_user", password="word")
 
+#: Variables of the environment that name a project and a user.
+ENVIRONMENT = {
+    "CARECLOUD_PROJECT_URL": "acme.crmcarecloud.com",
+    "CARECLOUD_EXTERNAL_APPLICATION_ID": "89d1a6111b3fb6e74665d948",
+    "CARECLOUD_LOGIN": "api_user",
+    "CARECLOUD_PASSWORD": "word",
+}
 
 DEVICE = DeviceToken(
     external_application_id="81eaeea1",
@@ -120,9 +127,9 @@ def serving(answer):
     return httpx.MockTransport(handle)
 
 
-def served(answer, **options):
+def served(answer, *, host=HOST, **options):
     """Make a client of a server that `answer(request)` plays, except for its logins."""
-    return CareCloud(HOST, **{"auth": CREDENTIALS, "transport": serving(answer), **options})
+    return CareCloud(host, **{"auth": CREDENTIALS, "transport": serving(answer), **options})
 
 
 class InTurn:

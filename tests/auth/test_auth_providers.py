@@ -48,18 +48,17 @@ class Vault:
         return {"application": USER_APPLICATION_ID, "login": USER_LOGIN, "password": self.password}
 
 
-def documented_example():
-    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(AuthProvider), re.DOTALL)
-    space = {"Vault": Vault, "__name__": "example"}
-    exec(next(block for block in blocks if "class VaultUser" in block), space)
-    return space["VaultUser"]
+BLOCKS = re.findall(r"```python\n(.*?)```", inspect.getdoc(AuthProvider), re.DOTALL)
+EXAMPLE = next(block for block in BLOCKS if "class VaultUser" in block)
 
 
 async def test_the_documented_vault_provider_works_as_printed():
     """The docs' vault provider logs in, is not asked again after a refusal, and uses a rotated password at once."""
     sandbox = make_sandbox()
     vault = Vault("old-secret")
-    provider = documented_example()(vault, "crm/prod")
+    space = {"Vault": Vault, "__name__": "example"}
+    exec(EXAMPLE, space)
+    provider = space["VaultUser"](vault, "crm/prod")
     async with connect(sandbox, auth=provider) as client:
         for _ in range(3):
             with pytest.raises(AuthenticationError):
@@ -170,9 +169,7 @@ async def test_keys_of_stores_hold_digests_only(tmp_path):
 def test_the_documented_example_is_the_one_that_type_checkers_see():
     """`tests/typing/auth_provider.py` holds the docstring's class, line by line."""
     checked = (Path(__file__).parents[1] / "typing" / "auth_provider.py").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(AuthProvider), re.DOTALL)
-    example = next(block for block in blocks if "class VaultUser" in block)
-    lines = [line for line in example.splitlines() if line.strip() and "import" not in line]
+    lines = [line for line in EXAMPLE.splitlines() if line.strip() and "import" not in line]
     assert [line for line in lines if line not in checked.splitlines()] == []
 
 

@@ -1,18 +1,12 @@
 """Settings from outside: variables, files that hold secrets, profiles of `config.toml`."""
 
 import pytest
+from kit import ENVIRONMENT
 
 from carecloud_async import CareCloud, ConfigurationError
 from carecloud_async.config import from_environment
 from carecloud_async.environment import Environment, SecretFile
 from carecloud_async.sandbox import Sandbox
-
-BASE = {
-    "CARECLOUD_PROJECT_URL": "acme.crmcarecloud.com",
-    "CARECLOUD_EXTERNAL_APPLICATION_ID": "89d1a6111b3fb6e74665d948",
-    "CARECLOUD_LOGIN": "api_user",
-    "CARECLOUD_PASSWORD": "word",
-}
 
 
 def settings_of(variables, **given):
@@ -31,7 +25,7 @@ def test_a_credential_may_stand_in_a_file(tmp_path, name):
     """`CARECLOUD_…_FILE` names a file in place of the variable; the line's end does not count."""
     secret = tmp_path / "secret"
     secret.write_text("from a file\r\n")
-    variables = {key: value for key, value in BASE.items() if not key.endswith(name)}
+    variables = {key: value for key, value in ENVIRONMENT.items() if not key.endswith(name)}
     auth = settings_of(variables | {f"CARECLOUD_{name}_FILE": str(secret)})["auth"]
     settings = getattr(auth, name.lower())
     assert (settings() if callable(settings) else settings) == "from a file"
@@ -46,7 +40,7 @@ def test_a_file_without_a_secret_is_named_at_once(tmp_path, content, says):
     secret = tmp_path / "secret"
     if content is not None:
         secret.write_bytes(content)
-    variables = {key: value for key, value in BASE.items() if key != "CARECLOUD_PASSWORD"}
+    variables = {key: value for key, value in ENVIRONMENT.items() if key != "CARECLOUD_PASSWORD"}
     with pytest.raises(ConfigurationError, match=f"CARECLOUD_PASSWORD_FILE: .*secret .*{says}"):
         settings_of(variables | {"CARECLOUD_PASSWORD_FILE": str(secret)})
 
@@ -54,7 +48,7 @@ def test_a_file_without_a_secret_is_named_at_once(tmp_path, content, says):
 def test_a_variable_and_its_file_exclude_each_other(tmp_path):
     """Which of the two is right cannot be known: both names are in the error, and neither value."""
     with pytest.raises(ConfigurationError, match=r"CARECLOUD_LOGIN and CARECLOUD_LOGIN_FILE are both set") as caught:
-        settings_of(BASE | {"CARECLOUD_LOGIN_FILE": str(tmp_path / "login")})
+        settings_of(ENVIRONMENT | {"CARECLOUD_LOGIN_FILE": str(tmp_path / "login")})
     assert "api_user" not in str(caught.value)
 
 
@@ -79,7 +73,7 @@ async def test_a_password_in_a_file_is_read_at_each_login(tmp_path):
 def test_a_profile_wins_over_the_variables(tmp_path):
     """Variables may be those of another project; what the profile lacks comes from them."""
     variables = config(tmp_path, '[profiles.shop]\nproject_url = "shop.crmcarecloud.com"\nlogin = "shop_user"\n')
-    settings = settings_of(BASE | variables | {"CARECLOUD_PROFILE": "shop"})
+    settings = settings_of(ENVIRONMENT | variables | {"CARECLOUD_PROFILE": "shop"})
     assert settings["project_url"] == "shop.crmcarecloud.com"
     assert (settings["auth"].login, settings["auth"].password) == ("shop_user", "word")
 
@@ -89,7 +83,7 @@ def test_a_file_of_a_profile_stands_beside_the_configuration(tmp_path, monkeypat
     (tmp_path / "secret").write_text("kept")
     variables = config(tmp_path, '[profiles.shop]\npassword_file = "secret"\n')
     monkeypatch.chdir("/")
-    settings = settings_of(BASE | variables | {"CARECLOUD_PROFILE": "shop"})
+    settings = settings_of(ENVIRONMENT | variables | {"CARECLOUD_PROFILE": "shop"})
     assert settings["auth"].password() == "kept"
 
 

@@ -4,21 +4,16 @@ import asyncio
 
 import pytest
 from forked_processes import forks, in_fork
+from kit import connect
 from redis_servers import redis_server  # noqa: F401  (a fixture)
 
-from carecloud_async import CareCloud, RedisRateLimit
+from carecloud_async import RedisRateLimit
 from carecloud_async.sandbox import Sandbox
 
 
 def open_client(**options):
     sandbox = Sandbox(customers=3, seed=1)
-    return CareCloud(
-        "sandbox.crmcarecloud.com",
-        auth=sandbox.credentials(),
-        timezone=sandbox.clock.zone,
-        transport=sandbox.transport(),
-        **options,
-    )
+    return connect(sandbox, timezone=sandbox.clock.zone, **options)
 
 
 @forks

@@ -1,7 +1,7 @@
 """`read_only=`: a client, a view, a variable, a profile or an option that refuses what may change something."""
 
 import pytest
-from kit import connect
+from kit import ENVIRONMENT, connect
 
 from carecloud_async import ConfigurationError, CustomerSession, ReadOnlyError
 from carecloud_async.config import from_environment
@@ -10,12 +10,6 @@ from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
 
 pytestmark = pytest.mark.anyio
-SETTINGS = {
-    "CARECLOUD_PROJECT_URL": "acme.crmcarecloud.com",
-    "CARECLOUD_EXTERNAL_APPLICATION_ID": "89d1a6111b3fb6e74665d948",
-    "CARECLOUD_LOGIN": "api_user",
-    "CARECLOUD_PASSWORD": "word",
-}
 
 
 @pytest.fixture
@@ -94,18 +88,18 @@ def test_no_operation_that_may_change_something_is_allowed():
 @pytest.mark.parametrize(("word", "is_read_only"), [("true", True), ("1", True), ("", False), ("off", False)])
 def test_the_variable_makes_a_client_read_only(word, is_read_only):
     """`CARECLOUD_READ_ONLY` is true or false."""
-    environment = Environment.read(variables=SETTINGS | {"CARECLOUD_READ_ONLY": word})
+    environment = Environment.read(variables=ENVIRONMENT | {"CARECLOUD_READ_ONLY": word})
     assert from_environment({}, environment=environment)["read_only"] is is_read_only
 
 
 def test_a_variable_or_profile_that_says_neither_is_refused(tmp_path):
     """A typing mistake must not allow writes: the variable or the line is named."""
     with pytest.raises(ConfigurationError, match="CARECLOUD_READ_ONLY must be true or false"):
-        from_environment({}, environment=Environment.read(variables=SETTINGS | {"CARECLOUD_READ_ONLY": "ture"}))
+        from_environment({}, environment=Environment.read(variables=ENVIRONMENT | {"CARECLOUD_READ_ONLY": "ture"}))
     config = tmp_path / "config.toml"
     for line, problem in (("true", None), ('"true"', "read_only must be true or false, without quotation marks")):
         config.write_text(f"[profiles.bi]\nread_only = {line}\n")
-        variables = SETTINGS | {"CARECLOUD_CONFIG": str(config), "CARECLOUD_PROFILE": "bi"}
+        variables = ENVIRONMENT | {"CARECLOUD_CONFIG": str(config), "CARECLOUD_PROFILE": "bi"}
         if problem is None:
             assert from_environment({}, environment=Environment.read(variables=variables))["read_only"] is True
         else:

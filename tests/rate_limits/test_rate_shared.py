@@ -1,15 +1,25 @@
-"""One rate limit for many processes: a real Redis, clocks to set, processes of their own."""
+"""One rate limit for many processes: a real Redis, clocks to set, clients that know nothing of each other."""
 
 import asyncio
 import logging
 from collections import Counter
 
 import anyio
+import httpx
 import pytest
+from kit import KnownUser, connect, data, served
+from telemetry import Telemetry
 
-from carecloud_async import CareCloud, ConfigurationError, RedisRateLimit
+from carecloud_async import (
+    CareCloud,
+    ClientClosedError,
+    ConfigurationError,
+    RateLimitError,
+    RedisRateLimit,
+    RetryPolicy,
+    Timeout,
+)
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._calls.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -29,11 +39,28 @@ class QuickClock(SystemClock):
 
 
 class Fleet:
-    """Limiters that share a rate, each as a process of its own would have it."""
+    """Clients that share a rate, each as a process of its own would have it, and their server.
 
-    def __init__(self, url, prefix, *, size, told=None, origin="https://one.example"):
-        limit = RedisRateLimit(url, prefix=prefix, requests_per_second=told)
-        self.members = [RateLimiter(limit, origin=origin, clock=QuickClock()) for _ in range(size)]
+    Attributes:
+        refusals: what the server says in `Retry-After` when it refuses the next calls; "" says nothing.
+    """
+
+    def __init__(self, url, prefix, *, size=1, told=None, host="one.example", clock=None, telemetry=()):
+        self.refusals = []
+        options = {
+            "host": host,
+            "auth": KnownUser(),
+            "rate_limit": RedisRateLimit(url, prefix=prefix, requests_per_second=told),
+            "retry": RetryPolicy(attempts=1),
+            "clock": clock or QuickClock(),
+        }
+        self.members = [served(self.answer, **options, telemetry=observer) for observer in telemetry or [None] * size]
+
+    def answer(self, request):
+        if not self.refusals:
+            return data({})
+        asked = self.refusals.pop()
+        return httpx.Response(429, headers={"Retry-After": asked} if asked else {})
 
     async def __aenter__(self):
         return self.members
@@ -43,9 +70,18 @@ class Fleet:
             await member.aclose()
 
 
-async def enter(limiter):
-    ticket = limiter.try_acquire()
-    return await limiter.acquire() if ticket is None else ticket
+async def call(member, *, seconds=60):
+    """Make a call that waits no longer than this at the limiter."""
+    await member.with_options(timeout=Timeout(limiter=seconds)).request("GET", "things")
+
+
+async def is_refused(member, *, seconds=1):
+    """Whether a call cannot leave in time."""
+    try:
+        await call(member, seconds=seconds)
+    except RateLimitError:
+        return True
+    return False
 
 
 @pytest.fixture
@@ -58,9 +94,9 @@ async def test_all_members_share_a_configured_rate(redis_server, prefix):
     """Four at once get the calls of one rate, in turns, and none of them goes without."""
     taken = Counter()
 
-    async def work(number, limiter):
+    async def work(number, member):
         while sum(taken.values()) < 60:
-            limiter.on_success(await enter(limiter))
+            await call(member)
             taken[number] += 1
 
     async with Fleet(redis_server.url, prefix, size=4, told=60) as members:
@@ -76,76 +112,83 @@ async def test_all_members_share_a_configured_rate(redis_server, prefix):
 
 async def test_a_429_pauses_every_member(redis_server, prefix):
     """A 429 of one process stops that process, another one that still holds slots, and a new one."""
-    async with Fleet(redis_server.url, prefix, size=2, told=100) as (first, other):
-        await enter(other)
-        first.on_throttled(await enter(first), retry_after=MAX_IMPOSED)
-        assert await first.acquire(seconds=1.0) is None
+    fleet = Fleet(redis_server.url, prefix, size=2, told=100)
+    async with fleet as (first, other):
+        await call(other)
+        fleet.refusals.append("30")
+        assert await is_refused(first)
+        assert await is_refused(first)
         with anyio.fail_after(20):  # it reports the pause, and the other uses up its slots
-            while await other.acquire(seconds=1.0) is not None:
+            while not await is_refused(other):
                 pass
-        late = Fleet(redis_server.url, prefix, size=1, told=100)
-        async with late as (newcomer,):
-            assert await newcomer.acquire(seconds=1.0) is None
+        async with Fleet(redis_server.url, prefix, told=100) as (newcomer,):
+            assert await is_refused(newcomer)
 
 
 async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
-    """All processes use the estimate after a 429, and refusals of calls that left before it change nothing."""
-    async with Fleet(redis_server.url, prefix, size=2) as (first, other):
-        tickets = []
+    """After a 429 all processes keep to the rate that the refused one estimates, and show it as their pace."""
+    telemetry = [Telemetry(), Telemetry()]
+    fleet = Fleet(redis_server.url, prefix, telemetry=[each.make() for each in telemetry])
+    async with fleet as members:
         for _ in range(12):
-            tickets.append(await enter(first))
-            first.on_success(tickets[-1])
-        for ticket in tickets[-3:]:
-            first.on_throttled(ticket, retry_after=None)
+            await call(members[0])
+        assert not telemetry[0].points("carecloud.client.pace")
+        fleet.refusals.append("")
+        assert await is_refused(members[0])
         with anyio.fail_after(60):
-            while first.rate is None or other.rate is None:
-                for member in (first, other):
-                    member.on_success(await enter(member))
-        assert other.rate > 0
+            while not all(member.points("carecloud.client.pace") for member in telemetry):
+                for member in members:
+                    await call(member)
+        assert telemetry[1].points("carecloud.client.pace")[0].value > 0
 
 
 async def test_projects_do_not_share(redis_server, prefix):
     """A pause of one project does not stop the calls of another project."""
-    first = Fleet(redis_server.url, prefix, size=1, told=100)
-    second = Fleet(redis_server.url, prefix, size=1, told=100, origin="https://two.example")
+    first = Fleet(redis_server.url, prefix, told=100)
+    second = Fleet(redis_server.url, prefix, told=100, host="two.example")
     async with first as (paused,), second as (free,):
-        paused.on_throttled(await enter(paused), retry_after=MAX_IMPOSED)
-        assert await paused.acquire(seconds=1.0) is None
-        assert await free.acquire(seconds=MAX_IMPOSED / 2) is not None
+        first.refusals.append("30")
+        assert await is_refused(paused)
+        assert await is_refused(paused)
+        await call(free, seconds=15)
 
 
-async def call_until(caplog, words, limiter):
+async def call_until(caplog, words, member):
     """Make calls until something is logged."""
     with anyio.fail_after(60):
         while words not in caplog.text:
-            limiter.on_success(await enter(limiter))
+            await call(member)
             await anyio.sleep(0.01)  # where no limit is known, nothing else lets others run
 
 
 async def test_without_redis_calls_go_on(own_redis_server, prefix, caplog):
     """Redis dies: one warning, and calls go on alone until it is back."""
     caplog.set_level(logging.INFO)
-    async with Fleet(own_redis_server.url, prefix, size=1, told=1000) as (limiter,):
-        limiter.on_success(await enter(limiter))
+    async with Fleet(own_redis_server.url, prefix, told=1000) as (member,):
+        await call(member)
         own_redis_server.kill()
-        await call_until(caplog, "limit of its own", limiter)
-        assert await limiter.acquire(seconds=20.0) is not None
+        await call_until(caplog, "limit of its own", member)
+        await call(member, seconds=20)
         assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
         own_redis_server.start()
-        await call_until(caplog, "is shared again", limiter)
-        assert await limiter.acquire(seconds=20.0) is not None
+        await call_until(caplog, "is shared again", member)
+        await call(member, seconds=20)
 
 
 async def test_closing_while_calls_wait_leaves_none_hanging(own_redis_server, prefix):
-    """A call that waits for a Redis that does not answer goes on by itself when the limiter is closed."""
+    """A call that waits for a Redis that does not answer ends when the client is closed, which waits for neither."""
     own_redis_server.freeze()
     try:
-        async with anyio.create_task_group() as group:
-            async with Fleet(own_redis_server.url, prefix, size=1, told=1000) as (limiter,):
-                group.start_soon(enter, limiter)
-                await anyio.wait_all_tasks_blocked()
-            with anyio.fail_after(60):
-                await enter(limiter)
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+
+                async def wait():
+                    with pytest.raises(ClientClosedError):
+                        await call(member)
+
+                async with Fleet(own_redis_server.url, prefix, told=1000) as (member,):
+                    group.start_soon(wait)
+                    await anyio.wait_all_tasks_blocked()
     finally:
         own_redis_server.thaw()
 
@@ -164,14 +207,15 @@ class LosingClock(SystemClock):
             self.loses = False
 
 
-async def test_closing_ends_the_background_even_if_its_cancellation_is_lost(tmp_path):
+async def test_closing_ends_the_background_even_if_its_cancellation_is_lost(tmp_path, prefix):
     """Redis is away and asked every second: not any more."""
     clock = LosingClock()
-    limiter = RateLimiter(RedisRateLimit(f"unix://{tmp_path}/nobody.sock"), clock=clock)
-    await enter(limiter)
-    clock.loses = True
-    with anyio.fail_after(60):
-        await limiter.aclose()
+    async with Fleet(f"unix://{tmp_path}/nobody.sock", prefix, clock=clock) as (member,):
+        await call(member)
+        clock.loses = True
+        with anyio.fail_after(60):
+            await member.aclose()
+        assert not clock.loses
 
 
 async def test_closing_the_client_closes_its_connections(own_redis_server):
@@ -197,12 +241,7 @@ async def test_on_trio_it_says_what_to_use():
     """The error names the limits that work there, and closing the client still works."""
     sandbox = Sandbox(5)
     with pytest.raises(ConfigurationError, match=r"asyncio only.*RateLimit"):
-        async with CareCloud(
-            "https://x.example",
-            auth=sandbox.credentials(),
-            transport=sandbox.transport(),
-            rate_limit=RedisRateLimit("redis://127.0.0.1:1"),
-        ) as client:
+        async with connect(sandbox, rate_limit=RedisRateLimit("redis://127.0.0.1:1")) as client:
             await client.customers.list(count=1).page()
 
 

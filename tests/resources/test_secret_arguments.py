@@ -31,11 +31,6 @@ MARK = "PlantedSecret1"
 SECRET = MARK * 7
 
 
-@pytest.fixture
-def sandbox():
-    return Sandbox(customers=3, seed=1)
-
-
 async def fails(sandbox, call):
     async with connect(sandbox) as client:
         with pytest.raises((CareCloudError, TypeError)) as caught:

@@ -23,11 +23,6 @@ STORED = [
 ]
 
 
-@pytest.fixture
-def sandbox():
-    return Sandbox(customers=1)
-
-
 async def update(sandbox, changes=CHANGES, *, act=None, **options):
     """Update the customer; `act` has what is done before requests, by their verbs and numbers from 1."""
     seen = Counter()
