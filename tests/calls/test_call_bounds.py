@@ -98,14 +98,8 @@ async def test_the_bound_of_the_limiter_is_its_own():
         else:
             outcomes.append("passed")
 
-    client = CareCloud(
-        "x.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
-        clock=clock,
-        rate_limit=RateLimit(requests_per_second=1),
-    )
-    async with client, passing_time(clock):
+    limited = connect(sandbox, clock=clock, rate_limit=RateLimit(requests_per_second=1))
+    async with limited as client, passing_time(clock):
         await client.login()
         view = client.with_options(timeout=Timeout(total=1, limiter=4.5))
         with client.record_calls() as calls:

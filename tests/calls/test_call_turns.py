@@ -3,10 +3,9 @@
 import json
 
 import anyio
-import httpx
 import pytest
 from anyio.lowlevel import checkpoint
-from kit import served
+from kit import InTurn, KnownUser, served
 
 from carecloud_async import RetryPolicy
 
@@ -19,22 +18,16 @@ def body(people):
     return json.dumps({"data": {"customers": customers, "total_items": people}}, separators=(",", ":")).encode()
 
 
-def connect(answers, **options):
-    """Return a client of a server that gives one body after the other, and the last one for good."""
-    sent = []
-
-    def answer(request):
-        sent.append(request.url.path)
-        content = answers.pop(0) if len(answers) > 1 else answers[0]
-        return httpx.Response(200, content=content, headers={"Cache-Control": "max-age=60"})
-
-    return served(answer, **{"retry": RetryPolicy(base=0.001), "rate_limit": None, **options}), sent
+def connect(*bodies):
+    """Return a client of a server that gives one body after the other, and the last one for good; and the server."""
+    server = InTurn(*((200, content) for content in bodies))
+    return served(server, auth=KnownUser(), retry=RetryPolicy(base=0.001), rate_limit=None), server
 
 
 @pytest.mark.parametrize("people", [100, 1000, 5000])
 async def test_pages_that_arrive_together_are_decoded_one_in_a_pass(people):
     """Of six pages at once, large or larger, no two come in the same pass of the loop."""
-    client, _ = connect([body(people)])
+    client, _ = connect(body(people))
     passes, came = 0, []
 
     async def count():
@@ -64,15 +57,15 @@ async def test_a_damaged_large_answer_is_asked_for_again(people, damage):
     """A body that is cut off, or damaged where only reading shows it, is judged before the call ends and repeats."""
     sound = body(people)
     inner = sound[:-60] + sound[-60:].replace(b"x", b"\\y", 1)
-    client, sent = connect([sound[:-1000] if damage == "cut" else inner, sound])
+    client, server = connect(sound[:-1000] if damage == "cut" else inner, sound)
     async with client:
         page = await client.customers.list(count=people).page()
-    assert (len(page.items), len(sent)) == (people, 2)
+    assert (len(page.items), len(server.requests)) == (people, 2)
 
 
 async def test_a_call_cancelled_in_its_turns_leaves_the_next_one_its_turn():
     """A page that is given up while it is decoded blocks no other."""
-    client, _ = connect([body(5000)])
+    client, _ = connect(body(5000))
     async with client:
         await client.login()
         for passes in range(1, 40, 3):

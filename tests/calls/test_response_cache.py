@@ -292,23 +292,18 @@ async def test_hits_pass_before_the_rate_limiter():
     assert math.fsum(call.limiter_seconds for call in calls) == 0
 
 
-async def test_what_is_kept_is_bounded():
+@pytest.mark.parametrize(
+    ("bound", "asked", "sent"),
+    [({"max_entries": 2}, "121312", "1232"), ({"max_bytes": 5000}, "123231", "1231"), ({"max_bytes": 100}, "11", "11")],
+    ids=str,
+)
+async def test_what_is_kept_is_bounded(bound, asked, sent):
     """By number and by memory, the one used longest ago goes first; what is too large alone is not kept."""
     server = Server()
-    async with connect(server, cache=ResponseCache(max_entries=2)) as client:
-        for name in ("1", "2", "1", "3", "1", "2"):
+    async with connect(server, cache=ResponseCache(**bound)) as client:
+        for name in asked:
             await client.customers.get(name)
-        assert server.sent == [f"GET /customers/{name}" for name in ("1", "2", "3", "2")]
-    server = Server()
-    async with connect(server, cache=ResponseCache(max_bytes=5000)) as client:
-        for name in ("1", "2", "3", "2", "3", "1"):
-            await client.customers.get(name)
-        assert server.sent == [f"GET /customers/{name}" for name in ("1", "2", "3", "1")]
-    server = Server()
-    async with connect(server, cache=ResponseCache(max_bytes=100)) as client:
-        for _ in range(2):
-            await client.customers.get("1")
-        assert server.sent == ["GET /customers/1"] * 2
+    assert server.sent == [f"GET /customers/{name}" for name in sent]
 
 
 async def test_a_loop_of_hits_lets_other_tasks_run_and_can_be_cancelled():

@@ -13,7 +13,10 @@ from carecloud_async import (
     ServerError,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("anyio_backend", ["asyncio"]),
+]  # none depends on it
 
 BODIES = {
     "HTML": b"<html><head><title>Access denied</title></head><body>Request blocked</body></html>",
@@ -29,12 +32,6 @@ TRIED = [cell for cell in CELLS if is_thorough() or cell[0] in (200, 403, 404, 5
 #: A run of a bulk write costs as much as a hundred calls.
 ROW_CELLS = [*((status, "HTML") for status in (400, 403, 404, 429, 502, 200)), (404, "{}"), (200, "{}")]
 TRIED_OF_ROWS = [cell for cell in ROW_CELLS if is_thorough() or cell[0] in (403, 502, 200)]
-
-
-@pytest.fixture
-def anyio_backend():
-    """One backend: nothing here depends on it."""
-    return "asyncio"
 
 
 async def result_of(family, status, name):

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from bills import FINAL
 
 from carecloud_async.fastapi.outbox_server import MAX_BODY, MAX_RATE, outbox_app
 
@@ -66,27 +67,8 @@ async def test_a_bill_is_json(till):
         client = http.client
         store, currency = await client.stores.list().first(), await client.currencies.list().first()
         kind, goods = await client.purchase_types.list().first(), await client.purchase_item_types.list().first()
-        item = {
-            "bill_item_id": "1",
-            "plu_ids": [],
-            "plu_name": "Coffee",
-            "purchase_item_type_id": goods.type_id,
-            "quantity": 2,
-            "price": 120,
-            "paid_amount": 120,
-            "vat_rate": 12,
-            "loyalty_off": False,
-        }
-        bill = {
-            "bill_id": "2231",
-            "payment_time": "2026-11-25 10:15:00",
-            "currency_id": currency.currency_id,
-            "total_price": 120,
-            "purchase_type_id": kind.type_id,
-            "canceled": False,
-            "payment_type": "S",
-            "bill_items": [item],
-        }
+        bill = FINAL.to_dict() | {"currency_id": currency.currency_id, "purchase_type_id": kind.type_id}
+        bill["bill_items"][0]["purchase_item_type_id"] = goods.type_id
         sale = {"store_id": store.store_id, "cashdesk_number": 1, "bill": bill}
         wrong = {**sale, "bill": {**bill, "total": 120}}
         refused = await http.post("/outbox/purchases.send_purchase", json=wrong)
@@ -94,7 +76,7 @@ async def test_a_bill_is_json(till):
         assert "total" in refused.json()["detail"]
         assert (await http.post("/outbox/purchases.send_purchase", json=sale)).status_code == 202
         assert await http.outbox.flush(timeout=300)
-        assert await client.purchases.list(store_id=store.store_id, external_purchase_id="2231").total() == 1
+        assert await client.purchases.list(store_id=store.store_id, external_purchase_id=FINAL.bill_id).total() == 1
 
 
 async def test_a_record_is_changed(till):

@@ -80,6 +80,20 @@ async def test_a_secret_from_a_callable(make, enter, handler):
             assert answer.status_code == 204
 
 
+async def test_a_body_in_chunks_is_refused_at_the_bound(make, enter, handler):
+    """A body without a length is refused while the sender still sends."""
+    sent = []
+
+    async def body():
+        for _ in range(1000):
+            sent.append(1)
+            yield b" " * 1000
+
+    async with enter(webhook_app(make, handler, max_bytes=5000)) as http:
+        answer = await http.post(PATH, content=body(), headers=HEADERS)
+    assert (answer.status_code, len(sent) < 20, handler.calls) == (413, True, [])
+
+
 #: A body that is refused, the answer's status and code, and the names and reasons of its errors.
 REFUSED = [
     (b"event=1&customer_id=2", 400, "no_json_object", None),

@@ -8,15 +8,9 @@ from wire_server import BODY, answer, chunked, new_client, outcome, serving
 
 from carecloud_async import CareCloud, CareCloudError, RetryPolicy, Timeout
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]  # trio has httpx2's pool
 
 LONG = 20_000
-
-
-@pytest.fixture
-def anyio_backend():
-    """Run on asyncio alone: trio has httpx2's pool."""
-    return "asyncio"
 
 
 #: The class and the words of errors.

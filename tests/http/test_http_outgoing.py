@@ -9,13 +9,7 @@ from carecloud_async import PersonalInformationInput as Person
 from carecloud_async.otel import OpenTelemetry
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    """Run on asyncio alone: trio has httpx2's pool."""
-    return "asyncio"
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]  # trio has httpx2's pool
 
 
 def new_customer():

@@ -22,15 +22,9 @@ from carecloud_async import (
     Timeout,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]  # trio has httpx2's pool
 
 LOCAL = "127.0.0.1"
-
-
-@pytest.fixture
-def anyio_backend():
-    """Run on asyncio alone: trio has httpx2's pool."""
-    return "asyncio"
 
 
 def descriptors():

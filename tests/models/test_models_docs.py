@@ -41,12 +41,14 @@ def test_nothing_is_left_to_be_said(path):
     assert not [text for text in literals(TREES[path]) if "TODO" in text or text.strip(" .\n") in {"", "Value"}]
 
 
-@every("name", [name for name in models.__all__ if attrs.has(getattr(models, name))])
-def test_help_has_a_line_for_every_field(name):
-    """`help` of a record says what each field means: by its literal, its name, or the record that it becomes."""
-    record = getattr(models, name)
-    documented = re.findall(r"^    (\w+): [A-Z`1]", record.__doc__.partition("Attributes:")[2], re.MULTILINE)
-    assert documented == [field.name for field in attrs.fields(record)]
+RECORDS = [value for name in models.__all__ if attrs.has(value := getattr(models, name))]
+
+
+@every("kind", [*RECORDS, carecloud_async.ExportReport, carecloud_async.CallRecord, carecloud_async.LoggedIn])
+def test_help_has_a_line_for_every_field(kind):
+    """`help` of a record or a report says what each field means: by its literal, its name, or what it becomes."""
+    documented = re.findall(r"^    (\w+): [A-Z`1]", kind.__doc__.partition("Attributes:")[2], re.MULTILINE)
+    assert documented == [field.name for field in attrs.fields(kind)]
 
 
 def test_help_says_what_a_field_means():
@@ -62,13 +64,6 @@ def test_help_of_an_input_has_the_meaning_of_its_record():
     """An input's fields are those of the record that it becomes."""
     assert "    card_number: Number of the card.\n" in models.CardInput.__doc__
     assert "Read-only" not in models.CardInput.__doc__
-
-
-def test_help_says_what_a_field_of_a_report_means():
-    """`help(ExportReport)` has a line for each field, from the literal that an editor's hover shows."""
-    for kind in (carecloud_async.ExportReport, carecloud_async.CallRecord, carecloud_async.LoggedIn):
-        documented = re.findall(r"^    (\w+): [A-Z`1]", kind.__doc__.partition("Attributes:")[2], re.MULTILINE)
-        assert documented == [field.name for field in attrs.fields(kind)]
 
 
 SOURCELESS = """

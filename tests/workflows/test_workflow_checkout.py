@@ -2,11 +2,11 @@
 
 import pytest
 from attrs import evolve
+from bills import BILL, FINAL
 from every import every
 from kit import RefusedError, listed
 
 from carecloud_async import BadRequestError, ConfigurationError, ConflictError, OutcomeUnknownError
-from carecloud_async.models import BillInput, BillItemInput, PluIdInput
 from carecloud_async.workflows import (
     Checkout,
     SentPurchase,
@@ -23,26 +23,6 @@ pytestmark = pytest.mark.anyio
 ACCEPT = "POST /purchases/actions/accept-payment"
 SEND = "POST /purchases/actions/send-purchase"
 CHECKOUT = Checkout(store_id="store", cashdesk_number=1, card_number="1000")
-BILL = BillInput(
-    bill_id="39475X",
-    payment_time="2026-11-25 10:00:00",
-    currency_id="czk",
-    total_price=700,
-    bill_items=[
-        BillItemInput(
-            plu_ids=[PluIdInput(list_code="GLOBAL", code="abc")],
-            plu_name="Phone",
-            vat_rate=20,
-            quantity=1,
-            paid_amount=700,
-            price=700,
-            bill_item_id="1",
-            loyalty_off=False,
-            purchase_item_type_id="goods",
-        )
-    ],
-)
-FINAL = close_bill(BILL, purchase_type_id="till", payment_type="S")
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import httpx
 import pytest
+from bills import FINAL
 from every import every
 from kit import connect, data, through
 
 from benchmarks.api_rules import broken_rules
 from carecloud_async import CareCloudError, CustomerInput, CustomerSourceInput, PersonalInformationInput, RetryPolicy
-from carecloud_async.models import BillItemInput, CheckoutPaymentType, EventInput, FinalBillInput, PluIdInput
+from carecloud_async.models import EventInput
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import (
     Checkout,
@@ -28,27 +29,6 @@ SHOP = CUSTOMER_SOURCE_IDS[0]
 IDS = {"customer_source_id": SHOP, "external_id": "A1"}
 JANE = CustomerInput(
     personal_information=PersonalInformationInput(language_id="en", first_name="Jane", email="jane@example.com")
-)
-ITEM = BillItemInput(
-    bill_item_id="1",
-    plu_ids=[PluIdInput(list_code="GLOBAL", code="abc")],
-    plu_name="Coffee",
-    purchase_item_type_id="1",
-    quantity=1,
-    price=1,
-    paid_amount=1,
-    vat_rate=12,
-    loyalty_off=False,
-)
-BILL = FinalBillInput(
-    bill_id="39475X",
-    payment_time="2026-11-25 10:15:00",
-    currency_id="1",
-    total_price=1,
-    bill_items=[ITEM],
-    purchase_type_id="1",
-    payment_type=CheckoutPaymentType.CREDITS,
-    canceled=False,
 )
 
 #: How an answer goes wrong, and whether the work was done.
@@ -112,7 +92,7 @@ async def event(client, sandbox):
 
 
 async def purchase(client, sandbox):
-    return await resend_purchase(client, checkout=Checkout(store_id="s", cashdesk_number=1), bill=BILL)
+    return await resend_purchase(client, checkout=Checkout(store_id="s", cashdesk_number=1), bill=FINAL)
 
 
 def count(path, **wanted):
