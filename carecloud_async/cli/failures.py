@@ -49,6 +49,7 @@ _OPTIONS = {
 }
 #: Fixes that the command words in its own way.
 _STEPS = {
+    fixes.FOR_CUSTOMERS: "only devices and customers may call it, and the command logs in as an API user",
     fixes.IN_FRONT: "check HTTPS_PROXY and --project-url (CARECLOUD_PROJECT_URL); if both are right, try again later",
     fixes.INTERFACE: "this application may not use the enterprise interface; ask the administrator for one that may",
     fixes.INTO: "the server's answer has another form than the SDK knows; please report it",

@@ -22,16 +22,16 @@ OFF = [
 ]
 
 
-@every("interface, lacks", [("enterprise", 8), ("customer", 42)])
-async def test_an_operation_of_the_other_interface_is_refused_before_the_network(interface, lacks):
-    """Every operation that this interface lacks raises, and nothing is sent: no request, and no login."""
+@every("interface, lacks, for_whom", [("enterprise", 8, "CustomerSession"), ("customer", 42, "EnterpriseCredentials")])
+async def test_an_operation_of_the_other_interface_is_refused_before_the_network(interface, lacks, for_whom):
+    """Every operation that this interface lacks raises, says who may call it, and sends nothing, not even a login."""
     others = [
         operation for operation in OPERATIONS.values() if interface not in {each.value for each in operation.interfaces}
     ]
     assert len(others) == lacks
     async with served(lambda request: pytest.fail("sent"), auth=KnownUser(interface)) as client:
         for row in others:
-            with pytest.raises(InterfaceError):
+            with pytest.raises(InterfaceError, match=rf"of this identity: only .*{for_whom}"):
                 await client.request(row.method, row.path, path_params=dict.fromkeys(row.placeholders, "x"))
 
 

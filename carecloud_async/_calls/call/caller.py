@@ -30,6 +30,7 @@ from carecloud_async._calls.http.redaction import shown_url
 from carecloud_async._calls.http.responses import ACCEPT_ENCODING
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.errors import ConfigurationError, InterfaceError, ReadOnlyError
+from carecloud_async.fixes import FOR_API_USERS, FOR_CUSTOMERS
 
 T = TypeVar("T")
 
@@ -113,7 +114,10 @@ class Caller:
         """
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
-            raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
+            raise InterfaceError(
+                f"{name} does not exist on the {self.interface} interface of this identity",
+                fix=FOR_CUSTOMERS if self.interface is Interface.ENTERPRISE else FOR_API_USERS,
+            )
         if operation.outcome_matters and not operation.takes_credentials:
             self.refuse_if_read_only(f"{operation.call} ({operation.title})")
 
