@@ -7,17 +7,18 @@ Only safe GETs of known operations are looked up: an unknown one might issue a t
 - A write removes each answer that it can change, and each such read under way, when it begins and again when it ends.
   The answer of a read that began before is not stored. Calls that wait for that read get it: they began before, too.
 
-**What a write can change.** The cache has a part for each family of reference data (`stores`), and one for all else.
-A write of a known operation changes the part of its own family, if it has one (`POST /stores`, and
-`POST /products/batch` for the tags of products), and the part for all else, since a purchase changes points, vouchers
-and segments too. A write of an operation that the SDK does not know changes every part.
+**What a write can change.** The cache has two parts: reference data, and all else. Every write changes all else, since
+a purchase changes points, vouchers and segments too. A write to a family that has reference data (`POST /stores`, and
+`POST /products/batch` for the tags of products) changes reference data as well, and so does one of an operation that
+the SDK does not know.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping
+from enum import Enum, auto
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ REFERENCE = frozenset({
 })  # fmt: skip
 #: Reference data below other families.
 _MORE_REFERENCE = frozenset({"/event-types/{event_type_id}/event-properties", "/products/tags", "/rewards/tags"})
+_WITH_REFERENCE = REFERENCE | {path.split("/")[1] for path in _MORE_REFERENCE}
 
 #: The approximate size of an answer without its body (bytes).
 _OVERHEAD = 2048
@@ -95,9 +97,17 @@ class ResponseCache:
     reference_seconds: float | None = field(default=None, validator=optional(number()))
 
 
-def _changed_parts(operation: Operation) -> set[str | None]:
+class Part(Enum):
+    """A part of the cache, which a write can change."""
+
+    REFERENCE = auto()
+    OTHERS = auto()
+
+
+def _changed_parts(operation: Operation) -> set[Part]:
     """Return the parts of the cache that a write can change; see the module."""
-    return {_OTHERS, _family(operation.path)} if operation.operation_id else {None}
+    changes_reference = not operation.operation_id or operation.path.split("/")[1] in _WITH_REFERENCE
+    return set(Part) if changes_reference else {Part.OTHERS}
 
 
 @cache
@@ -106,19 +116,6 @@ def is_reference(path: str) -> bool:
     family, *rest = path.strip("/").split("/")
     one_record = len(rest) == 1 and rest[0].startswith("{")
     return (family in REFERENCE and (not rest or one_record)) or path in _MORE_REFERENCE
-
-
-#: The part of the cache for all answers but reference data.
-_OTHERS = ""
-
-
-def part_of(path: str) -> str:
-    """Return the part of the cache in which the answer of a known read is kept."""
-    return _family(path) if is_reference(path) else _OTHERS
-
-
-def _family(path: str) -> str:
-    return path.strip("/").partition("/")[0]
 
 
 def is_private(headers: Mapping[str, str]) -> bool:
@@ -153,7 +150,7 @@ def _seconds(text: str | None) -> float:
 class _Entry:
     response: RawResponse
     until: float
-    part: str
+    part: Part
 
     @property
     def size(self) -> int:
@@ -169,7 +166,7 @@ class Flight:
         part: the part of the cache that it belongs to.
     """
 
-    def __init__(self, key: Hashable, tokens: Tokens, part: str) -> None:
+    def __init__(self, key: Hashable, tokens: Tokens, part: Part) -> None:
         self.key = key
         self.tokens = tokens
         self.part = part
@@ -192,10 +189,9 @@ class AnswerStore:
         self._bytes = 0
         #: The reads under way that began after the last write which can change them.
         self.flights: dict[Hashable, Flight] = {}
-        #: By part: the number of writes that could change it, and until when nothing is stored after a lost one. `None`
-        #: stands for every part.
-        self._writes: Counter[str | None] = Counter()
-        self._closed_until: dict[str | None, float] = {}
+        #: By part: the number of writes that could change it, and until when nothing is stored after a lost one.
+        self._writes: dict[Part, int] = dict.fromkeys(Part, 0)
+        self._closed_until: dict[Part, float] = dict.fromkeys(Part, 0.0)
 
     def get(self, key: Hashable) -> RawResponse | None:
         """Return the answer stored under a key, if it is still fresh."""
@@ -208,11 +204,11 @@ class AnswerStore:
         self._entries.move_to_end(key)
         return entry.response
 
-    def generation(self, part: str) -> int:
+    def generation(self, part: Part) -> int:
         """Return the number of writes that could change a part."""
-        return self._writes[part] + self._writes[None]
+        return self._writes[part]
 
-    def put(self, key: Hashable, response: RawResponse, *, part: str, generation: int) -> None:
+    def put(self, key: Hashable, response: RawResponse, *, part: Part, generation: int) -> None:
         """Store an answer as long as it may be kept, unless a write that can change it began meanwhile.
 
         Args:
@@ -220,11 +216,10 @@ class AnswerStore:
             part: the part of the cache that it belongs to.
             generation: the number of the writes before it was asked for that could change the part.
         """
-        at_least = 0.0 if part == _OTHERS else self._settings.reference_seconds or 0.0
+        at_least = (self._settings.reference_seconds or 0.0) if part is Part.REFERENCE else 0.0
         entry = _Entry(response, response.sent_at + seconds_to_keep(response.headers, at_least=at_least), part)
         now = self._clock.monotonic()
-        closed_until = max(self._closed_until.get(part, now), self._closed_until.get(None, now))
-        if generation != self.generation(part) or now < closed_until or entry.until <= now:
+        if generation != self._writes[part] or now < self._closed_until[part] or entry.until <= now:
             return
         if response.status != 200 or entry.size > self._settings.max_bytes:
             return
@@ -240,13 +235,12 @@ class AnswerStore:
     def begin_write(self, operation: Operation) -> None:
         """Remove what an operation can change: from now on the server's data may differ."""
         parts = _changed_parts(operation)
-        self._writes.update(parts)
-        for key in [key for key, entry in self._entries.items() if None in parts or entry.part in parts]:
+        for part in parts:
+            self._writes[part] += 1
+        for key in [key for key, entry in self._entries.items() if entry.part in parts]:
             self._drop(key)
         # Calls that wait already get their answer: they began before the write.
-        self.flights = {
-            key: flight for key, flight in self.flights.items() if None not in parts and flight.part not in parts
-        }
+        self.flights = {key: flight for key, flight in self.flights.items() if flight.part not in parts}
 
     def end_write(self, operation: Operation, *, lost: bool) -> None:
         """Remove it again: reads during the write may have been answered before it took effect.
@@ -299,7 +293,7 @@ class CacheUse:
         application = tokens.provider.application_id
         #: The part of the key that identities of one application share; `None` without an application.
         self._application = None if application == _NO_APPLICATION else (application, *scope)
-        self._part = part_of(call.operation.path)
+        self._part = Part.REFERENCE if is_reference(call.operation.path) else Part.OTHERS
         self._keeps = False
         self._token: str | None = None
         self._generation = 0
@@ -364,7 +358,7 @@ class CacheUse:
         without a token has not proved itself yet, and gets no answer that another one requested.
         """
         call, tokens = self._call, self._tokens
-        shares = self._application is not None and tokens.has_token and is_reference(call.operation.path)
+        shares = self._application is not None and tokens.has_token and self._part is Part.REFERENCE
         return (self._application, call.target) if shares else self._own_key(tokens.token_digest)
 
     def _own_key(self, token: str | None) -> Hashable:
@@ -414,7 +408,7 @@ class CacheUse:
         call, token = self._call, self._tokens.token_digest
         if token is None or self._token not in {None, token}:
             return  # the token changed meanwhile: it is unknown which one the request was sent with
-        reference = is_reference(call.operation.path)
-        shares = reference and self._application is not None and not is_private(response.headers)
+        is_public = self._part is Part.REFERENCE and not is_private(response.headers)
+        shares = is_public and self._application is not None
         key = (self._application, call.target) if shares else self._own_key(token)
         self._store.put(key, response, part=self._part, generation=self._generation)
