@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection on asyncio: it writes a request, and httptools parses the response while it arrives.
 
-Every failure is the exception of httpx that says whether the request may have been sent.
+`ResponseParser` makes `Reply`s of bytes, and knows no time; `Connection` has the socket, the waiting request and the
+timer. Every failure is the exception of httpx that says whether the request may have been sent.
 """
 
 from __future__ import annotations
@@ -30,22 +31,28 @@ _SWITCHING, _NO_CONTENT, _NOT_MODIFIED = 101, 204, 304
 class Reply:
     """A response, as far as it has arrived.
 
+    Args:
+        without_body: whether it has no body, whatever its head says (HEAD, CONNECT).
+
     Attributes:
         status: its status; 0 until its head is complete.
         reason: the text behind the status.
         headers: its headers, as they came.
         body: the body in pieces, as it came.
         is_over: whether nothing more belongs to it: it is complete, or has failed.
+        error: why it failed, if it did.
     """
 
-    __slots__ = ("body", "headers", "is_over", "overhead", "reason", "size", "status")
+    __slots__ = ("body", "error", "headers", "is_over", "overhead", "reason", "size", "status", "without_body")
 
-    def __init__(self) -> None:
+    def __init__(self, *, without_body: bool) -> None:
+        self.without_body = without_body
         self.status = 0
         self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
         self.is_over = False
+        self.error: Exception | None = None
         self.size = 0  # of the body
         self.overhead = 0  # bytes since the last part of the body
 
@@ -60,6 +67,118 @@ class Reply:
                 return value
         return None
 
+    def fail(self, error: Exception) -> None:
+        """End it with an error, unless it is over."""
+        if not self.is_over:
+            self.is_over, self.error = True, error
+
+
+class ResponseParser:
+    """Makes replies of the bytes of one connection. httptools calls its methods `on_…` within `feed`.
+
+    Args:
+        max_response_bytes: the largest body, as it comes over the wire.
+
+    Attributes:
+        reply: the response that is awaited; `None` between two requests.
+        allows_another: whether another request may follow: each response was complete and allowed it, and no byte
+            followed it.
+    """
+
+    def __init__(self, max_response_bytes: int) -> None:
+        self.reply: Reply | None = None
+        self.allows_another: bool = True
+        self._limit = max_response_bytes
+        self._parser: Any = httptools.HttpResponseParser(self)
+        # As tolerant as aiohttp and h11: none of these changes where a response ends.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    def feed(self, reply: Reply, data: bytes) -> None:
+        """Parse bytes of the response that is awaited."""
+        pieces = len(reply.body)
+        reply.overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.allows_another = False
+            reply.fail(_malformed(error))
+            return
+        if reply.overhead > _MOST_OVERHEAD:
+            reply.fail(_malformed(httptools.HttpParserError("its head is too long")))
+        if len(reply.body) > pieces + 1:  # many small chunks would take many times their size
+            reply.body[pieces:] = [b"".join(reply.body[pieces:])]
+
+    def end(self, reply: Reply) -> None:
+        """Take note that the server sends no more: this is the end of a body whose length was not announced."""
+        if reply.status and reply.header(b"content-length") is None and reply.header(b"transfer-encoding") is None:
+            reply.is_over = True
+
+    def on_message_begin(self) -> None:
+        """Notice a response behind the response."""
+        if self._awaited() is None:
+            self.allows_another = False
+
+    def on_status(self, text: bytes) -> None:
+        """Take the reason, or a piece of it."""
+        reply = self._awaited()
+        if reply is not None:
+            reply.reason += text
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are dropped."""
+        reply = self._awaited()
+        if reply is not None and not reply.status:
+            reply.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Take the status; that of an interim response (a 103) does not count."""
+        reply, status = self._awaited(), self._parser.get_status_code()
+        if reply is None or (100 <= status < 200 and status != _SWITCHING):
+            return
+        reply.status = status
+        if reply.without_body or status in (_NO_CONTENT, _NOT_MODIFIED):
+            # A body behind such a status would be read as the next response (RFC 9112, 6.3).
+            announced = reply.header(b"transfer-encoding") or reply.header(b"content-length") not in (None, b"0")
+            self.allows_another &= not announced and (reply.without_body or self._parser.should_keep_alive())
+            reply.is_over = True
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the body, within the limit."""
+        reply = self._awaited()
+        if reply is None:
+            self.allows_another = False
+            return
+        reply.overhead = 0
+        reply.size += len(data)
+        reply.body.append(data)
+        if reply.size > self._limit:
+            reply.fail(BodyTooLargeError(self._limit))
+
+    def on_message_complete(self) -> None:
+        """Take the end of the response, or of an interim one."""
+        reply = self._awaited()
+        if reply is None:
+            return
+        if not reply.status:
+            reply.headers.clear()
+            reply.reason = b""
+            return
+        self.allows_another &= reply.status != _SWITCHING and self._parser.should_keep_alive()
+        reply.is_over = True
+
+    def _awaited(self) -> Reply | None:
+        """Return the response that is awaited, unless it is over."""
+        reply = self.reply
+        return None if reply is None or reply.is_over else reply
+
+
+def _malformed(cause: Exception) -> Exception:
+    error = httpx.RemoteProtocolError(type(cause).__name__)
+    error.__cause__ = cause
+    return error
+
 
 class Connection(asyncio.Protocol):
     """One connection, which has one request at a time.
@@ -71,8 +190,7 @@ class Connection(asyncio.Protocol):
         on_lost: called with the connection when its socket is closed.
 
     Attributes:
-        is_usable: whether another request may be sent: the last response was complete and allowed it, and no byte
-            followed it.
+        is_usable: whether another request may be sent.
         lost: is done when the socket is closed.
     """
 
@@ -89,16 +207,9 @@ class Connection(asyncio.Protocol):
         self.transport: Any = None
         self.lost: asyncio.Future[None] = loop.create_future()
         self._loop = loop
-        self._limit = max_response_bytes
         self._on_lost = on_lost
-        self._parser: Any = httptools.HttpResponseParser(self)
-        # As tolerant as aiohttp and h11: none of these changes where a response ends.
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
-        self._reply: Reply | None = None
+        self._parser = ResponseParser(max_response_bytes)
         self._waiter: asyncio.Future[Reply] | None = None
-        self._without_body = False
         self._resting_since = loop.time()
         # One timer serves all requests of a connection: it is set anew when it fires, and not with each request.
         self._timer: asyncio.TimerHandle | None = None
@@ -147,7 +258,7 @@ class Connection(asyncio.Protocol):
             raise httpx.ConnectError("the server closed the connection")
         waiter: asyncio.Future[Reply] = self._loop.create_future()
         self._waiter = waiter
-        self._reply, self._without_body = Reply(), without_body
+        self._parser.reply = Reply(without_body=without_body)
         self._silence = math.inf if read is None else read
         self._until = until
         self._deadline = min(self._loop.time() + self._silence, until)
@@ -160,7 +271,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            self._reply = self._waiter = None
+            self._parser.reply = self._waiter = None
 
     def abort(self) -> None:
         """Close the socket at once."""
@@ -205,24 +316,24 @@ class Connection(asyncio.Protocol):
             self._deadline = due
         self._call_at(due)
 
-    def _finish(self, reply: Reply) -> None:
-        reply.is_over = True
-        if self.transport.get_write_buffer_size():
-            self.is_usable = False  # the server has answered before it read the request to its end
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(reply)
-
     def _fail(self, error: Exception) -> None:
         self.is_usable = False
-        if self._reply is not None:
-            self._reply.is_over = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
+        reply = self._parser.reply
+        if reply is not None:
+            reply.fail(error)
+            self._settle(reply)
 
-    def _fail_malformed(self, cause: Exception) -> None:
-        error = httpx.RemoteProtocolError(type(cause).__name__)
-        error.__cause__ = cause
-        self._fail(error)
+    def _settle(self, reply: Reply) -> None:
+        """Hand a reply that is over to the request that waits for it."""
+        if reply.error is not None or self.transport.get_write_buffer_size():
+            self.is_usable = False  # it has failed, or came before the server had read the request to its end
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if reply.error is None:
+            waiter.set_result(reply)
+        else:
+            waiter.set_exception(reply.error)
 
     # The loop calls these (`asyncio.Protocol`).
 
@@ -235,35 +346,26 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes of the response."""
-        reply = self._reply
+        parser = self._parser
+        reply = parser.reply
         if reply is None or reply.is_over:
             self.abort()  # they answer no request, and would be read as the response to the next one
             return
-        pieces = len(reply.body)
-        reply.overhead += len(data)
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.is_usable = False
-            if not reply.is_over:
-                self._fail_malformed(error)
-            return
+        parser.feed(reply, data)
         if reply.is_over:
-            return
-        self._deadline = min(self._loop.time() + self._silence, self._until)
-        if reply.overhead > _MOST_OVERHEAD:
-            self._fail_malformed(httptools.HttpParserError("its head is too long"))
-        if len(reply.body) > pieces + 1:  # many small chunks would take many times their size
-            reply.body[pieces:] = [b"".join(reply.body[pieces:])]
+            self.is_usable &= parser.allows_another
+            self._settle(reply)
+        else:
+            self._deadline = min(self._loop.time() + self._silence, self._until)
 
     def eof_received(self) -> None:
         """Take note that the server sends no more: this may be the end of a body. The loop closes the connection."""
-        reply = self._reply
         self.is_usable = False
-        if reply is None or not reply.status or reply.is_over:
-            return
-        if reply.header(b"content-length") is None and reply.header(b"transfer-encoding") is None:
-            self._finish(reply)
+        reply = self._parser.reply
+        if reply is not None and not reply.is_over:
+            self._parser.end(reply)
+            if reply.is_over:
+                self._settle(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the request that waits for its response."""
@@ -275,59 +377,3 @@ class Connection(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
         self._on_lost(self)
-
-    # The parser calls these, within `data_received`.
-
-    def on_message_begin(self) -> None:
-        """Notice a response behind the response."""
-        if self._reply is None or self._reply.is_over:
-            self.is_usable = False
-
-    def on_status(self, text: bytes) -> None:
-        """Take the reason, or a piece of it."""
-        reply = self._reply
-        if reply is not None and not reply.is_over:
-            reply.reason += text
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers are dropped."""
-        reply = self._reply
-        if reply is None or reply.is_over or reply.status:
-            return
-        reply.headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Take the status; that of an interim response (a 103) does not count."""
-        reply, status = self._reply, self._parser.get_status_code()
-        if reply is None or reply.is_over or (100 <= status < 200 and status != _SWITCHING):
-            return
-        reply.status = status
-        if self._without_body or status in (_NO_CONTENT, _NOT_MODIFIED):
-            # A body behind such a status would be read as the next response (RFC 9112, 6.3).
-            announced = reply.header(b"transfer-encoding") or reply.header(b"content-length") not in (None, b"0")
-            self.is_usable &= not announced and (self._without_body or self._parser.should_keep_alive())
-            self._finish(reply)
-
-    def on_body(self, data: bytes) -> None:
-        """Take a piece of the body, within the limit."""
-        reply = self._reply
-        if reply is None or reply.is_over:
-            self.is_usable = False
-            return
-        reply.overhead = 0
-        reply.size += len(data)
-        reply.body.append(data)
-        if reply.size > self._limit:
-            self._fail(BodyTooLargeError(self._limit))
-
-    def on_message_complete(self) -> None:
-        """Take the end of the response, or of an interim one."""
-        reply = self._reply
-        if reply is None or reply.is_over:
-            return
-        if not reply.status:
-            reply.headers.clear()
-            reply.reason = b""
-            return
-        self.is_usable &= reply.status != _SWITCHING and self._parser.should_keep_alive()
-        self._finish(reply)
