@@ -67,7 +67,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         """Send one request and read its response to the end, so that the connection is free again."""
         if OUTGOING in request.extensions:
             return await self._handle(request)
-        seconds = request.extensions.get("timeout", {}).get("pool")
+        seconds = (request.extensions.get("timeout") or {}).get("pool")
         try:
             await self.permits.take(RunningCalls(), math.inf if seconds is None else seconds)
         except OutOfTimeError:
