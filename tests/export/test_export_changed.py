@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import pytest
-from export_help import NAMES, change, every_page, ids, timeless
+from export_help import NAMES, change, every_page, export, ids, timeless
 from hypothesis import example, given
 from hypothesis import strategies as st
 from kit import connect
@@ -93,10 +93,7 @@ async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
         gone.add(victim)
 
     sandbox.on_page = move
-    async with connect(sandbox) as client:
-        report = await client.customers.list(count=20).export(
-            tmp_path / "c.jsonl", changed_since=SINCE, concurrency=concurrency
-        )
+    report = await export(sandbox, tmp_path / "c.jsonl", changed_since=SINCE, concurrency=concurrency, count=20)
     written = ids(tmp_path / "c.jsonl")
     assert len(written) == len(set(written))
     assert changed - gone <= set(written)
@@ -114,8 +111,7 @@ async def test_shuffled_ties_are_counted_and_read_whole(tmp_path):
     sandbox = Sandbox(customers=150, seed=1)
     changed = change(sandbox, range(100), "2026-11-10 12:00:00")
     lie(sandbox, reorder=unstable_ties)
-    async with connect(sandbox) as client:
-        report = await client.customers.list(count=20).export(tmp_path / "c.jsonl", changed_since=SINCE)
+    report = await export(sandbox, tmp_path / "c.jsonl", changed_since=SINCE, count=20)
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed + timeless(sandbox))
     assert report.exact
 
@@ -224,8 +220,7 @@ async def test_the_next_mark_is_by_the_servers_clock(tmp_path):
     sandbox, now = Sandbox(customers=10, seed=1), datetime(2031, 5, 1, 10, tzinfo=UTC)
     sandbox.clock.set(now)
     change(sandbox, [0])
-    async with connect(sandbox) as client:
-        report = await client.customers.list().export(tmp_path / "c.jsonl")
+    report = await export(sandbox, tmp_path / "c.jsonl")
     assert OVERLAP <= now - report.next_changed_since <= OVERLAP + timedelta(seconds=10)
     assert report.next_changed_since.utcoffset() == timedelta(hours=2)
 

@@ -5,10 +5,11 @@ import random
 
 import httpx
 import pytest
-from export_help import ids
+from every import every
+from export_help import export, ids
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit import connect, data, served
+from kit import data, served
 from lists import hexes, numbered
 from lying import lie
 from thorough import examples, variants
@@ -41,8 +42,7 @@ async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurre
                 sandbox.customers.insert()
 
     sandbox.on_page = change
-    async with connect(sandbox) as client:
-        report = await client.customers.list(count=1000).export(tmp_path / "c.jsonl", concurrency=concurrency)
+    report = await export(sandbox, tmp_path / "c.jsonl", concurrency=concurrency, count=1000)
     written = ids(tmp_path / "c.jsonl")
     assert len(written) == len(set(written)) == report.records
     assert start - gone <= set(written)
@@ -59,8 +59,7 @@ async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurre
 async def test_a_calm_export_costs_two_requests_more_than_pages(tmp_path, customers, count, cap):
     """Nothing changes: no change is reported, one pass in the order of ids, hardly a request more than needed."""
     sandbox = Sandbox(customers=customers, seed=1, max_count=cap)
-    async with connect(sandbox) as client:
-        report = await client.customers.list(count=count).export(tmp_path / "c.jsonl")
+    report = await export(sandbox, tmp_path / "c.jsonl", count=count)
     assert sorted(sandbox.customers.ids()) == ids(tmp_path / "c.jsonl")
     assert (report.list_changed, report.exact, report.total) == (False, True, customers)
     assert report.requests == sandbox.count("GET /customers") <= -(-customers // (cap or count)) + 2
@@ -128,13 +127,6 @@ def test_a_list_in_no_order_is_read_until_its_total_is_there(tmp_path):
         assert not missing or report.passes == MOST_SWEEPS
 
 
-def test_a_list_in_an_order_of_its_own_is_read_three_times_though_its_total_counts_more(tmp_path):
-    """A stable order shows what there is: a total that counts more is doubted as often as one of a list by id."""
-    server = numbered(hexes(300), order="shuffled", total="high")
-    report, missing, _ = server.export(tmp_path / "c.jsonl", count=60)
-    assert (report.reasons, report.passes, missing) == (("short_of_total",), SWEEPS, set())
-
-
 def test_a_run_goes_on_though_all_that_it_remembers_is_deleted(tmp_path):
     """All records that a run remembers are deleted: the next one steps back to one that is there."""
     server, path, stop = numbered(sorted(hexes(400))), tmp_path / "c.jsonl", stop_at(75)
@@ -157,8 +149,7 @@ async def test_pretty_answers_give_one_line_a_record(tmp_path):
     sandbox = Sandbox(customers=30, seed=1)
     lie(sandbox, pretty=True)
     sandbox.customers.update(sandbox.customers.id_at(3), {"of_tomorrow": {"a": [1, "x\ny"]}})
-    async with connect(sandbox) as client:
-        await client.customers.list(count=7).export(tmp_path / "c.jsonl")
+    await export(sandbox, tmp_path / "c.jsonl", count=7)
     lines = (tmp_path / "c.jsonl").read_bytes().splitlines()
     assert len(lines) == 30
     assert sum(b'"of_tomorrow":{"a":[1,"x\\ny"]}' in line for line in lines) == 1
@@ -299,20 +290,26 @@ def test_a_record_that_moves_to_the_front_leaves_out_none(tmp_path, often):
     assert (report.exact, missing) == (True, set())
 
 
-@pytest.mark.parametrize("total", ["true", *variants("none", "low", "high")])
-@pytest.mark.parametrize("order", ["text", "shuffled"])
-def test_one_record_a_page_is_read_whole_and_not_exact(tmp_path, order, total):
-    """A calm list of 50 whose server sends one record at a time, with any total."""
-    server = numbered([f"{index:03}" for index in range(50)], order=order, cap=1, total=total)
-    report, missing, _ = server.export(tmp_path / "c.jsonl", count=20, concurrency=8)
-    assert (missing, report.exact) == (set(), False)
+#: Calm lists that show too little or count too much: their names, what their server does, and the passes and reasons.
+CALM = [
+    *(
+        (range(50), {"order": order, "cap": 1, "total": total}, SWEEPS, {"no_stable_order"})
+        for order in ("text", "shuffled")
+        for total in ("true", "none", "low", "high")
+    ),
+    *((range(5), {"order": order, "cap": 2}, None, set()) for order in ("text", "shuffled")),
+    (range(300), {"order": "shuffled", "total": "high"}, SWEEPS, {"short_of_total"}),
+]
 
 
-@pytest.mark.parametrize("order", ["text", "shuffled"])
-def test_a_short_list_in_tiny_pages_is_exact_if_it_is_counted(tmp_path, order):
-    """Five records in pages of two show no order: as many as the total counts are all."""
-    report, missing, _ = numbered(hexes(5), order=order, cap=2).export(tmp_path / "c.jsonl", count=2)
-    assert (missing, report.exact) == (set(), True)
+@every("numbers, server, passes, reasons", CALM)
+def test_calm_lists(tmp_path, numbers, server, passes, reasons):
+    """A record a page, or more in the total than in the list, is not exact; a few tiny pages that are all are."""
+    listed = numbered([f"{number * 7919 % 1000:03}" for number in numbers], **server)
+    report, missing, _ = listed.export(tmp_path / "c.jsonl", count=2 if passes is None else 60)
+    assert missing == set()
+    assert {*report.reasons} == reasons
+    assert passes in {None, report.passes}
 
 
 @pytest.mark.parametrize("order", ["number", "shuffled"])
@@ -449,24 +446,12 @@ def test_a_list_that_loses_a_record_with_each_request_is_exact(tmp_path):
     assert server.requests < 60
 
 
-def cut_short(cut, pages):
-    """Return the cap of pages, some of which are cut to 18 records."""
-    return lambda: 18 if next(pages) in cut else None
-
-
 @pytest.mark.parametrize(("count", "most"), [("auto", 20), (200, 60)])
-@pytest.mark.parametrize("cut", [{1}, *variants({3}, {2, 9})])
-def test_a_page_that_is_cut_short_once_does_not_shrink_the_others(tmp_path, cut, count, most):
-    """Exact, with a few requests more than without; a page of 18 records would make a thousand of them."""
-    server = numbered(sorted(hexes(3000)), cap=cut_short(cut, itertools.count(1)))
+@pytest.mark.parametrize("cut", [{1}, *variants({3}, {2, 9}), None])
+def test_pages_that_are_cut_short(tmp_path, cut, count, most):
+    """A page of 18 records that comes once does not shrink the others; a cap of 80 is learnt. The list is exact."""
+    pages = itertools.count(1)
+    server = numbered(sorted(hexes(3000)), cap=80 if cut is None else lambda: 18 if next(pages) in cut else None)
     report, missing, twice = server.export(tmp_path / "c.jsonl", count=count)
     assert (report.exact, missing, twice) == (True, set(), set())
-    assert report.requests < most
-
-
-@pytest.mark.parametrize("count", ["auto", 200])
-def test_a_cap_is_learnt(tmp_path, count):
-    """A server that sends 80 records at once: hardly more requests than its pages."""
-    report, missing, _ = numbered(sorted(hexes(3000)), cap=80).export(tmp_path / "c.jsonl", count=count)
-    assert (report.exact, missing) == (True, set())
-    assert report.requests < 1.2 * 3000 / 80
+    assert report.requests < (most if cut else 1.2 * 3000 / 80)

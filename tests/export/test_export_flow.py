@@ -9,7 +9,7 @@ import threading
 
 import anyio
 import pytest
-from export_help import every_page, ids
+from export_help import every_page, export, ids
 from kit import connect
 
 from benchmarks.hosting import Host, serving
@@ -29,10 +29,8 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
         await anyio.lowlevel.checkpoint()
         told.append(progress)
 
-    async with connect(sandbox, clock=every_page()) as client:
-        await client.customers.list(count=30).export(
-            tmp_path / "c.csv", on_progress=told.append if kind == "sync" else later
-        )
+    tell = told.append if kind == "sync" else later
+    await export(sandbox, tmp_path / "c.csv", on_progress=tell, count=30, client={"clock": every_page()})
     reading = [step for step in told if step.stage == "reading"]
     assert len(reading) >= 10
     assert [step.records for step in reading] == sorted(step.records for step in reading)
@@ -43,26 +41,17 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
     assert told[-1].stage == "writing"
 
 
-async def test_repeated_requests_are_reported(tmp_path):
-    """Pages that a struggling server sent only when asked again count as retries, while it runs and in the report."""
+@pytest.mark.parametrize("fault", [{"status": 503}, {"garbage": True}])
+async def test_repeated_requests_are_reported(tmp_path, fault):
+    """Pages that a struggling server refused, or cut off, count as retries while it runs and in the report."""
     sandbox = Sandbox(customers=300, seed=1)
     told = []
     async with connect(sandbox, clock=every_page(), retry=RetryPolicy(base=0.001)) as client:
         await client.login()
-        sandbox.faults.add("GET /customers", status=503, after=2, times=2)
+        sandbox.faults.add("GET /customers", **fault, after=2, times=2)
         report = await client.customers.list(count=30).export(tmp_path / "c.jsonl", on_progress=told.append)
     assert (report.records, report.requests, report.retries) == (300, 12, 2)
     assert [told[0].retries, told[-1].retries] == [0, 2]
-
-
-async def test_a_page_that_is_cut_off_is_asked_for_again(tmp_path):
-    """BrokenJson answers in the middle of an export cost two retries, and no record."""
-    sandbox = Sandbox(customers=300, seed=1)
-    async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:
-        await client.login()
-        sandbox.faults.add("GET /customers", garbage=True, after=2, times=2)
-        report = await client.customers.list(count=30).export(tmp_path / "c.jsonl")
-    assert (report.records, report.retries) == (300, 2)
     assert len(set(ids(tmp_path / "c.jsonl"))) == 300
 
 
@@ -127,8 +116,7 @@ async def test_so_many_pages_are_in_flight_as_were_asked_for(tmp_path):
         now[0] -= 1
 
     sandbox.on_page = held
-    async with connect(sandbox) as client:
-        report = await client.customers.list(count=20).export(tmp_path / "c.jsonl", concurrency=16)
+    report = await export(sandbox, tmp_path / "c.jsonl", concurrency=16, count=20)
     assert report.records == 2000
     assert most[0] == 16
 

@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from export_help import every_page, ids
+from export_help import every_page, export, ids
 from kit import connect, served
 
 from carecloud_async import AuthenticationError, EnterpriseCredentials, ExportError
@@ -104,8 +104,7 @@ async def test_the_mark_of_another_identity_is_refused(sandbox):
 async def test_a_new_password_is_the_same_identity(tmp_path, sandbox):
     """A state file outlives the password: only who logs in counts."""
     state = tmp_path / "state.json"
-    async with connect(sandbox) as client:
-        await client.customers.list().export(tmp_path / "1.jsonl", state=state)
+    await export(sandbox, tmp_path / "1.jsonl", state=state)
     credentials = sandbox.credentials()
     renewed = EnterpriseCredentials(
         external_application_id=credentials.external_application_id, login=credentials.login, password="a new one"

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
-from export_help import ids
+from export_help import export, ids
 from kit import connect
 from lists import numbered
 from thorough import variants
@@ -47,9 +47,8 @@ async def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, name, more,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.jsonl").write_text("mine")
     sandbox = Sandbox(customers=10, seed=1)
-    async with connect(sandbox) as client:
-        with pytest.raises(ExportError, match=reason) as caught:
-            await client.customers.list().export(name, **more)
+    with pytest.raises(ExportError, match=reason) as caught:
+        await export(sandbox, name, **more)
     assert "\n" not in str(caught.value)
     assert sandbox.count() == 0
     assert [item.name for item in tmp_path.iterdir()] == ["there.jsonl"]
@@ -59,9 +58,8 @@ async def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, name, more,
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="this system has no /proc")
 async def test_a_folder_that_takes_no_files():
     """The error of a folder that exists and takes no files names the folder, and that reason."""
-    async with connect(Sandbox(customers=10, seed=1)) as client:
-        with pytest.raises(ExportError, match=r"/proc.*: no file can be made in this folder: choose another one"):
-            await client.customers.list().export("/proc/x.jsonl")
+    with pytest.raises(ExportError, match=r"/proc.*: no file can be made in this folder: choose another one"):
+        await export(Sandbox(customers=10, seed=1), "/proc/x.jsonl")
 
 
 async def test_an_offset_is_refused(tmp_path):
@@ -79,8 +77,7 @@ async def test_overwrite_replaces_at_the_end(tmp_path):
     sandbox = Sandbox(customers=200, seed=1)
     sandbox.on_page = lambda _: seen.append(path.read_text())
     seen = []
-    async with connect(sandbox) as client:
-        await client.customers.list(count=50).export(path, overwrite=True)
+    await export(sandbox, path, overwrite=True)
     assert set(seen) == {"old"}
     assert len(ids(path)) == 200
 
@@ -90,9 +87,8 @@ async def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     path = tmp_path / "c.jsonl"
     sandbox = Sandbox(customers=100, seed=1)
     sandbox.on_page = lambda _: path.write_text("theirs")
-    async with connect(sandbox) as client:
-        with pytest.raises(ExportError, match="exists already"):
-            await client.customers.list(count=50).export(path)
+    with pytest.raises(ExportError, match="exists already"):
+        await export(sandbox, path)
     assert path.read_text() == "theirs"
     assert (tmp_path / ".c.jsonl.run").is_dir()
 
@@ -107,16 +103,16 @@ async def test_a_login_that_fails_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_link_stays_a_link(tmp_path):
-    """Through a symbolic link the file it names is replaced."""
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_a_link_stays_a_link(tmp_path, overwrite):
+    """Through a symbolic link the file it names is made or replaced."""
     (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "c.jsonl").write_text("old")
-    (tmp_path / "c.jsonl").symlink_to(tmp_path / "real" / "c.jsonl")
-    sandbox = Sandbox(customers=20, seed=1)
-    async with connect(sandbox) as client:
-        await client.customers.list().export(tmp_path / "c.jsonl", overwrite=True)
-    assert (tmp_path / "c.jsonl").is_symlink()
-    assert len(ids(tmp_path / "real" / "c.jsonl")) == 20
+    link, real = tmp_path / "c.jsonl", tmp_path / "real" / "c.jsonl"
+    if overwrite:
+        real.write_text("old")
+    link.symlink_to(real)
+    await export(Sandbox(customers=20, seed=1), link, overwrite=overwrite)
+    assert (link.is_symlink(), len(ids(real))) == (True, 20)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
@@ -146,9 +142,8 @@ async def test_a_pipe_is_written_directly(tmp_path, name):
 async def test_a_full_device_is_one_sentence():
     """ENOSPC of a target that is written directly."""
     sandbox = Sandbox(customers=120, seed=1)
-    async with connect(sandbox) as client:
-        with pytest.raises(ExportError, match="disk is full"):
-            await client.customers.list(count=50).export("/dev/full")
+    with pytest.raises(ExportError, match="disk is full"):
+        await export(sandbox, "/dev/full")
 
 
 STDOUT = """
@@ -186,8 +181,7 @@ async def test_columns_that_a_stream_lacks_are_reported(caplog):
     """A field that turns up after the header was written to a pipe is not dropped in silence."""
     sandbox = Sandbox(customers=120, seed=1)
     sandbox.customers.update(sorted(sandbox.customers.ids())[-1], {"new_at_the_end": "here"})
-    async with connect(sandbox) as client:
-        await client.customers.list(count=20).export("/dev/null", format="csv")
+    await export(sandbox, "/dev/null", format="csv", count=20)
     assert "export to a file to have them all" in caplog.text
 
 
@@ -205,9 +199,8 @@ async def test_a_state_that_cannot_be_kept_is_refused_first(tmp_path, state):
     sandbox = Sandbox(customers=5)
     (tmp_path / "c.jsonl").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "c.jsonl")
-    async with connect(sandbox) as client:
-        with pytest.raises(ConfigurationError, match="same file" if "/" not in state else "no folder"):
-            await client.customers.list().export(tmp_path / "c.jsonl", overwrite=True, state=tmp_path / state)
+    with pytest.raises(ConfigurationError, match="same file" if "/" not in state else "no folder"):
+        await export(sandbox, tmp_path / "c.jsonl", overwrite=True, state=tmp_path / state)
     assert sandbox.count("GET /customers") == 0
     assert (tmp_path / "c.jsonl").read_text() == "mine"
 
@@ -276,8 +269,7 @@ async def published(tmp_path, monkeypatch, link):
     target = tmp_path / "c.jsonl"
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", link)
-        async with connect(Sandbox(customers=20, seed=1)) as client:
-            await client.customers.list().export(target)
+        await export(Sandbox(customers=20, seed=1), target)
     return target.read_text()[:5]
 
 
