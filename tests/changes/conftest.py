@@ -1,7 +1,9 @@
 """What the tests of changes share."""
 
+import os
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from kit import connect
@@ -17,6 +19,15 @@ def temporary(monkeypatch, tmp_path):
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
+
+
+@pytest.fixture
+def other_disk(tmp_path):
+    """A folder on another file system, where this machine has a second one."""
+    here = tmp_path.stat().st_dev
+    disks = [disk for disk in ("/dev/shm", "/var/tmp") if os.path.isdir(disk) and os.stat(disk).st_dev != here]
+    with tempfile.TemporaryDirectory(dir=next(iter(disks), None)) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -337,6 +337,7 @@ async def test_the_state_belongs_to_a_list_its_filters_and_an_identity(sandbox, 
             (client.customers.list(last_name="Smith"), "its filters differ)"),
             (client.acting_as(other).customers.list(), "identity"),
             (stranger.customers.list(), "its project differs"),
+            (stranger.customers.list(last_name="Smith"), "its project and filters differ"),
         ):
             with pytest.raises(ExportError, match=f"belongs to another .*{re.escape(differing)}") as caught:
                 await take(listing, state)

@@ -4,16 +4,16 @@ import asyncio
 import csv
 import errno
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import anyio
+import changes_child
 import pytest
 from disks import FullFile, WatchedDisk, make_files_of
+from forked_processes import start
 from kit import connect
 from thorough import variants
 
@@ -21,8 +21,6 @@ from carecloud_async import CareCloud, ExportError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-CHILD = Path(__file__).with_name("changes_child.py")
 
 
 @pytest.fixture
@@ -106,15 +104,15 @@ STEPS = [
 
 
 def run_child(target, state, step, url):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        [sys.executable, CHILD, url, target, state, step], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    """Start the process; return it, and the pipe of what it says."""
+    here, there = multiprocessing.Pipe()
+    return start(changes_child.run, there, url, str(target), str(state), step), here
 
 
 def kill_at(step, url, target, state):
-    with run_child(target, state, step, url) as child:
-        assert child.wait(240) == -signal.SIGKILL
+    child, _ = run_child(target, state, step, url)
+    child.join(240)
+    assert child.exitcode == -signal.SIGKILL
 
 
 def run(url, sandbox, target, state, **options):
@@ -174,8 +172,10 @@ async def test_without_hard_links_each_night_gets_its_file(sandbox, tmp_path, mo
     assert sorted(file.name for file in tmp_path.iterdir()) == ["1.jsonl", "2.jsonl", "s"]
 
 
-@pytest.mark.parametrize("then", ["overwrite", "other name", "other folder", "removed", "other format"])
-async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, tmp_path, monkeypatch, then):
+@pytest.mark.parametrize("then", ["overwrite", "other name", "other disk", "removed", "other format"])
+async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(
+    sandbox, tmp_path, other_disk, monkeypatch, then
+):
     """The error names the file that is in the way; what the next run says counts, and it writes the same changes."""
     target, state, other = tmp_path / "c.jsonl", tmp_path / "s", tmp_path / "other.jsonl"
     link = os.link
@@ -191,9 +191,8 @@ async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, 
     with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
         await write(sandbox, target, state)
     assert target.read_bytes() == b"of another program\n"
-    if then == "other folder":
-        other = tmp_path / "folder" / "other.jsonl"
-        other.parent.mkdir()
+    if then == "other disk":
+        other = other_disk / "other.jsonl"
     if then == "removed":
         target.unlink()
     if then == "other format":
@@ -209,7 +208,7 @@ async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, 
         target = written
     assert kinds(target) == ["created"] * 30
     assert (await write(sandbox, tmp_path / "calm.jsonl", state)).unchanged == 30
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".*")) + list(other_disk.glob(".*"))
 
 
 async def test_a_file_that_is_gone_before_anyone_can_know_that_it_was_used(sandbox, tmp_path, monkeypatch, caplog):
@@ -291,6 +290,21 @@ def test_a_file_that_was_killed_before_its_name_survives_a_remount(sandbox, tmp_
     assert kinds(target) == ["created"] * 30
 
 
+async def test_a_file_keeps_its_first_name_until_the_second_one_is_on_the_disk(sandbox, tmp_path, monkeypatch):
+    """A power cut may undo the new name, and not the removal of the old one: the file would have none."""
+    target, fsync, has_first_name = tmp_path / "c.jsonl", os.fsync, []
+
+    def note(descriptor):
+        if target.exists():
+            has_first_name.append(any(tmp_path.glob(".*.partial")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    await write(sandbox, target, tmp_path / "s")
+    assert has_first_name[0]
+    assert not [*tmp_path.glob(".*")]
+
+
 async def test_a_power_cut_before_the_file_has_its_name_leaves_the_file_that_the_state_rests_on(
     sandbox, tmp_path, monkeypatch
 ):
@@ -346,7 +360,7 @@ def test_runs_at_once_do_not_destroy_a_state(sandbox, tmp_path, rounds):
     target, state = tmp_path / "c.jsonl", tmp_path / "s"
     with sandbox.running() as url:
         children = [run_child(target, state, f"{rounds} times", url) for _ in range(3)]
-        told = [json.loads(child.communicate()[0]) for child in children]
+        told = [pipe.recv() for _, pipe in children]
         assert run(url, sandbox, target, state, overwrite=True).unchanged == 30
     assert {line for lines in told for line in lines} <= {f"{state}: another run is using it: wait for its end", "done"}
     assert [lines.count("done") for lines in told] == [rounds] * 3
