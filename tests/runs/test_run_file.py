@@ -3,17 +3,13 @@
 import contextlib
 import errno
 import os
-import shutil
 import signal
 import sqlite3
-import stat
 import subprocess
 import sys
 import textwrap
 
 import pytest
-from attrs import evolve
-from disks import full_database, watch_databases
 
 from carecloud_async._base.runs import Earlier, RunFile, RunKind
 from carecloud_async.errors import ExportError
@@ -56,23 +52,6 @@ def begun(path, *texts):
 
 def rows(run):
     return [text for (text,) in run.db.execute("SELECT text FROM rows ORDER BY id")]
-
-
-@posix
-def test_a_run_is_private_and_leaves_one_file(path):
-    """A run file can be opened by its user alone, and no other file is left beside it when it is closed."""
-    begun(path, "one").close()
-    assert [(item.name, stat.S_IMODE(item.stat().st_mode)) for item in path.parent.iterdir()] == [("run.db", 0o600)]
-
-
-def test_a_run_without_resume_tells_what_was_there_and_keeps_it(path):
-    """The caller decides; until it begins, nothing is lost."""
-    begun(path, "one").close()
-    with open_run(path, resume=False) as run:
-        assert (run.earlier, run.continues) == (Earlier.UNFINISHED, False)
-    with open_run(path, resume=False) as run:
-        run.begin()
-        assert rows(run) == []
 
 
 def test_a_statement_that_sqlite_does_not_know_damages_nothing(path):
@@ -121,25 +100,6 @@ def test_a_forked_child_that_ends_takes_no_commit_from_its_parent(path):
         assert rows(run) == ["one", "two"]
 
 
-def test_a_failed_block_changes_nothing_and_its_error_passes_through(path):
-    """The user's own error of SQLite is not blamed on the file."""
-    own = sqlite3.DatabaseError("of the caller's rows")
-    with begun(path, "one") as run:
-        with pytest.raises(sqlite3.DatabaseError) as raised, run.transaction() as db:
-            db.execute("INSERT INTO rows (text) VALUES ('two')")
-            raise own
-        assert raised.value is own
-        assert rows(run) == ["one"]
-
-
-def test_a_run_that_fails_before_its_first_transaction_binds_nothing(path):
-    """A first try with wrong credentials leaves no file that refuses the right ones."""
-    run = open_run(path)
-    run.begin()
-    run.close()
-    assert not path.exists()
-
-
 def test_an_empty_file_of_the_user_is_taken_and_kept(path):
     """`mktemp` makes one; it is not removed when the run fails at once."""
     path.touch(mode=0o600)
@@ -148,24 +108,6 @@ def test_an_empty_file_of_the_user_is_taken_and_kept(path):
     begun(path, "one").close()
     with open_run(path) as run:
         assert rows(run) == ["one"]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"filters": "x"}, "its filters differ"),
-        ({"filters": "x", "project": "y"}, "its project and filters differ"),
-        ({"identity": "x"}, "belongs to another identity"),
-        ({"more": "x"}, "its more differs"),
-    ],
-)
-def test_a_run_of_something_else_is_refused_by_name(path, change, said):
-    """The error says what differs, and the file stays as it is."""
-    begun(path, "one").close()
-    before = path.read_bytes()
-    with pytest.raises(ExportError, match=said):
-        open_run(path, binding=BINDING | change)
-    assert path.read_bytes() == before
 
 
 def test_a_finished_run_returns_its_report_until_it_begins_again(path):
@@ -186,65 +128,6 @@ def test_a_finished_run_returns_its_report_until_it_begins_again(path):
         assert rows(run) == []
 
 
-def test_a_file_is_used_by_one_run_of_a_process(path):
-    """A second run of a file in one process is refused until the first is closed, also after that begins again."""
-    with begun(path, "one") as run:
-        for _ in range(2):
-            with pytest.raises(ExportError, match="another run is using it"):
-                open_run(path)
-            run.begin()
-    open_run(path).close()
-
-
-CHILD = """
-import sys
-sys.path[:0] = {tests!r}
-from pathlib import Path
-from test_run_file import begun, open_run, rows
-from carecloud_async.errors import ExportError
-
-path = Path(sys.argv[1])
-"""
-
-
-def child(code, *arguments):
-    here = os.path.dirname(__file__)
-    source = CHILD.format(tests=[here, os.path.dirname(here)]) + textwrap.dedent(code)
-    return subprocess.Popen(
-        [sys.executable, "-c", source, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-
-def test_a_file_is_used_by_one_process(path):
-    """Another process cannot open a run file in use, also after its holder has begun again or committed."""
-    with begun(path, "one") as run:
-        for _ in range(2):
-            other = child("try: open_run(path)\nexcept ExportError as error: print(error)", path)
-            assert "another run is using it" in other.communicate()[0]
-            run.begin()
-            with run.transaction() as db:
-                db.execute("INSERT INTO rows (text) VALUES ('two')")
-
-
-def test_a_killed_run_keeps_what_was_committed(path):
-    """After a kill the file is not locked, committed rows are there, and the open transaction has done nothing."""
-    other = child(
-        """
-        run = begun(path, "one")
-        run.db.start()
-        run.db.execute("INSERT INTO rows (text) VALUES ('two')")
-        print("ready", flush=True)
-        sys.stdin.read()
-        """,
-        path,
-    )
-    assert other.stdout.readline() == "ready\n"
-    other.kill()
-    other.communicate()
-    with open_run(path) as run:
-        assert (run.continues, rows(run)) == (True, ["one"])
-
-
 @posix
 def test_a_file_that_its_last_run_removes_while_this_one_opens_it(path, monkeypatch):
     """A run that locks a file which has just been removed makes another one, which has its name and is its own."""
@@ -263,102 +146,6 @@ def test_a_file_that_its_last_run_removes_while_this_one_opens_it(path, monkeypa
             open_run(path)
     with open_run(path) as run:
         assert rows(run) == ["one"]
-
-
-@pytest.mark.thorough
-def test_three_processes_take_turns_at_one_file(path):
-    """Three processes that continue, begin and remove one file in turn lose no row that another process committed."""
-    code = """
-        import random
-        done = 0
-        chance = random.Random(int(sys.argv[2]))
-        while done < 300:
-            try:
-                run = open_run(path)
-            except ExportError as error:
-                assert "another run is using it" in str(error), error
-                continue
-            done += 1
-            if not run.continues:
-                run.begin()
-            before = rows(run)
-            assert before == [str(number) for number in range(len(before))], before
-            with run.transaction() as db:
-                db.execute("INSERT INTO rows (text) VALUES (?)", [str(len(before))])
-            if chance.random() < 0.1:
-                run.remove()
-            elif chance.random() < 0.1:
-                run.begin()
-                run.close()
-            else:
-                run.close()
-        print("good")
-        """
-    others = [child(code, path, number) for number in range(3)]
-    assert [item.communicate()[0] for item in others] == ["good\n"] * 3
-
-
-@pytest.mark.parametrize("resume", [True, False])
-@pytest.mark.parametrize("kind", ["text", "database", "database in WAL mode", "another run"])
-def test_the_file_of_another_program_is_left_as_it_is(path, kind, resume):
-    """A file of another program is refused; it and its folder are unchanged."""
-    if kind == "text":
-        path.write_bytes(b"precious")
-    elif kind == "another run":
-        other = RunFile.open(path, kind=evolve(KIND, name="other"), binding={}, resume=True)
-        other.begin()
-        with other.transaction():
-            pass
-        other.close()
-    else:
-        with sqlite3.connect(path) as database:
-            if "WAL" in kind:
-                database.execute("PRAGMA journal_mode=WAL")
-            database.execute("CREATE TABLE precious (id)")
-        if "WAL" in kind:  # as after a kill: rows are in another file
-            database.execute("INSERT INTO precious VALUES (1)")
-            database.commit()
-            for file in list(path.parent.iterdir()):
-                shutil.copy(file, file.with_name(f"copy-{file.name}"))
-            database.close()
-            for file in path.parent.glob("copy-*"):
-                file.replace(file.with_name(file.name.removeprefix("copy-")))
-        else:
-            database.close()
-    path.chmod(0o600)
-    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
-    with pytest.raises(ExportError, match="is not a run of work: it is left alone; remove it, or name another file"):
-        open_run(path, resume=resume)
-    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
-
-
-def test_a_run_of_another_version_says_so(path):
-    """A file of another version cannot be continued; a run that begins again may replace it."""
-    later = evolve(KIND, version=2)
-    with RunFile.open(path, kind=later, binding=BINDING, resume=False) as run:
-        run.begin()
-        with run.transaction():
-            pass
-    with pytest.raises(ExportError, match=r"another version of this package: go on with that version, or remove it"):
-        open_run(path)
-    with open_run(path, resume=False) as run:
-        assert run.earlier is Earlier.UNREADABLE
-        assert "another version" in str(run.problem)
-        run.begin()
-        assert rows(run) == []
-
-
-def test_each_bit_that_changes_in_a_closed_file_is_found(path):
-    """Each changed bit of a closed file is found, also inside a value, where SQLite itself would not notice it."""
-    begun(path, *map(str, range(200))).close()
-    whole = path.read_bytes()
-    for bit in range(0, len(whole) * 8, 997):
-        damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
-        with pytest.raises(ExportError, match=r"is damaged: remove it to begin again|is not a run of work"):
-            open_run(path)
-        assert path.read_bytes() == damaged
 
 
 @pytest.mark.parametrize("page", range(4))
@@ -382,16 +169,6 @@ def test_a_damaged_file_of_a_killed_run_is_reported_as_damaged(path, page):
             assert rows(run) == []
 
 
-@posix
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
-    """The folder is at fault, not the file."""
-    folder = tmp_path / "folder"
-    folder.mkdir(mode=0o500)
-    with pytest.raises(ExportError, match="no permission to write there"):
-        open_run(folder / "run.db")
-
-
 PLACE, ROOM = ": choose another place, or make this one writable", ": free some space and go on with resume=True"
 
 
@@ -411,21 +188,6 @@ def test_a_refusal_of_the_disk_names_the_way_out(path, code, number, fix):
         assert str(told).endswith(fix)
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path):
-    """A folder that does not exist is an error that says what to do."""
-    with pytest.raises(ExportError, match="the directory does not exist: make it first"):
-        open_run(tmp_path / "missing" / "run.db")
-
-
-@posix
-def test_links_are_not_followed(path, tmp_path):
-    """A link that another user made cannot redirect what a run writes."""
-    (tmp_path / "victim").touch()
-    path.symlink_to(tmp_path / "victim")
-    with pytest.raises(ExportError, match="is a link, which is not followed"):
-        open_run(path)
-
-
 @posix
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
 def test_a_journal_of_another_user_is_not_taken(path, tmp_path, suffix):
@@ -439,21 +201,3 @@ def test_a_journal_of_another_user_is_not_taken(path, tmp_path, suffix):
     with pytest.raises(ExportError, match="is a link, which is not followed"):
         open_run(path)
     assert victim.read_bytes() == b"precious"
-
-
-def test_an_empty_file_on_a_full_disk_is_begun_when_there_is_room(path, monkeypatch):
-    """The empty file of a run that was killed at once stays one of ours on a full disk."""
-    is_full = True
-
-    def refuse(_database, statement):
-        if is_full and statement.startswith("CREATE"):
-            raise full_database()
-
-    path.touch(mode=0o600)
-    watch_databases(monkeypatch, refuse)
-    with open_run(path) as run, pytest.raises(ExportError, match="the disk is full"):
-        run.begin()
-    is_full = False
-    begun(path, "one").close()
-    with open_run(path) as run:
-        assert rows(run) == ["one"]
