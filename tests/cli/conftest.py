@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 from cli_process import PROGRAM, heed_ctrl_c
 
 from carecloud_async.cli.app import run
+from carecloud_async.cli.console import sigterm_as_ctrl_c
 from carecloud_async.sandbox import Sandbox
 
 
@@ -103,3 +105,22 @@ def project(monkeypatch):
         monkeypatch.setenv("CARECLOUD_LOGIN", credentials.login)
         monkeypatch.setenv("CARECLOUD_PASSWORD", credentials.password)
         yield sandbox
+
+
+@pytest.fixture
+def interrupted(carecloud, project):
+    """Run the command in this process, and send it a signal when an operation has been asked for so many times."""
+
+    def call(*arguments, at, times=1, number=signal.SIGTERM):
+        def interrupt(request):
+            if request.name == at and project.count(at) == times:
+                os.kill(os.getpid(), number)
+
+        project.on_request = interrupt
+        with sigterm_as_ctrl_c():
+            done = carecloud(*arguments)
+        project.on_request = None
+        assert done.code == 130
+        return done
+
+    return call

@@ -3,11 +3,9 @@
 import io
 import json
 import os
-import signal
 import sys
 
 import pytest
-from child_processes import wait_until
 
 
 @pytest.mark.parametrize("state", ["s", "memory://nights/s"])
@@ -55,18 +53,12 @@ def test_mistakes(carecloud, project):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_an_interrupted_run_says_what_became_of_the_changes(start, carecloud, project):
+def test_an_interrupted_run_says_what_became_of_the_changes(interrupted, carecloud, project):
     """An interrupted run ends with 130 and leaves no half file; the same command brings all changes."""
-    project.latency = 0.3
     command = ("changes", "customers", "-o", "c.jsonl", "--state", "s", "--count", 10, "--concurrency", 1)
-    process = start(*command)
-    wait_until(lambda: project.count("GET /customers") >= 2)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.endswith("interrupted: no change is lost; the same command goes on to c.jsonl\n")
+    done = interrupted(*command, at="GET /customers", times=2)
+    assert done.err.endswith("interrupted: no change is lost; the same command goes on to c.jsonl\n")
     assert os.listdir() == []
-    project.latency = 0
     assert carecloud(*command).line.startswith("customers: 250 created")
 
 

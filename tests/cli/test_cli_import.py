@@ -9,7 +9,6 @@ import signal
 import tomllib
 
 import pytest
-from child_processes import wait_until
 from every import every
 from thorough import variants
 
@@ -268,18 +267,16 @@ def test_a_folder_without_the_right_to_write(carecloud, project, tmp_path, optio
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
-def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, number):
+def test_an_interrupted_import_says_how_far_it_came(interrupted, project, tmp_path, number):
     """Ctrl-C and SIGTERM end an import with 130 and a line that says how far it came, and how it goes on."""
     rows = [f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(9)]
     (tmp_path / "c.jsonl").write_text("".join(rows))
     project.faults.add("POST /customers", delay=60, times=None, after=4)
-    process = start("import", "customers", "c.jsonl", "--match", "email", *SOURCE, "--concurrency", 1)
-    wait_until(lambda: project.count("POST /customers") >= 5)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    command = ("import", "customers", "c.jsonl", "--match", "email", *SOURCE, "--concurrency", 1)
+    done = interrupted(*command, at="POST /customers", times=5, number=number)
     said = r"carecloud: interrupted: \d of 9 rows, .*; nothing is lost: the same command with --resume goes on\n"
-    assert re.fullmatch(said, err.splitlines(keepends=True)[-1]), err
+    assert done.out == ""
+    assert re.fullmatch(said, done.err.splitlines(keepends=True)[-1]), done.err
 
 
 @pytest.mark.parametrize("answer", [True, False])

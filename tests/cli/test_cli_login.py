@@ -21,16 +21,11 @@ def test_the_commands_after_a_login_use_its_token(carecloud, project, monkeypatc
     assert project.count("POST /users/actions/login") == 1
 
 
-def test_without_login_no_token_is_kept(carecloud, project):
-    """A job that never ran `carecloud login` leaves no token on the disk and logs in by itself."""
-    assert carecloud("total", "customers").code == 0
-    assert carecloud("total", "customers").code == 0
-    assert project.count("POST /users/actions/login") == 2
-
-
 def test_a_kept_token_that_has_ended_asks_for_the_password(carecloud, project, monkeypatch):
-    """Without a password and without a terminal the line says to log in again."""
+    """Without a password and without a terminal the line says to log in again; without a login no token is kept."""
+    assert carecloud("total", "customers").code == 0
     assert carecloud("login").code == 0
+    assert project.count("POST /users/actions/login") == 2
     project.revoke_all()
     monkeypatch.delenv("CARECLOUD_PASSWORD")
     refused = carecloud("total", "customers")
@@ -50,9 +45,11 @@ def test_a_login_needs_the_password(carecloud, project, monkeypatch, logged_in, 
 
 
 def test_logout_ends_the_token(carecloud, project, monkeypatch):
-    """The token ends at the server; a command with the password leaves none, one without says what to set."""
+    """The token ends, whatever the password is now; a command with it leaves none, one without says what to set."""
     assert carecloud("login").code == 0
-    assert carecloud("logout").out == "logged out\n"
+    with monkeypatch.context() as patch:
+        patch.setenv("CARECLOUD_PASSWORD", "changed meanwhile")
+        assert carecloud("logout").out == "logged out\n"
     assert carecloud("logout").out == "no token is kept\n"
     assert project.count("POST /users/actions/logout") == 1
     assert carecloud("total", "customers").code == 0
@@ -62,29 +59,15 @@ def test_logout_ends_the_token(carecloud, project, monkeypatch):
     assert (refused.code, "set CARECLOUD_PASSWORD" in refused.line) == (2, True)
 
 
-def test_logout_ends_the_token_whatever_the_password_is_now(carecloud, project, monkeypatch):
-    """A password that was changed since `login` leaves no token behind."""
-    assert carecloud("login").code == 0
-    monkeypatch.setenv("CARECLOUD_PASSWORD", "changed meanwhile")
-    assert carecloud("logout").out == "logged out\n"
-    assert project.count("POST /users/actions/logout") == 1
-    assert carecloud("logout").out == "no token is kept\n"
-
-
-def test_a_logout_of_a_user_without_a_token_says_so(carecloud, project):
-    """`logout` leaves the token of another user, and does not say that it is removed."""
-    assert carecloud("login").code == 0
-    assert carecloud("logout", "--login", "another_user").out == "no token of this user is kept for this project\n"
-    assert project.count("POST /users/actions/logout") == 0
-    assert carecloud("logout").out == "logged out\n"
-
-
-def test_another_user_does_not_get_the_kept_token(carecloud, project):
-    """The token belongs to project and user: another login is not answered with it."""
+def test_a_kept_token_is_its_users_alone(carecloud, project):
+    """A command of another user does not get the token, and a logout of that user leaves it, and says so."""
     assert carecloud("login").code == 0
     refused = carecloud("total", "customers", "--login", "another_user")
     assert refused.code == 1
     assert "401" in refused.line or "refused" in refused.line
+    assert carecloud("logout", "--login", "another_user").out == "no token of this user is kept for this project\n"
+    assert project.count("POST /users/actions/logout") == 0
+    assert carecloud("logout").out == "logged out\n"
 
 
 def test_a_profile_on_the_command_line(carecloud, project, monkeypatch, tmp_path):

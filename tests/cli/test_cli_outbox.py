@@ -7,7 +7,6 @@ from itertools import cycle
 
 import anyio
 import pytest
-from child_processes import wait_until
 from every import every
 from thorough import variants
 
@@ -123,20 +122,17 @@ def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
-def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, project, number):
+def test_an_interrupted_send_says_how_far_it_came(interrupted, carecloud, waiting, project, number):
     """Ctrl-C and SIGTERM end `send` with 130 and one line; sent again, each entry is at the server once."""
     project.latency = 0.3
-    process = start("outbox", "till.db", "send")
-    wait_until(lambda: project.count("POST /points/actions/assign-points") >= 2)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    done = interrupted("outbox", "till.db", "send", at="POST /points/actions/assign-points", times=2, number=number)
+    assert done.out == ""
     said = re.fullmatch(
         r"carecloud: interrupted: (\d) sent, (\d) waiting, 0 failed; nothing is lost: "
         r"carecloud outbox till\.db send goes on\n",
-        err,
+        done.err,
     )
-    assert said, err
+    assert said, done.err
     sent, left = map(int, said.groups())
     assert (sent >= 2, sent + left) == (True, 5)
     project.latency = 0

@@ -111,29 +111,22 @@ def test_sigterm_while_the_command_starts(start):
     assert (process.returncode, err) == (130, "carecloud: interrupted\n")
 
 
-@posix
-@pytest.mark.parametrize("number", [*variants(signal.SIGTERM), signal.SIGINT])
-def test_a_command_is_interrupted(start, project, number):
-    """A command that keeps nothing says that it was interrupted, and ends with 130."""
-    project.latency = 60
-    process = start("total", "customers")
-    wait_until(lambda: project.count("POST /users/actions/login") >= 1)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "carecloud: interrupted\n")
+MAYBE = "interrupted: if it was sent, it may have been carried out: look before you repeat it"
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
-def test_an_interrupted_write_may_have_happened(start, project, number):
-    """A write that is interrupted while its answer is awaited says so, and what to do."""
-    project.faults.add("POST /events", delay=60)
-    process = start("request", "POST", "events")
-    wait_until(lambda: project.count("POST /events") >= 1)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    assert err == "carecloud: interrupted: if it was sent, it may have been carried out: look before you repeat it\n"
+@pytest.mark.parametrize(
+    ("command", "at", "number", "line"),
+    [
+        ("total customers", "POST /users/actions/login", signal.SIGINT, "interrupted"),
+        ("request POST events", "POST /events", signal.SIGTERM, MAYBE),
+    ],
+)
+def test_a_command_is_interrupted(interrupted, project, command, at, number, line):
+    """A command ends with 130 and says that it was interrupted; of a write that awaits its answer, what to do."""
+    project.faults.add(at, delay=60)
+    done = interrupted(*command.split(), at=at, number=number)
+    assert (done.out, done.line) == ("", line)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
