@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 @pytest.fixture
 def sandbox():
-    return Sandbox(customers=2_350)
+    return Sandbox(customers=350)
 
 
 def by_polars(stream):
@@ -55,9 +55,9 @@ def test_libraries_read_a_list_in_one_line(sandbox, read):
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     stream = connect(sandbox).customers.list().arrow_stream()
-    assert len(read(stream)) == 2_350
+    assert len(read(stream)) == 350
     assert stream.report.exact
-    assert stream.report.records == 2_350
+    assert stream.report.records == 350
 
 
 def test_a_delta_table_is_written_from_the_stream(sandbox, tmp_path):
@@ -65,15 +65,15 @@ def test_a_delta_table_is_written_from_the_stream(sandbox, tmp_path):
     deltalake = pytest.importorskip("deltalake", reason="deltalake is not installed")
     stream = connect(sandbox).customers.list().arrow_stream(fields=["customer_id", "last_change"])
     deltalake.write_deltalake(str(tmp_path / "customers"), stream)
-    assert deltalake.DeltaTable(str(tmp_path / "customers")).to_pyarrow_table().num_rows == 2_350
+    assert deltalake.DeltaTable(str(tmp_path / "customers")).to_pyarrow_table().num_rows == 350
 
 
 def test_each_reading_asks_the_server(sandbox):
     """The stream holds no records: read twice, it shows what is there now."""
     stream = connect(sandbox).customers.list().arrow_stream()
-    assert len(by_pyarrow(stream)) == 2_350
+    assert len(by_pyarrow(stream)) == 350
     sandbox.customers.delete(sandbox.customers.id_at(7))
-    assert len(by_pyarrow(stream)) == 2_349
+    assert len(by_pyarrow(stream)) == 349
 
 
 def test_a_stream_works_where_a_loop_runs(sandbox):
@@ -86,7 +86,7 @@ def test_a_stream_works_where_a_loop_runs(sandbox):
             await client.ping()  # the client's own loop and connections are untouched
             return names
 
-    assert len(asyncio.run(cell())) == 2_350
+    assert len(asyncio.run(cell())) == 350
 
 
 def test_a_token_file_is_shared(sandbox, tmp_path):
@@ -131,7 +131,7 @@ def test_a_failure_is_kept(sandbox):
         by_pyarrow(stream)
     with pytest.raises(NotFoundError):
         stream.report  # noqa: B018
-    assert len(by_pyarrow(stream)) == 2_350
+    assert len(by_pyarrow(stream)) == 350
     assert stream.report.exact
 
 
@@ -149,7 +149,7 @@ def test_a_list_that_is_emptied_names_what_a_stream_takes():
 
 def test_an_inexact_reading_fails_at_its_end(sandbox):
     """Records may be missing: that is an error, unless it is accepted."""
-    lie(sandbox, total_items=2750)
+    lie(sandbox, total_items=450)
     client = connect(sandbox)
     stream = client.customers.list().arrow_stream()
     with pytest.raises(Exception, match="allow_inexact=True"):
@@ -157,7 +157,7 @@ def test_an_inexact_reading_fails_at_its_end(sandbox):
     with pytest.raises(ExportError, match="allow_inexact=True"):
         stream.report  # noqa: B018
     accepted = client.customers.list().arrow_stream(allow_inexact=True)
-    assert len(by_pyarrow(accepted)) == 2_350
+    assert len(by_pyarrow(accepted)) == 350
     assert not accepted.report.exact
 
 

@@ -186,7 +186,8 @@ def test_deleted_records_leave_the_table(sandbox, pipeline, night):
     assert sum(rows.values()) == 0
 
 
-def test_a_failed_load_brings_its_deletions_again(sandbox, pipeline, night, tmp_path):
+@pytest.mark.parametrize("failing", [{}, *variants({"full": True})])
+def test_a_failed_run_brings_its_deletions_again(sandbox, pipeline, night, tmp_path, failing):
     """A run that fails after a list was compared leaves its state, and the next one brings the same changes."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
     night("customers", "cards", **options)
@@ -194,26 +195,11 @@ def test_a_failed_load_brings_its_deletions_again(sandbox, pipeline, night, tmp_
     sandbox.customers.delete(gone)
     sandbox.faults.add("GET /cards", status=403, times=99)
     with pytest.raises(Exception, match="step=extract"):
-        night("customers", "cards", **options)
+        night("customers", "cards", **failing, **options)
     sandbox.faults.clear()
     night("customers", "cards", **options)
     assert gone not in ids(pipeline)
     assert len(list((tmp_path / "states").rglob("*.state"))) == 4
-
-
-@pytest.mark.thorough
-def test_a_failed_run_that_begins_again_leaves_the_state_before_it(sandbox, pipeline, night, tmp_path):
-    """After a run with `full=True` that failed, the next one compares with what was loaded before."""
-    options = {"deletions": True, "state_folder": tmp_path / "states"}
-    night("customers", "cards", **options)
-    gone = sandbox.customers.id_at(5)
-    sandbox.customers.delete(gone)
-    sandbox.faults.add("GET /cards", status=403, times=99)
-    with pytest.raises(Exception, match="step=extract"):
-        night("customers", "cards", full=True, **options)
-    sandbox.faults.clear()
-    night("customers", "cards", **options)
-    assert gone not in ids(pipeline)
 
 
 @pytest.mark.thorough

@@ -1,6 +1,7 @@
 """dlt's own configuration gives the settings of a client."""
 
 import pytest
+from thorough import variants
 
 from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import USER_PASSWORD, Sandbox
@@ -39,7 +40,7 @@ def configure(folder, url, credentials, *, section):
     dlt.current.run_context().reload()
 
 
-@pytest.mark.parametrize("section", ["sources.carecloud", "sources.carecloud.credentials"])
+@pytest.mark.parametrize("section", ["sources.carecloud", *variants("sources.carecloud.credentials")])
 def test_a_source_takes_its_settings_from_dlt(pipeline, tmp_path, monkeypatch, section):
     """Secrets and configuration of dlt make the client, with one login for all lists; they win over a variable."""
     sandbox = Sandbox(customers=20, seed=1, records=5)
