@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections import Counter
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ import kit
 import pytest
 
 from carecloud_async import CareCloudError, CustomerInput, OutcomeUnknownError, RetryPolicy
+from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -112,6 +114,20 @@ async def create_with_late_write(client, sandbox):
 def claims_of(clock, project="p"):
     """The claims of a run."""
     return Claims(project=project, clock=clock, settle_seconds=35.0)
+
+
+def claim_and_wait(state, pipe, *keys):
+    """Claim keys as a run of a process of its own, say which are busy, and wait to be killed.
+
+    Args:
+        state: the folder of the claims.
+        pipe: where it says so.
+        *keys: the keys.
+    """
+    os.environ["XDG_STATE_HOME"] = state
+    with claims_of(SystemClock()) as claims:
+        pipe.send(claims.claim(keys).busy)
+        pipe.recv()
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Cells as people, spreadsheets and programs write them: what the API gets of each, or why its row is refused."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 from bulk_tools import SOURCE, counts, people, read, write_csv
+from every import every
 from memory_servers import CustomerServer, LoyaltyServer, client_of
+
+from carecloud_async.pytest_plugin.clock import START
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +70,7 @@ PHONES = {
 }
 
 
-@pytest.mark.parametrize("prefix", PHONES)
+@every("prefix", PHONES)
 async def test_phone_numbers(gets, prefix):
     """A phone number becomes digits with its prefix, or with the one that was named; other texts are refused."""
     cells = PHONES[prefix]
@@ -86,14 +89,13 @@ ALIKE = {
 }
 
 
-async def test_numbers_that_lack_only_their_prefix(server, clock):
+async def test_numbers_that_lack_only_their_prefix(server, write):
     """A number is the record's if that has one to three more digits in front of it; any other one is a change."""
     rows = []
     for number, (phone, whole) in enumerate(ALIKE):
         server.add(f"a{number}@example.com", phone=whole)
         rows.append({"email": f"a{number}@example.com", "phone": phone})
-    async with client_of(server, clock) as client:
-        await client.customers.bulk_write(rows, match="email", as_written=["phone"])
+    await write(rows, match="email", as_written=["phone"])
     shown = [customer["personal_information"]["phone"] for customer in server.customers.values()]
     assert [phone == whole for phone, (_, whole) in zip(shown, ALIKE, strict=True)] == [*ALIKE.values()]
 
@@ -107,7 +109,7 @@ DAYS = {
 }
 
 
-@pytest.mark.parametrize("date_format", DAYS)
+@every("date_format", DAYS)
 async def test_days(gets, date_format):
     """The parts of a format may stand in any order; two digits of a birthdate are of the last hundred years."""
     assert await gets("birthdate", [*DAYS[date_format]], date_format=date_format) == [*DAYS[date_format].values()]
@@ -189,11 +191,35 @@ async def test_truth_values_and_members_in_words(gets):
     assert await gets("agreement_gtc", [*words]) == [*words.values()]
 
 
-async def test_a_number_that_the_record_has_as_a_text(server, clock, tmp_path):
+async def test_a_number_that_the_record_has_as_a_text(server, write, tmp_path):
     """A number of a row is the text of the record if that spells it, as PHP writes the decimals of MySQL."""
     customers = [
         server.add(f"a{value}@example.com", first_name=text) for value, text in enumerate(("1.5", "2", "1.51"))
     ]
     rows = [{"customer_id": item, "first_name": number} for item, number in zip(customers, (1.5, 2, 1.5), strict=True)]
-    async with client_of(server, clock) as client:
-        assert counts(await client.customers.bulk_write(rows, match="customer_id")) == {"unchanged": 2, "updated": 1}
+    assert counts(await write(rows, match="customer_id")) == {"unchanged": 2, "updated": 1}
+
+
+#: Ways to write the time of the record, 2026-03-02 12:00:00 in the zone of the server, and a time before it.
+SAME = [
+    "2026-03-02 12:00:00", "2026-03-02T12:00:00", "2026-03-02 12:00:00.000000", "2.3.2026 12:00:00", "2. 3. 2026 12:00",
+    "2026-03-02 12:00", "2026-03-02T11:00:00Z", "2026-03-02 12:00:00+01:00", START.replace(tzinfo=None),
+    datetime(2026, 3, 2, 11, tzinfo=UTC),
+]  # fmt: skip
+BEFORE = [
+    "2026-03-02 11:59:59", "2.3.2026 9:00", "28.2.2026 13:00:00", "2026-03-02T11:00:00.5+01:00",
+    START.replace(tzinfo=None) - timedelta(seconds=1), "2026-03-02 11:59", "0000-00-00 00:00:00",
+]  # fmt: skip
+
+
+OUTCOMES = {**dict.fromkeys(SAME, "updated"), **dict.fromkeys(BEFORE, "conflict"), "soon": "refused", "": "refused"}
+
+
+@every("last_change, outcome", [*OUTCOMES.items()])
+async def test_times_of_any_spelling(server, write, results, last_change, outcome):
+    """A row's time is read as spreadsheets, JSON and Python write it; one that is no time refuses the row."""
+    row = {"customer_id": server.add("a@x.cz", last_name="Old"), "last_name": "New", "last_change": last_change}
+    report = await write([row], match="customer_id", if_unchanged=True, results=results)
+    assert counts(report) == {outcome: 1}
+    if outcome != "updated":
+        assert read(results)[0]["reasons"][0].startswith("last_change: ")

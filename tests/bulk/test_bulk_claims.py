@@ -1,33 +1,19 @@
 """Claims: two runs never write one key at the same time, however the runs end."""
 
 import asyncio
+import multiprocessing
 import os
-import subprocess
-import sys
 import threading
 
 import anyio
 import anyio.lowlevel
 import pytest
-from bulk_tools import SOURCE, claims_of, people
+from bulk_tools import SOURCE, claim_and_wait, claims_of, people
 from disks import watch_databases
+from forked_processes import start
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async.bulk.held_keys import HeldKeys
-from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import CheckedRow, Plan, Write
-
-#: A run that claims a key, says so and waits to be killed.
-RUN = """
-import sys, time
-from carecloud_async.bulk.claims import Claims
-from carecloud_async._base.runtime.clock import SystemClock
-with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
-    claims.claim(["a"])
-    print("claimed", flush=True)
-    time.sleep(600)
-"""
 
 ROWS = people(1)
 
@@ -41,18 +27,20 @@ class LaterClock(SystemClock):
         return super().monotonic() + self.ahead
 
 
-@pytest.mark.anyio
-async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_written():
-    """A row is looked up again if an earlier row of the run wrote its record after the look-up."""
-    first, second = (Write(id=value, row=value, body=CheckedRow()) for value in (1, 2))
-    plan = Plan(kind="update", body={}, record_id="7", is_new=False)
-    unchanged = (second, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
-    held = HeldKeys(None, keys_of=lambda _: [], claim_of=lambda _, record: record, taken={}, shows_lost_creates=True)
-    assert await held.claim_records([(first, plan)], let_go=0) == ([(first, plan)], [])
-    before = held.let_go
-    await held.end([(first, plan.result)], rows=[1])
-    assert await held.claim_records([unchanged], let_go=before) == ([], [second])
-    assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
+@pytest.fixture
+def claim_elsewhere():
+    """Claim keys by a run of another process; return the process, and which of them are busy for it."""
+    children = []
+
+    def claim(*keys):
+        here, there = multiprocessing.Pipe()
+        children.append(start(claim_and_wait, os.environ["XDG_STATE_HOME"], there, *keys))
+        return children[-1], here.recv()
+
+    yield claim
+    for child in children:
+        child.kill()
+        child.join()
 
 
 def test_a_run_that_goes_on_holds_only_what_it_works_on(clock):
@@ -71,53 +59,30 @@ def test_a_run_that_goes_on_holds_only_what_it_works_on(clock):
     assert found.free_since["record"] == clock.monotonic()
 
 
-def test_a_run_that_is_killed_leaves_its_keys():
+def test_a_run_that_is_killed_leaves_its_keys(claim_elsewhere):
     """The key of a process is busy while it lives, though it does nothing; killed, it is free after the settle time."""
-    clock, names = LaterClock(), ("XDG_STATE_HOME", "PATH")
-    variables = {"PYTHONPATH": os.pathsep.join(sys.path), **{name: os.environ[name] for name in names}}
-    child = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, env=variables)
-    with child, claims_of(clock) as claims:
-        assert child.stdout.readline() == b"claimed\n"
+    clock = LaterClock()
+    child, busy = claim_elsewhere("a")
+    assert not busy
+    with claims_of(clock) as claims:
         clock.ahead = 1000.0
         assert claims.claim(["a"]).busy == {"a"}
         child.kill()
-        child.wait()
+        child.join()
         assert claims.claim(["a"]).busy == {"a"}  # its end is noticed now
         clock.ahead += 36.0
         assert not claims.claim(["a"]).busy
 
 
-#: A run that claims keys, says which are busy, and ends.
-SHORT_RUN = """
-import sys
-from carecloud_async.bulk.claims import Claims
-from carecloud_async._base.runtime.clock import SystemClock
-with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
-    busy = claims.claim(sys.argv[1:]).busy
-    claims.release(set(sys.argv[1:]) - busy)
-    print(*sorted(busy))
-"""
-
-
-def busy_elsewhere(*keys):
-    """The keys of these that are busy for a run of another process."""
-    variables = {
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        **{name: os.environ[name] for name in ("XDG_STATE_HOME", "PATH")},
-    }
-    command = [sys.executable, "-c", SHORT_RUN, *keys]
-    return subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout.split()
-
-
-def test_a_run_that_ends_takes_no_lock_of_its_process_with_it():
+def test_a_run_that_ends_takes_no_lock_of_its_process_with_it(claim_elsewhere):
     """A key is busy for other processes after two runs have ended, one of its own process and one of another."""
     with claims_of(SystemClock()) as first:
         first.claim(["a"])
         with claims_of(SystemClock()):
             pass
-        assert busy_elsewhere("a") == ["a"]
+        assert claim_elsewhere("a")[1] == {"a"}
         first.claim(["b"])
-        assert busy_elsewhere("a", "b") == ["a", "b"]
+        assert claim_elsewhere("a", "b")[1] == {"a", "b"}
 
 
 def test_a_new_state_folder_gives_no_number_twice(clock, monkeypatch, tmp_path):

@@ -1,13 +1,18 @@
 """Columns by the names that people know: properties by their names, enumerations by their members."""
 
+import json
 import re
+import tomllib
 from enum import Enum
 
 import attrs
 import pytest
-from bulk_tools import CARD_TYPE, SOURCE, counts, people, properties_of_texts, read
+from bulk_tools import CARD_TYPE, SOURCE, counts, people, properties_of_texts, read, write_csv
+from every import every
 
 from carecloud_async import CareCloudError, ConfigurationError, models
+from carecloud_async.bulk import BadSourceError
+from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.spellings import ENUMERATIONS
 from carecloud_async.models.base import Input
 from carecloud_async.models.field_docs import documented_fields
@@ -110,11 +115,8 @@ def named_in(kind):
     return {name: named[1] for name, named in names.items() if named}
 
 
-@pytest.mark.parametrize(
-    ("header", "outcome"),
-    [("email,personal_information.email", "error"), ("email,E-mail", "error"), ("email,", "error")],
-)
-async def test_two_columns_that_lead_to_one_field(client, tmp_path, header, outcome):
+@pytest.mark.parametrize("header", ["email,personal_information.email", "email,E-mail", "email,"])
+async def test_two_columns_that_lead_to_one_field(client, tmp_path, header):
     """Two columns of a file for one field are an error that names both, and so is a column without a name."""
     source = tmp_path / "c.csv"
     source.write_text(f"{header}\na@example.com,b@example.com\n")
@@ -132,3 +134,78 @@ async def test_a_row_that_names_a_field_twice(client, results):
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"created": 1, "refused": 1}
     assert read(results)[0]["reasons"] == ["personal_information.email: two columns of the row lead to it"]
+
+
+TOML = """
+"E-mail" = "email"
+"Poznámka" = ""
+"Jméno" = "first_name"
+language_id = { words = { "česky" = "cs", "-" = "" } }
+
+["Pohlaví"]
+field = "gender"
+words = { "Muž" = "MALE", "žena" = "FEMALE" }
+"""
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".json", ""])
+async def test_a_file_says_where_columns_lead(client, tmp_path, suffix):
+    """`columns=` takes a TOML or JSON file, or a mapping: fields, columns to pass over, and what words stand for."""
+    given = tomllib.loads(TOML)
+    if suffix:
+        given = tmp_path / f"columns{suffix}"
+        given.write_text(TOML if suffix == ".toml" else json.dumps(tomllib.loads(TOML)), encoding="utf-8")
+    rows = [
+        {
+            "E-mail": f"shop{number}@example.com", "Poznámka": "stálá", "Jméno": "Eva", "Pohlaví": gender,
+            "language_id": language, "agreement_gtc": agreement,
+        }
+        for number, (gender, language, agreement) in enumerate(
+            [("žena", "česky", "ANO"), (" MUŽ ", "Česky", "ne"), ("FEMALE", "-", "0"), ("jiné", "cs", "asi")]
+        )
+    ]  # fmt: skip
+    path = write_csv(tmp_path / "c.csv", rows, encoding="cp1250")
+    defaults = {**SOURCE, "language_id": "en"}
+    report = await client.customers.bulk_write(path, match="email", columns=given, encoding="cp1250", defaults=defaults)
+    assert counts(report) == {"created": 3, "refused": 1}
+    made = [await client.customers.list(email=f"shop{value}@example.com").first() for value in range(3)]
+    found = [(item.personal_information.gender, item.personal_information.language_id) for item in made]
+    assert found == [(2, "cs"), (1, "cs"), (2, "en")]
+    assert [item.personal_information.agreement.agreement_gtc for item in made] == [1, 0, 0]
+    agreement, gender = sorted(report.reasons)
+    assert agreement.endswith("agreement_gtc: neither a whole number nor one of NO, YES, NOT_SET")
+    assert gender.startswith("personal_information.gender: neither a whole number nor one of MALE")
+
+
+@every(
+    "name, text, problem",
+    [
+        ("c.yaml", "", "ends with .toml or .json"),
+        ("c.toml", "E-mail: email", "cannot be read: .*line 1"),
+        ("c.json", "{}", None),
+        ("c.json", "[1]", "no mapping of columns to fields"),
+        ("c.json", '{"a": 1}', "'a' takes the name of a field"),
+        ("c.json", '{"a": {"filed": "x"}}', "'a' takes the name of a field"),
+        ("c.json", '{"a": {"words": []}}', "'a' takes the name of a field"),
+    ],
+)
+def test_a_file_of_columns_that_is_wrong(tmp_path, name, text, problem):
+    """A file that cannot be read, or says something else, is refused with its name."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    if problem is None:
+        assert column_map(path) == {}
+        return
+    with pytest.raises(BadSourceError, match=problem) as caught:
+        column_map(path)
+    assert str(path) in str(caught.value)
+    with pytest.raises(BadSourceError, match="No such file"):
+        column_map(tmp_path / "missing.toml")
+
+
+def test_a_file_of_columns_in_another_encoding(tmp_path):
+    """A file that an editor saved in another encoding is refused with the probable one, and what to do."""
+    path = tmp_path / "columns.toml"
+    path.write_bytes('"Příjmení" = "last_name"\n"Žena" = "gender"\n'.encode("cp1250"))
+    with pytest.raises(BadSourceError, match="is not UTF-8, but probably cp1250: save it as UTF-8"):
+        column_map(path)

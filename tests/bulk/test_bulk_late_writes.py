@@ -20,6 +20,7 @@ from bulk_tools import (
 )
 from kit import through
 from memory_servers import CustomerServer, client_of
+from thorough import variants
 
 from carecloud_async import RateLimitError, Timeout
 from carecloud_async._base.runs import RunFile
@@ -158,7 +159,7 @@ async def test_a_key_that_was_left_on_another_host():
     assert len(server.customers) == 1
 
 
-@pytest.mark.parametrize("rows", [5, 100])
+@pytest.mark.parametrize("rows", [5, *variants(100)])
 async def test_a_server_that_takes_no_writes_for_two_minutes(server, clock, write, rows):
     """429s for two minutes, that ask to wait for longer than a look-up lasts, end no run."""
     end = clock.monotonic() + 120
@@ -170,13 +171,12 @@ async def test_a_server_that_takes_no_writes_for_two_minutes(server, clock, writ
     assert counts(await write(people(rows), transport=through(server, busy))) == {"created": rows}
 
 
-async def test_a_server_that_takes_no_writes_at_all(server, clock):
+async def test_a_server_that_takes_no_writes_at_all(server, write, clock):
     """A run that can send nothing for five minutes ends with the error of the server."""
     began = clock.monotonic()
     server.faults = ["busy"] * 100_000
-    async with client_of(server, clock) as client:
-        with pytest.raises(RateLimitError):
-            await client.customers.bulk_write(people(500), match="email", defaults=SOURCE)
+    with pytest.raises(RateLimitError):
+        await write(people(100))
     assert 300 <= clock.monotonic() - began < 400
 
 
@@ -213,13 +213,12 @@ async def test_a_record_that_was_just_made_is_not_made_again(server, clock, runs
     assert [customer["personal_information"]["last_name"] for customer in server.customers.values()] == ["b"]
 
 
-async def test_a_record_that_was_made_and_deleted_is_made_again(server, clock):
+async def test_a_record_that_was_made_and_deleted_is_made_again(server, write):
     """A row whose key was made a moment ago, and is not shown for a minute, makes a record."""
-    async with client_of(server, clock) as client:
-        for _ in range(2):
-            server.customers.clear()
-            report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
-            assert counts(report) == {"created": 1}
+    for _ in range(2):
+        server.customers.clear()
+        report = await write(people(1))
+        assert counts(report) == {"created": 1}
     assert 55 <= report.waited <= 60
 
 

@@ -89,10 +89,20 @@ async def test_rejects_have_the_text_of_rows_that_cannot_be_read(client, tmp_pat
 
 async def test_all_faults_of_a_row_at_once(client, results):
     """A row without a key, and a new one that lacks a required field, name their other faults too."""
-    rows = [{"email": "", "birthdate": "never"}, {"email": "x@example.com", "birthdate": "never"}]
+    rows = [
+        {"email": "", "birthdate": "never"},
+        {"email": "x@example.com", "birthdate": "31.02.1990", "gender": "neither"},
+    ]
     await client.customers.bulk_write(rows, match="email", results=results)
-    fault = "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"
     assert [row["reasons"] for row in read(results)] == [
-        ["personal_information.email: the row has no key", fault],
-        [fault, "personal_information.language_id: required", "customer_source_id: required"],
+        [
+            "personal_information.email: the row has no key",
+            "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY",
+        ],
+        [
+            "personal_information.birthdate: not a day of the calendar",
+            "personal_information.gender: neither a whole number nor one of MALE, FEMALE, MISS, PRIVATE, OTHER",
+            "personal_information.language_id: required",
+            "customer_source_id: required",
+        ],
     ]

@@ -19,39 +19,37 @@ def deep(levels):
     return value
 
 
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        ({"first_name": "\ud800"}, "personal_information.first_name: a text that is no Unicode (a lone surrogate)"),
-        ({"email": "\ud800@example.com"}, "personal_information.email: a text that is no Unicode (a lone surrogate)"),
-        ({"email": float("nan")}, "personal_information.email: NaN is no value: give null"),
-        ({"first_name": float("nan")}, "personal_information.first_name: NaN is no value: give null"),
-        ({"birthdate": float("nan")}, "personal_information.birthdate: NaN is no value: give null"),
-        ({"first_name": 10**5000}, "personal_information.first_name: not a text"),
-        ({"first_name": deep(3000)}, "a value is nested too deeply"),
-        ({"personal_information": "text"}, "personal_information: not an object"),
-        ({"personal_information": {"address": []}}, "personal_information.address: not an object"),
-    ],
-)
-async def test_a_value_that_cannot_be_sent_refuses_its_row(client, results, row, reason):
-    """The row is refused with the field and the reason; the rows before and after it are written."""
-    rows = [{**person, **more} for person, more in zip(people(3), ({}, row, {}), strict=True)]
+#: What a row has, and why it is refused.
+ODD = [
+    ({"first_name": "\ud800"}, "personal_information.first_name: a text that is no Unicode (a lone surrogate)"),
+    ({"email": "\ud800@example.com"}, "personal_information.email: a text that is no Unicode (a lone surrogate)"),
+    ({"email": float("nan")}, "personal_information.email: NaN is no value: give null"),
+    ({"first_name": float("nan")}, "personal_information.first_name: NaN is no value: give null"),
+    ({"birthdate": float("nan")}, "personal_information.birthdate: NaN is no value: give null"),
+    ({"first_name": 10**5000}, "personal_information.first_name: not a text"),
+    ({"first_name": deep(3000)}, "a value is nested too deeply"),
+    ({"personal_information": "text"}, "personal_information: not an object"),
+    ({"personal_information": {"address": []}}, "personal_information.address: not an object"),
+]
+
+
+async def test_values_that_cannot_be_sent_refuse_their_rows(client, results):
+    """A row is refused with the field and the reason; the rows before and after it are written."""
+    more = [{}, *(row for row, _ in ODD), {}]
+    rows = [{**person, **item} for person, item in zip(people(len(more)), more, strict=True)]
     report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
-    assert counts(report) == {"created": 2, "refused": 1}
-    assert read(results)[1]["reasons"] == [reason]
+    assert counts(report) == {"created": 2, "refused": len(ODD)}
+    assert [row["reasons"] for row in read(results)] == [[], *([reason] for _, reason in ODD), []]
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [("x", "not a list"), (5, "not a list"), (["x"], "item 1: not an object"), ([["x"]], "item 1: not an object")],
-)
-async def test_a_wrong_value_in_a_list_of_objects_refuses_its_row(client, results, value, reason):
+async def test_wrong_values_in_a_list_of_objects_refuse_their_rows(client, results):
     """Texts or numbers where a list of objects is due refuse the row with the reason; the other rows are written."""
-    rows = [{"code": f"odd-{number}", "name": "Coffee", "plu_ids": []} for number in range(3)]
-    rows[1]["plu_ids"] = value
+    values, fault = ([], "x", 5, ["x"], [["x"]], []), "item 1: not an object"
+    rows = [{"code": f"odd-{number}", "name": "Coffee", "plu_ids": value} for number, value in enumerate(values)]
     report = await client.products.bulk_write(rows, match="code", results=results)
-    assert counts(report) == {"created": 2, "refused": 1}
-    assert read(results)[1]["reasons"] == [f"plu_ids: {reason}"]
+    assert counts(report) == {"created": 2, "refused": 4}
+    reasons = [row["reasons"] for row in read(results)]
+    assert reasons == [[], *([f"plu_ids: {item}"] for item in ("not a list", "not a list", fault, fault)), []]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])

@@ -1,6 +1,5 @@
 """Values of properties in rows of customers: their types, their spellings, and what a dry run says of them."""
 
-import csv
 from datetime import date
 
 import pytest
@@ -51,111 +50,134 @@ async def test_a_dry_run_says_which_properties_are_in_conflict(sandbox, client, 
     assert read(results)[0]["reasons"] == [f"property.{property_id}: 2 records have this property"]
 
 
-@pytest.mark.parametrize(
-    ("given", "kept", "cell"),
-    [
-        ("a", "a", "a"), (42, "42", "42"), (True, True, "true"), (["a", "b"], ["a", "b"], '["a","b"]'),
-        ({"x": 1}, {"x": 1}, '{"x": 1}'), (date(2026, 1, 31), "2026-01-31", "2026-01-31"),
-    ],
-)  # fmt: skip
-async def test_a_property_of_any_kind(sandbox, client, tmp_path, given, kept, cell):
-    """`property.ID` takes booleans, lists and objects too; the same row, or its cell in a file, changes nothing."""
-    source, arguments = tmp_path / "c.csv", {"match": "email", "defaults": SOURCE}
-    property_id = properties_of_texts(sandbox)[0]
-    rows = [{**people(1)[0], f"property.{property_id}": given}]
-    assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
+@pytest.fixture
+def typed(sandbox):
+    """Give properties of customers these types; return their columns."""
+
+    def give(*kinds):
+        table = sandbox.records("customer-properties")
+        for property_id, kind in zip(table.ids(), kinds, strict=False):
+            table.update(property_id, {"data_type": kind})
+        return [f"property.{property_id}" for property_id in table.ids()[: len(kinds)]]
+
+    return give
+
+
+async def values_of(client, columns):
+    """The values of properties of the first new customer."""
     made = await client.customers.list(email="new0@example.com").first()
     records = [record async for record in client.customers.property_records(made.customer_id).list()]
-    assert [record.property_value for record in records if record.property_id == property_id] == [kept]
-    assert counts(await client.customers.bulk_write(rows, **arguments)) == {"unchanged": 1}
-    with source.open("w", newline="") as file:
-        csv.writer(file).writerows([["email", f"property.{property_id}"], ["new0@example.com", cell]])
-    assert counts(await client.customers.bulk_write(source, **arguments)) == {"unchanged": 1}
+    values = {f"property.{record.property_id}": record.property_value for record in records}
+    return [values[column] for column in columns]
 
 
-@pytest.mark.parametrize(
-    ("kind", "cell", "value"),
-    [
-        ("integer", "37 959", 37959),
-        ("integer", "-5,00", -5),
-        ("Float", "37959,53", 37959.53),
-        ("number", "1.234,5", 1234.5),
-        ("boolean", "ANO", True),
-        ("boolean", "0", False),
-        ("date", "31.01.2026", "2026-01-31"),
-        ("string", "37959,53", "37959,53"),
-        ("string", "31.01.2026", "31.01.2026"),
-        ("timestamp", "2026-01-31 10:00", "2026-01-31 10:00"),
-        ("their own", "1,5", "1,5"),
-    ],
-)
-async def test_a_property_takes_values_of_its_type(sandbox, client, tmp_path, kind, cell, value):
+#: What is given, what the server keeps of it, and the cell of a file that means the same.
+KINDS = [
+    ("a", "a", "a"), (42, "42", "42"), (True, True, "true"), (["a", "b"], ["a", "b"], '["a","b"]'),
+    ({"x": 1}, {"x": 1}, '{"x": 1}'), (date(2026, 1, 31), "2026-01-31", "2026-01-31"),
+]  # fmt: skip
+
+
+async def test_properties_of_any_kind(client, typed, tmp_path):
+    """`property.ID` takes booleans, lists and objects too; the same row, or its cells in a file, change nothing."""
+    given, kept, cells = zip(*KINDS, strict=True)
+    columns, arguments = typed(*["string"] * len(KINDS)), {"match": "email", "defaults": SOURCE}
+    rows = [{**people(1)[0], **dict(zip(columns, given, strict=True))}]
+    assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
+    assert await values_of(client, columns) == [*kept]
+    source = write_csv(tmp_path / "c.csv", [{"email": rows[0]["email"], **dict(zip(columns, cells, strict=True))}])
+    for again in (rows, source):
+        assert counts(await client.customers.bulk_write(again, **arguments)) == {"unchanged": 1}
+
+
+#: A type, a cell, and the value that it becomes with decimal commas.
+CELLS = [
+    ("integer", "37 959", 37959),
+    ("integer", "-5,00", -5),
+    ("Float", "37959,53", 37959.53),
+    ("number", "1.234,5", 1234.5),
+    ("boolean", "ANO", True),
+    ("boolean", "0", False),
+    ("date", "31.01.2026", "2026-01-31"),
+    ("string", "37959,53", "37959,53"),
+    ("string", "31.01.2026", "31.01.2026"),
+    ("timestamp", "2026-01-31 10:00", "2026-01-31 10:00"),
+    ("their own", "1,5", "1,5"),
+]
+
+
+async def test_properties_take_values_of_their_types(client, typed, tmp_path):
     """A cell becomes a value of the property's type, by the file's decimal sign; again it changes nothing."""
-    property_id = properties_of_texts(sandbox)[0]
-    sandbox.records("customer-properties").update(property_id, {"data_type": kind})
-    path = write_csv(tmp_path / "c.csv", [{**people(1)[0], f"property.{property_id}": cell}])
+    kinds, cells, values = zip(*CELLS, strict=True)
+    columns = typed(*kinds)
+    path = write_csv(tmp_path / "c.csv", [{**people(1)[0], **dict(zip(columns, cells, strict=True))}])
     arguments = {"match": "email", "defaults": SOURCE, "decimal": ","}
     assert counts(await client.customers.bulk_write(path, **arguments)) == {"created": 1}
-    made = await client.customers.list(email="new0@example.com").first()
-    records = [record async for record in client.customers.property_records(made.customer_id).list()]
-    (found,) = [record.property_value for record in records if record.property_id == property_id]
-    assert (type(found), found) == (type(value), value)
+    made = await values_of(client, columns)
+    assert [(type(value), value) for value in made] == [(type(value), value) for value in values]
     for dry_run in (True, False):
         assert counts(await client.customers.bulk_write(path, dry_run=dry_run, **arguments)) == {"unchanged": 1}
 
 
-@pytest.mark.parametrize(
-    ("kind", "known", "cell", "outcome"),
-    [
-        ("float", "1.50", "1,5", "unchanged"),
-        ("float", "1,5", "1,5", "unchanged"),
-        ("float", 1.5, "1,50", "unchanged"),
-        ("float", "15", "1,5", "updated"),
-        ("float", "none", "1,5", "updated"),
-        ("integer", "5.0", "5", "unchanged"),
-        ("integer", "5", "05", "unchanged"),
-        ("boolean", "true", "ano", "unchanged"),
-        ("boolean", 1, "ANO", "unchanged"),
-        ("boolean", "false", "ANO", "updated"),
-        ("date", "2026-01-31", "31.01.2026", "unchanged"),
-    ],
-)
-async def test_a_value_of_a_property_in_another_spelling(sandbox, client, tmp_path, kind, known, cell, outcome):
+#: A type, what a record has, a cell, and whether it is another value.
+SPELLINGS = [
+    ("float", "1.50", "1,5", False),
+    ("float", "1,5", "1,5", False),
+    ("float", 1.5, "1,50", False),
+    ("float", "15", "1,5", True),
+    ("float", "none", "1,5", True),
+    ("integer", "5.0", "5", False),
+    ("integer", "5", "05", False),
+    ("boolean", "true", "ano", False),
+    ("boolean", 1, "ANO", False),
+    ("boolean", "false", "ANO", True),
+    ("date", "2026-01-31", "31.01.2026", False),
+]
+
+
+async def test_values_of_properties_in_another_spelling(sandbox, client, typed, tmp_path, results):
     """A record that has the row's value in another spelling is not changed."""
-    property_id = properties_of_texts(sandbox)[0]
-    sandbox.records("customer-properties").update(property_id, {"data_type": kind})
-    path = write_csv(tmp_path / "c.csv", [{"email": "new0@example.com", f"property.{property_id}": cell}])
+    kinds, known, cells, are_others = zip(*SPELLINGS, strict=True)
+    columns = typed(*kinds)
     await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     made = await client.customers.list(email="new0@example.com").first()
-    value = {"property_id": property_id, "property_value": known}
-    sandbox.records("customers/property-records", of=made.customer_id).insert(value)
-    report = await client.customers.bulk_write(path, match="email", decimal=",")
-    assert counts(report) == {outcome: 1}
+    table = sandbox.records("customers/property-records", of=made.customer_id)
+    for column, value in zip(columns, known, strict=True):
+        table.insert({"property_id": column.partition(".")[2], "property_value": value})
+    path = write_csv(tmp_path / "c.csv", [{"email": "new0@example.com", **dict(zip(columns, cells, strict=True))}])
+    report = await client.customers.bulk_write(path, match="email", decimal=",", results=results)
+    assert counts(report) == {"updated": 1}
+    changed = [column for column, is_other in zip(columns, are_others, strict=True) if is_other]
+    assert read(results)[0]["changed_fields"] == changed
 
 
-@pytest.mark.parametrize(
-    ("kind", "cell", "reason"),
-    [
-        ("integer", "37959,53", "not a whole number"),
-        ("float", "many", "not a number"),
-        ("boolean", "perhaps", "neither true nor false"),
-        (
-            "date",
-            "soon",
-            "not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= (--date-format), such as dd/mm/yyyy",
-        ),
-    ],
-)
-async def test_a_value_of_another_type_is_refused(sandbox, client, tmp_path, results, kind, cell, reason):
+MISFITS = [
+    ("integer", "37959,53", "not a whole number"),
+    ("float", "many", "not a number"),
+    ("boolean", "perhaps", "neither true nor false"),
+    (
+        "date",
+        "soon",
+        "not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= (--date-format), such as dd/mm/yyyy",
+    ),
+]
+
+
+async def test_values_of_another_type_are_refused(sandbox, client, typed, tmp_path, results):
     """A value that does not fit the property's type refuses its row, before the customer is written."""
-    property_id = properties_of_texts(sandbox)[0]
-    sandbox.records("customer-properties").update(property_id, {"data_type": kind, "name": "Turnover"})
-    path = tmp_path / "c.csv"
-    write_csv(path, [{**people(1)[0], "property.Turnover": cell}])
+    kinds, cells, reasons = zip(*MISFITS, strict=True)
+    columns = typed(*kinds)
+    sandbox.records("customer-properties").update(columns[0].partition(".")[2], {"name": "Turnover"})
+    cells = dict(zip(["property.Turnover", *columns[1:]], cells, strict=True))
+    blank = dict.fromkeys(cells, "")
+    rows = [{**row, **blank, name: cell} for row, (name, cell) in zip(people(4), cells.items(), strict=True)]
+    path = write_csv(tmp_path / "c.csv", rows)
     for dry_run in (True, False):
         report = await client.customers.bulk_write(
             path, match="email", defaults=SOURCE, decimal=",", dry_run=dry_run, results=results
         )
-        assert counts(report) == {"refused": 1}
-        assert read(results)[0]["reasons"] == [f"property.{property_id}: {reason}"]
+        assert counts(report) == {"refused": 4}
+        assert [row["reasons"] for row in read(results)] == [
+            [f"{column}: {reason}"] for column, reason in zip(columns, reasons, strict=True)
+        ]
     assert await client.customers.list().total() == 60

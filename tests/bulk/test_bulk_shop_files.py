@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read, write_csv
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, people, write_csv
 
 from carecloud_async import CsvOptions
+from carecloud_async.bulk import BadSourceError, TooManyRefusedError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -134,26 +135,6 @@ async def test_a_dry_run_refuses_the_phones_that_the_server_would(client, tmp_pa
     assert report.reason_lines == {NO_PREFIX: [*range(3, 13)]}
 
 
-async def test_a_phone_without_its_prefix_is_no_change(client, tmp_path, results):
-    """A run that forgets `phone_prefix=` leaves the numbers that have their prefix, and changes other numbers."""
-    rows = [{**item, "phone": f"720 181 59{number}"} for number, item in enumerate(people(3))]
-    path = write_csv(tmp_path / "c.csv", rows)
-    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
-    assert counts(report) == {"created": 3}
-    for dry_run in (True, False):
-        report = await client.customers.bulk_write(path, match="email", dry_run=dry_run)
-        assert counts(report) == {"unchanged": 3}
-    write_csv(path, [{**rows[0], "phone": "720 181 599"}, {**rows[1], "last_name": "Changed"}])
-    report = await client.customers.bulk_write(path, match="email", results=results)
-    assert counts(report) == {"updated": 2}
-    made = [(await client.customers.list(email=f"new{value}@example.com").first()) for value in range(2)]
-    assert [row["changed_fields"] for row in read(results)] == [
-        ["personal_information.phone"],
-        ["personal_information.last_name"],
-    ]
-    assert [item.personal_information.phone for item in made] == ["720181599", "420720181591"]
-
-
 async def test_an_untidy_export_is_imported_again(tmp_path):
     """The recipe of the page with zero dates, numbers for texts and unknown fields: every row is unchanged."""
     for suffix, options in (("csv", CsvOptions.excel()), ("plain.csv", CsvOptions()), ("jsonl", CsvOptions())):
@@ -205,3 +186,56 @@ async def test_what_was_noticed_is_in_the_report_of_a_resumed_run(client, tmp_pa
     again = await client.customers.bulk_write(path, **arguments, resume=True)
     assert (len(first.reasons), again.resumed) == (1, True)
     assert (again.reasons, again.reason_lines) == (first.reasons, first.reason_lines)
+
+
+SHORTENED = "card_number: a number that a spreadsheet has shortened: export the column again, as text"
+DECIMALS = "card_number: a number with decimals, as a table of numbers writes it: export the column again, as text"
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        ("7.7E+12", SHORTENED),
+        ("7,70001e+12", SHORTENED),
+        ("7700000000031.0", DECIMALS),
+        (" 7700000000032,00", DECIMALS),
+    ],
+)
+async def test_card_numbers_that_a_spreadsheet_spoiled(client, tmp_path, bad, problem):
+    """A shortened number, or one with decimals, is refused before anything is sent; others are taken as they are."""
+    path = write_csv(
+        tmp_path / "c.csv",
+        [
+            {"card_number": value, "card_type_id": CARD_TYPE, "state": "ACTIVE"}
+            for value in (bad, "7700000000031", "031", "7700123456780010", "A-1.0")
+        ],
+    )
+    report = await client.cards.bulk_write(path, match="card_number", dry_run=True)
+    assert counts(report) == {"created": 4, "refused": 1}
+    assert report.reason_lines == {problem: [2]}
+    with pytest.raises(TooManyRefusedError, match="none was sent") as caught:
+        await client.cards.bulk_write(path, match="card_number", max_refused=0)
+    assert caught.value.report.requests == 0
+
+
+async def test_numbers_that_are_right(client, tmp_path):
+    """`as_written=` takes the numbers of a column as they are, by its own name or its field's; it must be there."""
+    rows = [{"Card": value, "card_type_id": CARD_TYPE, "state": "ACTIVE"} for value in ("7.7E+12", "7700000000031.0")]
+    path = write_csv(tmp_path / "c.csv", rows)
+    arguments = {"match": "card_number", "columns": {"Card": "card_number"}, "dry_run": True}
+    for name in ("Card", "card_number"):
+        report = await client.cards.bulk_write(path, as_written=[name], **arguments)
+        assert counts(report) == {"created": 2}
+    with pytest.raises(BadSourceError, match="has no column 'Crad'"):
+        await client.cards.bulk_write(path, as_written=["Crad"], **arguments)
+
+
+async def test_a_text_that_looks_shortened_may_be_right(client):
+    """A name such as `1E+5` is refused, and taken if its column is named in `as_written=`."""
+    rows = [{**people(1)[0], "last_name": "1E+5"}]
+    refused = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, dry_run=True)
+    assert counts(refused) == {"refused": 1}
+    taken = await client.customers.bulk_write(
+        rows, match="email", defaults=SOURCE, dry_run=True, as_written=["last_name"]
+    )
+    assert counts(taken) == {"created": 1}

@@ -1,20 +1,27 @@
 """Files as shops have them: every row is read, or refused with a reason and a fix."""
 
+import errno
 import gzip
+import os
+import sqlite3
+import tracemalloc
+from itertools import product
 
 import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bulk_tools import SOURCE, counts, people
+from bulk_tools import CARD_TYPE, SOURCE, connect, counts, denied, people, read
+from every import every
 
 from carecloud_async._lists.export.formats.csv import FORMULA_STARTS, join_columns
 from carecloud_async._lists.export.formats.sinks import CsvOptions
 from carecloud_async.bulk import BadSourceError, BulkWriteError
 from carecloud_async.bulk.sources import open_source
+from carecloud_async.bulk.sources.files import MAX_LINE
 from carecloud_async.models import UNSET, PersonalInformationInput
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.anyio
 
 
 async def rows_of(source, **more):
@@ -26,8 +33,7 @@ async def rows_of(source, **more):
         opened.close()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@every("encoding, delimiter", product(["utf-8", "utf-8-sig", "utf-16"], [",", ";", "\t", "|"]))
 async def test_csv_of_any_delimiter_and_encoding(tmp_path, encoding, delimiter):
     """Delimiter, byte order mark and UTF-16 are recognised."""
     path = tmp_path / "c.csv"
@@ -35,8 +41,8 @@ async def test_csv_of_any_delimiter_and_encoding(tmp_path, encoding, delimiter):
     assert await rows_of(path) == [({"email": "a@b.cz", "first_name": "Žofie"}, None)]
 
 
-@pytest.mark.parametrize(
-    ("encoding", "name"),
+@every(
+    "encoding, name",
     [
         ("cp1250", "Žofie Řehořová"),
         ("cp1252", "Gaëlle Fèvre"),
@@ -55,8 +61,8 @@ async def test_csv_of_another_encoding_says_which_it_probably_is(tmp_path, encod
     assert (await rows_of(path, encoding=encoding))[1] == ({"email": "a@b.cz", "first_name": name}, None)
 
 
-@pytest.mark.parametrize(
-    ("written", "encoding", "problem"),
+@every(
+    "written, encoding, problem",
     [
         ("utf-8", "cp1250", "its text is utf-8, not cp1250: leave out encoding="),
         ("utf-8-sig", "cp1250", "a byte order mark at its beginning says utf-8, not cp1250: leave out encoding="),
@@ -85,7 +91,7 @@ async def test_utf16_without_a_mark_is_read_when_it_is_named(tmp_path):
     assert await rows_of(path, encoding="UTF-16LE") == [({"email": "a@b.cz", "first_name": "Žofie"}, None)]
 
 
-@pytest.mark.parametrize("encoding", ["cp1250", "cp1252", "iso8859-2", "cp1254"])
+@every("encoding", ["cp1250", "cp1252", "iso8859-2", "cp1254"])
 async def test_an_encoding_that_is_named_is_taken_where_nothing_contradicts_it(tmp_path, encoding):
     """Names of several languages, signs and quotation marks are no reason to doubt an encoding."""
     names = ["Grünwald", "»Kniha«", "Persil® 3kg", "Szűcs", "Élodie", "5 µm", "½ l", "© 2026", "Łoś", "Gökçe", "Dvořák"]
@@ -130,8 +136,8 @@ async def test_line_that_is_no_json_object_is_refused(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
+@every(
+    "name, content, message",
     [
         ("c.txt", b"", "name the format by the suffix"),
         ("c.xlsx", b"", "it is a workbook: save its sheet as CSV UTF-8, or read it in Python with polars.read_excel"),
@@ -173,7 +179,7 @@ async def test_spreadsheet_escapes_are_taken_back(tmp_path):
     assert await rows_of(path) == [({"phone": "'+420777", "note": "'=x"}, None)]
 
 
-@pytest.mark.parametrize("start", FORMULA_STARTS)
+@every("start", FORMULA_STARTS)
 async def test_every_escape_of_exports_is_taken_back(tmp_path, start):
     """Whatever an export for spreadsheets puts an apostrophe before is read without it: line ends, apostrophes too."""
     path = tmp_path / "c.csv"
@@ -239,3 +245,98 @@ async def test_results_are_never_the_source(client, tmp_path):
         with pytest.raises(BulkWriteError, match="are the same file"):
             await client.customers.bulk_write(path, match="email", results=results)
     assert path.read_text() == "email\na@example.com\n"
+
+
+async def written(sandbox, path, **more):
+    """Write a file; return the reasons of its rows."""
+    results = path.with_name("r.jsonl")
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results, **more)
+    return [row["reasons"] for row in read(results)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+async def test_utf16_without_a_mark(sandbox, tmp_path, encoding):
+    """UTF-16 without a byte order mark is named as what it is."""
+    path = tmp_path / "c.csv"
+    path.write_bytes("email,language_id\na@example.com,en\n".encode(encoding))
+    with pytest.raises(BulkWriteError, match=r"NUL bytes and no byte order mark: save it .* or name encoding="):
+        await written(sandbox, path)
+
+
+async def test_lines_that_are_too_long(sandbox, tmp_path):
+    """A line of 16 MiB and a row of too many cells are refused alone, and a header that long is an error."""
+    path, long = tmp_path / "c.csv", "," * MAX_LINE
+    path.write_text("\n".join(["email,language_id", "a@example.com,en", long + long, "," * 3000, "b@example.com,en"]))
+    assert await written(sandbox, path) == [
+        [], ["line 3: it is longer than 16 MiB"], ["line 4: the row has 3,001 cells where the header has 2"], [],
+    ]  # fmt: skip
+    path.write_text(f"email{long}\na@example.com\n")
+    with pytest.raises(BulkWriteError, match="the header line is longer"):
+        await written(sandbox, path)
+
+
+async def test_json_without_line_breaks(sandbox, tmp_path):
+    """A large JSON array named `.jsonl` is refused as a line that is too long, and not read into memory."""
+    path, row = tmp_path / "c.jsonl", b'{"email":"a@example.com","language_id":"en"},'
+    path.write_bytes(b"[" + row * (6 * MAX_LINE // len(row)))
+    tracemalloc.start()
+    assert await written(sandbox, path) == [["line 1: it is longer than 16 MiB"]]
+    assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE
+    tracemalloc.stop()
+
+
+async def test_a_key_that_no_url_of_the_server_holds(server, write):
+    """A key that the server finds too long for a URL refuses its row alone."""
+    server.longest = 600
+    rows = [*people(3), {"email": f"{'x' * 700}@example.com", "language_id": "en"}]
+    report = await write(rows)
+    assert counts(report) == {"created": 3, "refused": 1}
+
+
+async def test_a_journal_that_is_damaged_between_runs(sandbox, tmp_path):
+    """The error of a damaged journal names the file and the fix; the next run makes no duplicate."""
+    source, journal = tmp_path / "c.jsonl", tmp_path / "journal.db"
+    source.write_text("".join(f'{{"email":"k{number}@example.com","language_id":"en"}}\n' for number in range(200)))
+    arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True}
+    async with connect(sandbox) as client:
+        with denied(sandbox, "POST /customers", after=50):
+            await client.customers.bulk_write(source, **arguments)
+        with sqlite3.connect(journal) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        size = journal.stat().st_size
+        with journal.open("r+b") as file:
+            for place in range(3 * 4096, size, 4096):
+                file.seek(place)
+                file.write(b"\xa5" * 600)
+        with pytest.raises(BulkWriteError, match="is damaged: remove the file to begin again"):
+            await client.customers.bulk_write(source, **arguments)
+        journal.unlink()
+        report = await client.customers.bulk_write(source, **arguments)
+        assert report.created + report.unchanged == 200
+        assert await client.customers.list().total() == 260
+
+
+async def test_results_that_do_not_fit_leave_no_part_of_them(client, tmp_path, monkeypatch):
+    """When the disk is full while the results are written, no partial file stays; the next run writes them."""
+    source, results = tmp_path / "c.jsonl", tmp_path / "r.csv"
+    source.write_text('{"email":"a@example.com","language_id":"en"}\n')
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match=r"the disk is full.*resume=True"):
+        patch.setattr(os, "fsync", full)
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
+    assert not list(tmp_path.glob("*partial*")) + list(tmp_path.glob(".*partial*"))
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+    assert counts(report) == {"created": 1}
+    assert [row["outcome"] for row in read(results)] == ["created"]
+
+
+async def test_a_body_that_is_too_large(sandbox, client):
+    """A batch that the server finds too large goes in parts."""
+    rows = [{"card_number": f"55{number:06}", "card_type_id": CARD_TYPE, "state": 1} for number in range(40)]
+    sandbox.faults.add("POST /cards/batch", status=413, times=2)
+    assert counts(await client.cards.bulk_write(rows, match="card_number")) == {"created": 40}

@@ -1,11 +1,14 @@
 """Runs that an error, a cancellation or a full disk stops: what they leave, and how the next one goes on."""
 
+import asyncio
+import os
 import resource
 
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from anyio import wait_all_tasks_blocked
 from bulk_tools import (
     CARD_TYPE,
     SOURCE,
@@ -19,11 +22,13 @@ from bulk_tools import (
     write_jsonl,
 )
 from disks import file_of, watch_databases
-from memory_servers import client_of
+from kit import through
+from memory_servers import CustomerServer, client_of
 
 from carecloud_async import CareCloudError
-from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk import BulkWriteError, engine
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.errors import WrongEventLoopError
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -80,19 +85,21 @@ async def test_a_run_that_is_stopped_while_it_takes_over_loses_no_claim(sandbox,
     assert counts(await client.customers.bulk_write(people(1), **arguments)) == {"created": 1}
 
 
-async def test_an_error_stops_the_other_chunks(sandbox, client):
+async def test_an_error_stops_the_other_chunks(sandbox, client, monkeypatch):
     """After an error that ends a run no further chunk begins."""
-    rows = people(3000)
-    sandbox.faults.add("POST /customers", status=403, after=100)
+    monkeypatch.setattr(engine, "CHUNK", 30)
+    rows = people(200)
+    sandbox.faults.add("POST /customers", status=403, after=10)
     with client.record_calls() as calls, pytest.raises(CareCloudError):
         await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=4)
-    assert len([call for call in calls if call.method == "POST"]) <= 3 * 450 + 2
+    assert len([call for call in calls if call.method == "POST"]) <= 3 * 30 + 2
 
 
 async def test_rows_of_a_writer_that_is_left_by_an_error_are_not_left_waiting(sandbox, client):
     """Rows that other tasks gave to a writer raise when its block ends with an error."""
-    failed = []
+    failed, sent = [], anyio.Event()
     sandbox.faults.add("POST /customers", delay=3600.0, times=None)
+    sandbox.on_request = lambda request: request.name == "POST /customers" and sent.set()
 
     async def write(writer, row):
         with pytest.raises(BulkWriteError, match="was stopped"):
@@ -105,7 +112,7 @@ async def test_rows_of_a_writer_that_is_left_by_an_error_are_not_left_waiting(sa
                 async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
                     for row in people(5):
                         tasks.start_soon(write, writer, row)
-                    await anyio.sleep(0.3)
+                    await sent.wait()
                     raise ZeroDivisionError
     assert len(failed) == 5
 
@@ -132,7 +139,7 @@ async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(client, tmp_path
     assert total == 460
 
 
-async def test_a_run_that_is_cancelled_while_it_sends(server, clock, tmp_path):
+async def test_a_run_that_is_cancelled_while_it_sends(server, write, clock, tmp_path):
     """A row that was under way when its run was cancelled is not sent again at once: its request may act still."""
     scope, cancelled_at = anyio.CancelScope(), 0.0
     arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
@@ -147,15 +154,14 @@ async def test_a_run_that_is_cancelled_while_it_sends(server, clock, tmp_path):
             server.add(**people(1)[0])
 
     server.arrived = arrived
-    async with client_of(server, clock) as client:
-        with scope:
-            await client.customers.bulk_write(people(1), **arguments)
-        assert scope.cancelled_caught
-        assert counts(await client.customers.bulk_write(people(1), resume=True, **arguments)) == {"created": 1}
+    with scope:
+        await write(people(1), **arguments)
+    assert scope.cancelled_caught
+    assert counts(await write(people(1), resume=True, **arguments)) == {"created": 1}
     assert server.sent == []
 
 
-async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(server, clock, tmp_path):
+async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(server, write, clock, tmp_path):
     """The run that goes on with a lost row is stopped after a look-up: a run of other rows waits for the row's key."""
     arguments = {"match": "email", "defaults": SOURCE}
     server.faults = [50.0]
@@ -165,42 +171,36 @@ async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(serv
         if progress.waits_for and clock.monotonic() >= stops_at:
             raise StopError
 
-    async with client_of(server, clock) as client:
-        for seconds in (0, 35):
-            stops_at += seconds
-            with pytest.raises(StopError):
-                await client.customers.bulk_write(
-                    people(1), journal=tmp_path / "one", resume=True, on_progress=stop_later, **arguments
-                )
-        await client.customers.bulk_write(people(1), journal=tmp_path / "other", **arguments)
+    for seconds in (0, 35):
+        stops_at += seconds
+        with pytest.raises(StopError):
+            await write(people(1), journal=tmp_path / "one", resume=True, on_progress=stop_later, **arguments)
+    await write(people(1), journal=tmp_path / "other", **arguments)
     clock.advance(100)
     server.work_late()
     assert len(server.customers) == 1
 
 
-async def test_a_run_takes_no_credit_for_what_another_one_made(server, clock, tmp_path):
+async def test_a_run_takes_no_credit_for_what_another_one_made(server, write, clock, tmp_path):
     """A create was lost and did nothing, and another run made the record; the first one is stopped when it goes on."""
     arguments = {"match": "email", "defaults": SOURCE}
     server.faults = ["before"]
-    async with client_of(server, clock) as client:
-        with pytest.raises(StopError):
-            await client.customers.bulk_write(
-                people(1), journal=tmp_path / "one", on_progress=stop_while_it_waits, **arguments
-            )
-        clock.advance(1000)
-        other = await client.customers.bulk_write(people(1), journal=tmp_path / "other", **arguments)
-        arguments |= {"journal": tmp_path / "one", "resume": True}
-        scope = anyio.CancelScope()
+    with pytest.raises(StopError):
+        await write(people(1), journal=tmp_path / "one", on_progress=stop_while_it_waits, **arguments)
+    clock.advance(1000)
+    other = await write(people(1), journal=tmp_path / "other", **arguments)
+    arguments |= {"journal": tmp_path / "one", "resume": True}
+    scope = anyio.CancelScope()
 
-        async def cancel(_request):
-            scope.cancel()
-            await anyio.lowlevel.checkpoint()
+    async def cancel(_request):
+        scope.cancel()
+        await anyio.lowlevel.checkpoint()
 
-        server.arrived = cancel
-        with scope:
-            await client.customers.bulk_write(people(1), **arguments)
-        server.arrived = None
-        report = await client.customers.bulk_write(people(1), **arguments)
+    server.arrived = cancel
+    with scope:
+        await write(people(1), **arguments)
+    server.arrived = None
+    report = await write(people(1), **arguments)
     assert (counts(other), counts(report)) == ({"created": 1}, {"updated": 1})
 
 
@@ -262,6 +262,7 @@ async def test_a_finished_run_of_rows_without_a_key_is_remembered(client, tmp_pa
     source.write_text('{"first_name":"N","language_id":"en"}\n' * 3 + "no row\n")
     arguments = {"match": None, "defaults": SOURCE, "resume": True}
     first = await client.customers.bulk_write(source, **arguments)
+    os.utime(source, (2e9, 2e9))  # written again, with the same rows
     again = await client.customers.bulk_write(source, **arguments)
     assert again.resumed
     assert counts(again) == counts(first) == {"created": 3, "refused": 1}
@@ -315,3 +316,84 @@ async def test_a_record_of_a_row_whose_card_is_lost_is_not_made_again(sandbox, t
         clock.advance(30.0)
         assert counts(report) == {"unchanged": 1}
         assert await client.customers.list(email="new0@example.com").total() == 1
+
+
+#: After this a row is taken to wait forever (seconds).
+SECONDS = 30
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_a_writer_outside_its_block_refuses_rows(clock, entered):
+    """A writer raises before its block and after it, and says where to write."""
+    async with client_of(CustomerServer(clock), clock) as client:
+        writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
+        if entered:
+            async with writer:
+                pass
+        with anyio.fail_after(SECONDS), pytest.raises(BulkWriteError, match="async with"):
+            await writer.write(people(1)[0])
+
+
+async def test_a_writer_refuses_rows_of_another_event_loop(clock):
+    """A thread with an event loop of its own is refused at once: it would wait for the outcome without end."""
+    async with (
+        client_of(CustomerServer(clock), clock) as client,
+        client.customers.bulk_writer(match="email", defaults=SOURCE) as writer,
+    ):
+        with pytest.raises(WrongEventLoopError):
+            await anyio.to_thread.run_sync(lambda: asyncio.run(writer.write(people(1)[0])))
+
+
+async def test_a_writer_whose_block_ends_takes_no_more_rows(clock):
+    """A row that is given while the block waits for earlier rows is an error; the earlier rows have their outcomes."""
+    server, first, second = CustomerServer(clock), *people(2)
+    outcomes, errors, posted = [], [], anyio.Event()
+
+    async def write_second(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            posted.set()
+            await wait_all_tasks_blocked()  # the block has ended and waits for this row
+            try:
+                with anyio.fail_after(SECONDS):
+                    await writer.write(second)
+            except (BulkWriteError, TimeoutError) as error:
+                errors.append(str(error))
+
+    server.arrived = write_second
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+
+        async def write_first():
+            outcomes.append((await writer.write(first)).outcome)
+
+        writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
+        async with writer:
+            tasks.start_soon(write_first)
+            await posted.wait()
+    assert outcomes == ["created"]
+    assert errors == ["the bulk writer is not open: write inside its `async with` block"]
+    assert list(server.emails()) == [first["email"]]
+
+
+async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandbox):
+    """A row whose names of properties arrive after the block has ended is refused; its task does not wait forever."""
+    asked, over, errors = anyio.Event(), anyio.Event(), []
+
+    async def wait(request):
+        if "propert" in request.url.path and not asked.is_set():
+            asked.set()
+            await over.wait()
+
+    async def write():
+        try:
+            with anyio.fail_after(SECONDS):
+                await writer.write({"email": "a@example.com", f"property.{name}": "1"})
+        except (BulkWriteError, TimeoutError) as error:
+            errors.append(str(error))
+
+    name = sandbox.records("customer-properties").ids()[0]
+    async with connect(sandbox, transport=through(sandbox, wait)) as client, anyio.create_task_group() as tasks:
+        async with client.customers.bulk_writer(match="email") as writer:
+            tasks.start_soon(write)
+            await asked.wait()
+        over.set()
+    assert errors == ["the bulk writer is not open: write inside its `async with` block"]
