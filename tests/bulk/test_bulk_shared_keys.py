@@ -460,7 +460,7 @@ async def test_a_look_up_of_several_pages_while_records_go(write, clock, most, k
     assert set(server.emails().values()) == {1}
 
 
-async def test_a_server_of_small_pages_is_asked_for_few_keys_at_a_time(clock, write, monkeypatch):
+async def test_a_server_of_small_pages_is_asked_for_few_keys_at_a_time(clock, write, monkeypatch, threads_at_once):
     """When a look-up found more than a page, the next ones are for as many keys as a page holds records."""
     monkeypatch.setattr(engine, "CHUNK", 20)
     server = CustomerServer(clock, most=3)
