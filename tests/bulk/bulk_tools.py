@@ -116,12 +116,12 @@ def claims_of(clock, project="p"):
     return Claims(project=project, clock=clock, settle_seconds=35.0)
 
 
-def claim_and_wait(state, pipe, *keys):
+def claim_and_wait(pipe, state, *keys):
     """Claim keys as a run of a process of its own, say which are busy, and wait to be killed.
 
     Args:
-        state: the folder of the claims.
         pipe: where it says so.
+        state: the folder of the claims.
         *keys: the keys.
     """
     os.environ["XDG_STATE_HOME"] = state

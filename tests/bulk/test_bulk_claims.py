@@ -1,7 +1,6 @@
 """Claims: two runs never write one key at the same time, however the runs end."""
 
 import asyncio
-import multiprocessing
 import os
 import threading
 
@@ -10,7 +9,7 @@ import anyio.lowlevel
 import pytest
 from bulk_tools import SOURCE, claim_and_wait, claims_of, people
 from disks import watch_databases
-from forked_processes import start
+from forked_processes import start_piped
 from memory_servers import CustomerServer, client_of
 
 from carecloud_async._base.runtime.clock import SystemClock
@@ -33,12 +32,12 @@ def claim_elsewhere():
     children = []
 
     def claim(*keys):
-        here, there = multiprocessing.Pipe()
-        children.append(start(claim_and_wait, os.environ["XDG_STATE_HOME"], there, *keys))
-        return children[-1], here.recv()
+        child, pipe = start_piped(claim_and_wait, os.environ["XDG_STATE_HOME"], *keys)
+        children.append((child, pipe))  # it ends with its pipe
+        return child, pipe.recv()
 
     yield claim
-    for child in children:
+    for child, _ in children:
         child.kill()
         child.join()
 
