@@ -4,7 +4,6 @@ import asyncio
 import csv
 import errno
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -13,7 +12,7 @@ import anyio
 import changes_child
 import pytest
 from disks import FullFile, WatchedDisk, make_files_of
-from forked_processes import start
+from forked_processes import start_piped
 from kit import connect
 from thorough import variants
 
@@ -105,8 +104,7 @@ STEPS = [
 
 def run_child(target, state, step, url):
     """Start the process; return it, and the pipe of what it says."""
-    here, there = multiprocessing.Pipe()
-    return start(changes_child.run, there, url, str(target), str(state), step), here
+    return start_piped(changes_child.run, url, str(target), str(state), step)
 
 
 def kill_at(step, url, target, state):

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import pytest
-from forked_processes import start
+from forked_processes import forks, start
 
 from carecloud_async._base.runs.locked_file import LockedFile
 
@@ -49,8 +49,7 @@ def test_a_system_without_locks_of_open_files_locks_all_the_same(tmp_path, monke
     file.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@forks
 def test_a_forked_child_holds_nothing_of_its_parent(tmp_path):
     """A child cannot open its parent's file, does not keep it locked by living on, and opens it after its parent."""
     path, go, tried = tmp_path / "run.db", os.pipe(), os.pipe()
