@@ -9,6 +9,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from hypothesis import HealthCheck, given, is_hypothesis_test, settings, strategies
+from thorough import depending
 
 # Other programs may keep every core busy: an example that takes long is no failure.
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
@@ -91,8 +92,13 @@ def _does_more(item):
         item.get_closest_marker("thorough")
         or is_hypothesis_test(item.obj)
         or getattr(item.obj, "left_out", ())
-        or {"is_thorough", "examples"} & vars(item.module).keys()
+        or _test_name(item) in depending(item.module)
     )
+
+
+def _test_name(item):
+    """The name of a test's function, or of the class that has it."""
+    return item.nodeid.split("::")[1].partition("[")[0]
 
 
 def pytest_collection_finish():

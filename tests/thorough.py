@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
+from types import ModuleType
+
 import pytest
 from hypothesis import settings
 
@@ -25,3 +30,20 @@ def examples(most: int) -> int:
     For properties with expensive examples, and for loops over seeds; other properties take the number of the profile.
     """
     return most if is_thorough() else max(2, most // 10)
+
+
+@functools.cache
+def depending(module: ModuleType) -> set[str]:
+    """Return the names of a module's tests, functions and constants that `is_thorough` or `examples` changes."""
+    uses = {}
+    for statement in ast.parse(inspect.getsource(module)).body:
+        nodes = [*ast.walk(statement)]
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        used |= {node.arg for node in nodes if isinstance(node, ast.arg)}  # fixtures
+        assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        for name in {statement.name} if hasattr(statement, "name") else assigned:
+            uses.setdefault(name, set()).update(used)
+    names = {"is_thorough", "examples"}
+    while more := {name for name, used in uses.items() if used & names} - names:
+        names |= more
+    return names

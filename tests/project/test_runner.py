@@ -92,10 +92,15 @@ def test_counts():
 
 @pytest.mark.parametrize(
     ("option", "counts", "drawn"),
-    [("", "5 passed, 2 deselected", "examples 10 5"), *variants(("--thorough", "7 passed", "examples 150 50"))],
+    [
+        ("", "5 passed, 2 deselected", "examples 10 5"),
+        *variants(
+            ("--thorough", "7 passed", "examples 150 50"), ("--more", "5 passed, 2 deselected", "examples 150 50")
+        ),
+    ],
 )
 def test_what_is_marked_thorough_waits_for_the_option(tmp_path, option, counts, drawn):
-    """By default marked tests and trio are left out and few examples are drawn; `--thorough` changes all three."""
+    """By default marked tests, trio and many examples are left out; `--thorough` adds them, `--more` has them alone."""
     done = pytest_run(tmp_path, KINDS, "-s", *option.split())
     assert counts in done.stdout, done.stdout
     assert drawn in done.stdout
