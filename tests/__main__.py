@@ -9,8 +9,8 @@ With one of these it does something else, with other arguments it runs those tes
 - `--durations [TESTS]`: the tests, or some, and then what each folder, file and test cost (`tests/durations.py`).
 
 It needs nothing but the standard library to start; the tools come with the extras `test` and `test-types`. Lint and
-format come first: they take half a second. The type checkers run beside the tests, which wait for processes and timers
-for part of the time; what the checkers print comes after the tests.
+format come first: they take half a second. Spark's tests and the type checkers run beside the other tests, which wait
+for processes and timers for part of the time; what they print comes after these.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _STYLE = [
     Step("lint", [PYTHON, "-m", "ruff", "check", "."]),
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
 ]
-_MYPY = [Step("mypy", [PYTHON, "-m", "mypy"])]
+_MYPY = Step("mypy", [PYTHON, "-m", "mypy"])
 _PYRIGHT = [
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
     Step(
@@ -97,19 +97,21 @@ _PYRIGHT = [
         _no_public_types,
     ),
 ]
-_NOT_SPARK = [*_WORKERS, "--ignore", "tests/spark"]  # a Java machine is not started beside the other tests
+_NOT_SPARK = [*_WORKERS, "--ignore", "tests/spark"]  # one process has its tests, so that one Java machine is started
 
 #: Stages, one after another; the lanes of a stage run beside each other, the steps of a lane one after another.
 #: What the first lane prints is shown as it comes, what the others print when the stage ends.
 Stages = list[list[list[Step]]]
 
 QUICK: Stages = [
-    [_STYLE, [Step("spark", [*_PYTEST, "tests/spark"], _no_spark)]],
-    [[Step("tests", [*_PYTEST, *_NOT_SPARK])], _MYPY],
+    [_STYLE],
+    [[Step("tests", [*_PYTEST, *_NOT_SPARK])], [Step("spark", [*_PYTEST, "tests/spark"], _no_spark), _MYPY]],
 ]
 THOROUGH: Stages = [
-    [[Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark)]],
-    [[Step("tests", [*_PYTEST, "--thorough", *_NOT_SPARK])]],
+    [
+        [Step("tests", [*_PYTEST, "--thorough", *_NOT_SPARK])],
+        [Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark)],
+    ],
 ]
 MORE: Stages = [  # none of PySpark's tests does more
     [[Step("tests", [*_PYTEST, "--more", *_NOT_SPARK])], _PYRIGHT],
