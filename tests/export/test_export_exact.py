@@ -334,13 +334,30 @@ def test_ids_that_become_numbers_name_the_same_records(tmp_path, order, after):
         ([str(100 + index // 2) for index in range(200)], "shuffled", 5, "true", True),
         ([str(100 + index // 2) for index in range(200)], "shuffled", 5, "none", True),
     ],
-    ids=["numbers beside texts", "side by side", "far apart", "far apart without totals"],
+    ids=["numbers beside texts", "side by side", "in no known order", "in no known order without totals"],
 )
 def test_records_of_one_id_are_told_apart(tmp_path, names, order, count, total, exact):
     """Records whose ids have one text, or are equal: all are written, or, if far apart, the report is not exact."""
     report, missing, twice = numbered(names, order=order, total=total).export(tmp_path / "c.jsonl", count=count)
     assert not twice
     assert not missing or (exact and not report.exact)
+
+
+@pytest.mark.parametrize("total", ["none", *variants("true")])
+def test_records_of_one_id_far_apart_are_not_exact(tmp_path, total):
+    """Numbers beside texts in an order of its own: no page shows both records of an id, and its places show it."""
+    names = [name for number in range(8) for name in (number, str(number), f"#{number}")][:22]
+    report, missing, _ = numbered(names, order="shuffled", total=total).export(tmp_path / "c.jsonl", count=2)
+    assert (len(missing), report.reasons) == (7, ("no_stable_order",))
+    assert report.passes == SWEEPS or total == "true"
+
+
+@pytest.mark.parametrize("total", ["none", *variants("true", "short")])
+def test_records_of_one_id_far_apart_in_a_certain_order_are_not_exact(tmp_path, total):
+    """A list whose order is certain has fewer ids than places: one record is missing, and it is read three times."""
+    server = numbered([*hexes(300), 7, "7"], order="shuffled", total=total)
+    report, missing, _ = server.export(tmp_path / "c.jsonl", count=20)
+    assert (len(missing), report.reasons, report.passes) == (1, ("short_of_total",), SWEEPS)
 
 
 @pytest.mark.anyio

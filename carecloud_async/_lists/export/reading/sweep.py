@@ -107,14 +107,15 @@ class Sweep:
         """
         if self.evidence.reason is not None:
             return self.evidence.reason
-        expected, is_calm = self.evidence.expected, not self.evidence.has_changed
-        if is_calm and expected == shown:
-            return None  # counted, whatever the order
-        if not (self.is_stable or (is_calm and expected is None and is_repeated)):
+        total, is_calm = self.evidence.expected, not self.evidence.has_changed
+        # A calm list has as many records as places. If they have fewer ids, several records share one.
+        places = self._last + 1 if is_calm else 0
+        is_counted = total == shown or (total is None and is_repeated)
+        if is_calm and is_counted and shown >= places:
+            return None  # whatever the order
+        if not self.is_stable:
             return InexactReason.NO_STABLE_ORDER
-        if expected is not None and shown < expected:
-            return InexactReason.SHORT_OF_TOTAL
-        return None
+        return InexactReason.SHORT_OF_TOTAL if shown < max(total or 0, places) else None
 
     async def run(self) -> None:
         """Read the list.
