@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from itertools import repeat
-from typing import Any, Literal, NamedTuple
+from itertools import chain, repeat, starmap
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -53,6 +53,12 @@ class _Known(NamedTuple):
     text: bytes
     value: bytes
     is_kept: bool
+
+
+#: The known records with one id, by their number.
+_Twins: TypeAlias = dict[int, _Known]
+#: A record of a page: its id, its line and the digest of its text.
+_Shown: TypeAlias = tuple[Identity, bytes, bytes]
 
 
 class Comparison(Writer):
@@ -105,50 +111,44 @@ class Comparison(Writer):
             by_text: whether several records share an id, so that `seen` holds the digests of texts.
         """
         lines = [line for page in pages for line in page.items]
-        ids = [key for page in pages for key in page.ids]
+        ids = identify(lines, self._id_field) if by_text else [key for page in pages for key in page.ids]
         texts = [*map(text_digest, lines)]
-        if by_text:
-            ids = identify(lines, self._id_field)
         # Most records are unchanged. Where a page is a range of ids, one query for the digests of that range shows it.
         known = self._texts(ids) if self.known else set()
-        others = [] if known.issuperset(texts) else [index for index, text in enumerate(texts) if text not in known]
+        others = [record for record in zip(ids, lines, texts, strict=True) if record[2] not in known]
         self.counts["unchanged"] += len(lines) - len(others)
-        if others:
-            keys, rest = [ids[index] for index in others], [lines[index] for index in others]
-            self._take_each(keys, rest, [texts[index] for index in others], by_text=by_text)
-
-    def _take_each(
-        self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes], *, by_text: bool
-    ) -> None:
-        """Compare records whose text is not known with those of their ids, and note what was created or updated."""
-        known = self._find(ids) if self.known or by_text else {}
-        if not known and not by_text:
-            self._create(ids, lines, texts)
+        if not others:
             return
+        twins = self._find([key for key, _, _ in others]) if self.known or by_text else {}
+        if twins or by_text:
+            self._compare(others, twins, by_text=by_text)
+        else:
+            self._create(others)
+
+    def _compare(self, records: Sequence[_Shown], known: dict[Identity, _Twins], *, by_text: bool) -> None:
+        """Compare records with those that the state knows by their ids; note what was created or updated."""
         changes: list[PendingChange] = []
-        records: list[tuple[Identity, int, bytes, bytes, bytes | None]] = []
-        for key, line, text in zip(ids, lines, texts, strict=True):
-            twins = known.get(key, [])
-            same = self._same(twins, text, by_text=by_text) if twins else None
-            if same is not None and same.text == text and same.is_kept == self._keeps:
+        rows: list[tuple[Identity, int, bytes, bytes, bytes | None]] = []
+        for key, line, text in records:
+            twins = known.setdefault(key, {})
+            before = self._counterpart(twins, text, by_text=by_text)
+            if before is not None and before.text == text and before.is_kept == self._keeps:
                 self.counts["unchanged"] += 1
                 continue
-            value = text_digest(_canonical(line))
-            kind: Kind | None = "created" if same is None else "updated" if same.value != value else None
+            twin = max(twins, default=-1) + 1 if before is None else before.twin
+            after = _Known(key, twin, text, text_digest(_canonical(line)), self._keeps)
+            twins[twin] = after
+            rows.append((*after[:4], self._kept(line)))
+            kind = _kind(before, after)
             self.counts[kind or "unchanged"] += 1
             if kind is not None:
-                fields = self._differing(same, line) if same is not None and same.is_kept else ()
-                changes.append(PendingChange(kind, _shown(key), fields, line))
-            twin = same.twin if same is not None else max((other.twin for other in twins), default=-1) + 1
-            records.append((key, twin, text, value, self._kept(line)))
-            if by_text:
-                put = _Known(key, twin, text, value, self._keeps)
-                known[key] = [*(other for other in twins if other.twin != twin), put]
-        self._db.execute_many(_PUT, records)
+                changes.append(PendingChange(kind, _shown(key), self._differing(before, line), line))
+        self._db.execute_many(_PUT, rows)
         self._state.note(changes)
 
-    def _create(self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes]) -> None:
+    def _create(self, records: Sequence[_Shown]) -> None:
         """Take records that are all new, as in a first run."""
+        ids, lines, texts = zip(*records, strict=True)
         values = [text_digest(_canonical(line)) for line in lines]
         self._db.execute_many(_PUT, [*zip(ids, repeat(0), texts, values, map(self._kept, lines))])
         self._state.note([*zip(repeat("created"), map(_shown, ids), repeat(()), lines)])
@@ -163,15 +163,16 @@ class Comparison(Writer):
         query = _RANGE.format("NOT NULL" if self._keeps else "NULL")
         return {text for (text,) in self._db.execute(query, (low, high, len(ids) + _VALUES))}
 
-    def _find(self, ids: Sequence[Identity]) -> dict[Identity, list[_Known]]:
-        known: dict[Identity, list[_Known]] = defaultdict(list)
+    def _find(self, ids: Sequence[Identity]) -> dict[Identity, _Twins]:
+        """Return the known records with these ids."""
+        known: dict[Identity, _Twins] = {}
         for begin in range(0, len(ids), _VALUES):
             part = ids[begin : begin + _VALUES]
-            for row in self._db.execute(_FIND.format(",".join("?" * len(part))), part):
-                known[row[0]].append(_Known(*row))
+            for record in starmap(_Known, self._db.execute(_FIND.format(",".join("?" * len(part))), part)):
+                known.setdefault(record.id, {})[record.twin] = record
         return known
 
-    def _same(self, twins: Sequence[_Known], text: bytes, *, by_text: bool) -> _Known | None:
+    def _counterpart(self, twins: _Twins, text: bytes, *, by_text: bool) -> _Known | None:
         """Return the known record that a shown one is compared with; `None` if the shown one is new.
 
         Args:
@@ -180,16 +181,18 @@ class Comparison(Writer):
             by_text: whether several records share an id. Then it is the twin with this text, or else one whose text
                 this reading has not shown: that one may have changed.
         """
-        same = next((other for other in twins if other.text == text), None)
-        if same is None and by_text:
-            return next((other for other in twins if not self._was_shown(other.text)), None)
-        return same or (twins[0] if twins else None)
+        same = (twin for twin in twins.values() if twin.text == text)
+        may_have_changed = (twin for twin in twins.values() if not (by_text and self._was_shown(twin.text)))
+        return next(chain(same, may_have_changed), None)
 
     def _was_shown(self, text: bytes) -> bool:
         return bool(self._db.execute("SELECT 1 FROM seen WHERE id = ?", (text,)))
 
-    def _differing(self, known: _Known, line: bytes) -> tuple[str, ...]:
-        rows = self._db.execute("SELECT record FROM records WHERE id = ? AND twin = ?", (known.id, known.twin))
+    def _differing(self, before: _Known | None, line: bytes) -> tuple[str, ...]:
+        """Return the fields that differ from a known record; none if the state does not keep it."""
+        if before is None or not before.is_kept:
+            return ()
+        rows = self._db.execute("SELECT record FROM records WHERE id = ? AND twin = ?", (before.id, before.twin))
         return tuple(_differing(rows[0][0], line))
 
     def find_gone(self) -> int:
@@ -207,6 +210,13 @@ class Comparison(Writer):
         deleted = [PendingChange("deleted", _shown(key), (), None) for (key,) in self._db.execute(_DELETED)]
         self._state.note(deleted)
         self.counts["deleted"] = len(deleted)
+
+
+def _kind(before: _Known | None, after: _Known) -> Kind | None:
+    """Return how a record has changed; `None` if its value is the same."""
+    if before is None:
+        return "created"
+    return "updated" if before.value != after.value else None
 
 
 def _shown(key: Identity) -> str:
