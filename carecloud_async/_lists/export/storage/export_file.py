@@ -137,44 +137,43 @@ class ExportFile(Writer):
                 or the export that is to be resumed cannot be.
         """
         request, target = self._request, self._target
-        is_taken = not request.overwrite and target.exists()
-        exists = ExportError(f"{target.shown} exists already", fix=OVERWRITE)
-        if is_taken and not self._folder.path.is_dir():
-            raise exists
-        if is_taken and not request.resume:
-            # The file may be that of this very export, which was killed before it returned its report.
-            with contextlib.suppress(ExportError):
-                ended = self._find_end()
-                if ended is not None and self._folder.run.continues:
-                    self._leave(ended, resume=False)
-                    return ended.again
-            raise exists
-        self._open(request.fingerprints, resume=request.resume)
-        ended = self._ended
-        if ended is not None and not request.overwrite:
-            self._leave(ended, resume=True)
-            return ended.again
-        if is_taken:
-            raise exists
-        if ended is not None:
-            self._folder.run.begin()  # there is nothing to continue
-        return None
+        if request.overwrite or not target.exists():
+            self._open(resume=request.resume)
+            if self._ended is not None:
+                self._folder.run.begin()  # there is nothing to continue
+            return None
+        ended = self._find_end() if request.resume else self._find_end_of_killed_run()
+        if ended is None:
+            raise ExportError(f"{target.shown} exists already", fix=OVERWRITE)
+        self._leave(ended)
+        return ended.again
 
     def find_end(self) -> Ended | None:
         """Return the end of this export, if it is finished and its file unchanged; close the folder again."""
         ended = None
         try:
             with contextlib.suppress(ExportError):  # the folder is another export's
-                ended = self._find_end() if self._folder.path.is_dir() else None
+                ended = self._find_end()
         finally:
             self.close()
         return None if ended is None else ended.again
 
+    def _find_end_of_killed_run(self) -> Ended | None:
+        """Return the end of a run of this export that was killed before it returned its report."""
+        with contextlib.suppress(ExportError):  # the folder is another export's
+            ended = self._find_end()
+            if ended is not None and self._folder.run.continues:
+                return ended
+        return None
+
     def _find_end(self) -> Ended | None:
-        self._open(self._request.fingerprints, resume=True)
+        """Open the folder, if there is one, and return the end that it notes."""
+        if not self._folder.path.is_dir():
+            return None
+        self._open(resume=True)
         return self._ended
 
-    def _open(self, binding: Mapping[str, str], *, resume: bool) -> None:
+    def _open(self, *, resume: bool) -> None:
         target = self._target
         if target.url is not None:
             try:
@@ -184,15 +183,16 @@ class ExportFile(Writer):
                     f"{target.shown} is prepared in {target.path.parent}: {reason_of(error)}: set XDG_CACHE_HOME to a "
                     "folder that can be written to"
                 ) from error
-        self._folder.open(kind=_KIND, binding=binding, resume=resume)
+        self._folder.open(kind=_KIND, binding=self._request.fingerprints, resume=resume)
 
     @property
     def _ended(self) -> Ended | None:
         """The end that an earlier run of this export has noted, if its file has the final name and is unchanged."""
         run = self._folder.run
-        ended = msgspec.convert(run.report, Ended) if run.report is not None else None
         if run.continues:
             ended = run.get(_ENDED, Ended)
+        else:
+            ended = None if run.report is None else msgspec.convert(run.report, Ended)
         return ended if ended is not None and self._is_published(ended) else None
 
     def _is_published(self, ended: Ended) -> bool:
@@ -356,13 +356,13 @@ class ExportFile(Writer):
                 publish(file, target.path, overwrite=request.overwrite, mode=request.mode)
             except FileExistsError:
                 raise ExportError(f"{target.shown} exists already", fix=OVERWRITE) from None
-        self._leave(ended, resume=request.resume)
+        self._leave(ended)
         return ended
 
-    def _leave(self, ended: Ended, *, resume: bool) -> None:
+    def _leave(self, ended: Ended) -> None:
         """Clear the folder. The run file stays with `resume`, for the report, and with a state, which needs the end."""
         self._folder.clear()
-        if resume:
+        if self._request.resume:
             self._folder.run.finish(ended)
         elif self._request.timeless is None:
             self._folder.run.remove()
@@ -370,7 +370,7 @@ class ExportFile(Writer):
     def discard(self) -> None:
         """Remove the folder of an export whose report was received, unless another run uses it."""
         with contextlib.suppress(ExportError, OSError):
-            self._open({}, resume=False)
+            self._open(resume=False)
             self._folder.clear()
             self._folder.run.remove()
         self.close()
