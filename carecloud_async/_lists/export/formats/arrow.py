@@ -150,21 +150,22 @@ class ArrowEncoder:
     def __init__(self, layout: Layout, builder: SchemaBuilder) -> None:
         import pyarrow as pa  # an extra
 
-        fields = dict(layout.fields)
-        keeps_unknown = has_fixed_columns(layout) and (not fields or fields.pop(UNKNOWN_FIELDS, None) is not None)
+        wanted = dict(layout.fields)
+        has_unknown = has_fixed_columns(layout) and (not wanted or UNKNOWN_FIELDS in wanted)
+        if has_unknown:
+            wanted.pop(UNKNOWN_FIELDS, None)
         # A selection of the unknown fields alone must not become a selection of everything.
-        shape = builder.shape.select(fields) if fields or not layout.fields else Shape(kind="object")
+        shape = builder.shape.select(wanted) if wanted or not layout.fields else Shape(kind="object")
         self.nulls: Counter[str] = Counter()
         self._yielder = ThreadYielder()
-        self._model = builder.shape
-        self._knows = builder.knows if keeps_unknown else None
+        self._unknown = _UnknownFields(builder, self._yielder) if has_unknown else None
         self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
-        self._known = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
-        self.schema: Any = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
-        self._staged = pa.schema([pa.field(column.name, staged_type(column.type)) for column in self._known])
+        self._columns = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
+        self._staged = pa.schema([pa.field(column.name, staged_type(column.type)) for column in self._columns])
+        unknown = [pa.field(UNKNOWN_FIELDS, pa.string())] if has_unknown else []
+        self.schema: Any = pa.schema([*self._columns, *unknown])
         self._read_row = _object_reader(shape, "", zone, self.nulls)
-        self._exact = msgspec.json.Decoder(_exact_type(shape))
-        self._expects_unknown = False
+        self._strict = msgspec.json.Decoder(_strict_type(shape))
 
     def encode(self, lines: Sequence[bytes]) -> Any:
         """Return a table of the schema with a row for each record.
@@ -180,30 +181,37 @@ class ArrowEncoder:
 
         if not lines:
             return self.schema.empty_table()
-        if not self._known and self._knows is not None:  # a table without columns would have no rows either
-            return pa.table([pa.array(self._unknown_texts(lines), pa.string())], schema=self.schema)
+        unknown = self._unknown
+        if unknown is None:
+            return self._read(lines, self._parse(lines))
+        if not self._columns:  # a table without columns would have no rows either
+            return pa.table([unknown.column(lines)], schema=self.schema)
         # If pyarrow accepts the batch without unknown fields, no record need be searched for them. This is not tried
         # after a batch that had some.
-        tries_all_known = self._knows is not None and not self._expects_unknown
-        staged = self._parse(lines, unexpected="error") if tries_all_known else None
-        are_all_known = staged is not None
-        if staged is None:
-            staged = self._parse(lines)
-        table = self._typed(staged) or self._read_mixed(lines)
-        if self._knows is None:
-            return table
-        texts = [] if are_all_known else self._unknown_texts(lines)
-        self._expects_unknown = any(text is not None for text in texts)
-        column = pa.nulls(len(lines), pa.string()) if are_all_known else pa.array(texts, pa.string())
+        staged = None if unknown.were_found else self._parse(lines, unexpected="error")
+        if staged is not None:
+            table, column = self._read(lines, staged), pa.nulls(len(lines), pa.string())
+        else:
+            table, column = self._read(lines, self._parse(lines)), unknown.column(lines)
         return table.append_column(self.schema.field(UNKNOWN_FIELDS), column)
 
+    def _read(self, lines: Sequence[bytes], staged: Any | None) -> Any:
+        """Return a table of the model's columns.
+
+        Args:
+            lines: the records.
+            staged: their table of the staged types; `None` if pyarrow does not read all of them.
+        """
+        table = None if staged is None else self._cast(staged)
+        return self._read_mixed(lines) if table is None else table
+
     def _read_by_value(self, lines: Sequence[bytes]) -> Any:
-        """Return a table of the known columns, read value by value; a value that no column can hold becomes null."""
+        """Return a table read value by value; a value that its column cannot hold becomes null."""
         import pyarrow as pa
 
         records = map(load_spelled, self._yielder.each(lines))
         rows = [self._read_row(record) if isinstance(record, dict) else {} for record in records]
-        return pa.Table.from_pylist(rows, schema=self._known)
+        return pa.Table.from_pylist(rows, schema=self._columns)
 
     def _parse(self, lines: Sequence[bytes], *, unexpected: str = "ignore") -> Any | None:
         """Return a table of the staged types as pyarrow reads it; `None` if it refuses a value or a field.
@@ -216,7 +224,7 @@ class ArrowEncoder:
         import pyarrow.json
 
         data = b"\n".join(lines)
-        if not self._known or not data:
+        if not self._columns or not data:
             return None
         try:
             table = pyarrow.json.read_json(
@@ -231,49 +239,69 @@ class ArrowEncoder:
             return None
         return table if table.num_rows == len(lines) else None
 
-    def _typed(self, staged: Any | None) -> Any | None:
-        """Return a table of the known columns from a staged one; `None` if there is none, or a text is not a time."""
+    def _cast(self, staged: Any) -> Any | None:
+        """Return a table of the columns' types from one of the staged types; `None` if a text is not a time."""
         import pyarrow as pa
 
-        if staged is None:
-            return None
-        kinds = zip(map(_whole, staged.columns), self._known.types, strict=True)
+        kinds = zip(map(_whole, staged.columns), self._columns.types, strict=True)
         try:
             columns = [read_times(column, kind, self._zone) for column, kind in kinds]
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        return pa.Table.from_arrays(columns, schema=self._known)
+        return pa.Table.from_arrays(columns, schema=self._columns)
 
     def _read_mixed(self, lines: Sequence[bytes]) -> Any:
         """Read the records that match the model by pyarrow, the others value by value; their order is kept."""
         import pyarrow as pa
 
-        exact: list[int] = []
+        matching: list[int] = []
         others: list[int] = []
         for index, line in enumerate(self._yielder.each(lines)):
-            (exact if self._is_exact(line) else others).append(index)
-        table = self._typed(self._parse([lines[index] for index in exact]))
+            (matching if self._matches(line) else others).append(index)
+        staged = self._parse([lines[index] for index in matching])
+        table = None if staged is None else self._cast(staged)
         if table is None:
             return self._read_by_value(lines)
         rest = self._read_by_value([lines[index] for index in others])
-        places = {index: place for place, index in enumerate([*exact, *others])}
+        places = {index: place for place, index in enumerate([*matching, *others])}
         return pa.concat_tables([table, rest]).take([places[index] for index in range(len(lines))])
 
-    def _is_exact(self, line: bytes) -> bool:
+    def _matches(self, line: bytes) -> bool:
         try:
-            self._exact.decode(line)
+            self._strict.decode(line)
         except (ValueError, RecursionError):
             return False
         return True
 
-    def _unknown_texts(self, lines: Sequence[bytes]) -> list[str | None]:
-        return [self._unknown_text(line) for line in self._yielder.each(lines)]
 
-    def _unknown_text(self, line: bytes) -> str | None:
-        if self._knows is None or self._knows(line):
+class _UnknownFields:
+    """Searches records for the fields that their model does not know.
+
+    Args:
+        builder: has the shape of the model.
+        yielder: lets other threads run meanwhile.
+
+    Attributes:
+        were_found: whether the last records had such fields.
+    """
+
+    def __init__(self, builder: SchemaBuilder, yielder: ThreadYielder) -> None:
+        self._builder, self._yielder = builder, yielder
+        self.were_found: bool = False
+
+    def column(self, lines: Sequence[bytes]) -> Any:
+        """Return these fields of each record, as JSON text."""
+        import pyarrow as pa
+
+        texts = [self._text(line) for line in self._yielder.each(lines)]
+        self.were_found = any(text is not None for text in texts)
+        return pa.array(texts, pa.string())
+
+    def _text(self, line: bytes) -> str | None:
+        if self._builder.knows(line):
             return None
         record = load_spelled(line)
-        unknown = unknown_part(record, self._model) if isinstance(record, dict) else record
+        unknown = unknown_part(record, self._builder.shape) if isinstance(record, dict) else record
         return None if unknown is None else msgspec.json.encode(unknown).decode()
 
 
@@ -309,14 +337,14 @@ def arrow_type(shape: Shape, *, zone: tzinfo | None) -> Any:
     return simple.get(shape.kind, pa.string())
 
 
-def _exact_type(shape: Shape) -> Any:
+def _strict_type(shape: Shape) -> Any:
     """Return a msgspec type that accepts exactly the values that pyarrow's reader accepts."""
     if shape.kind == "object" and shape.children:
         names = {f"f{index}": name for index, name in enumerate(shape.children) if is_slot_name(name)}
-        fields = [(slot, _exact_type(shape.children[name]), None) for slot, name in names.items()]
-        return msgspec.defstruct("Exact", fields, rename=names, gc=False) | None
+        fields = [(slot, _strict_type(shape.children[name]), None) for slot, name in names.items()]
+        return msgspec.defstruct("Strict", fields, rename=names, gc=False) | None
     if shape.kind == "list" and shape.element is not None:
-        return list[_exact_type(shape.element)] | None  # type: ignore[misc]
+        return list[_strict_type(shape.element)] | None  # type: ignore[misc]
     whole: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     naive: Any = Annotated[datetime, msgspec.Meta(tz=False)]
     simple: dict[str, Any] = {
