@@ -291,8 +291,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="the state moves without a note of the file",
         theme="changes as files",
         file="_lists/changes/file.py",
-        right="self._opened.set(PUBLICATION, noted)\n        self._opened.commit(taken=True, store=False)",
-        wrong="self._opened.commit(taken=True, store=False)",
+        right="self._state.set(PUBLICATION, noted)\n        self._state.commit(taken=True, store=False)",
+        wrong="self._state.commit(taken=True, store=False)",
     ),
     Fault(
         name="deletions are reported of a list that was not read exactly",

@@ -103,7 +103,7 @@ class _ChangesFile:
         self._id_field = run.source.operation.id_field or "id"
         self._target = target
         self._overwrite = options.overwrite
-        self._opened = run.state
+        self._state = run.state
         self._partial = partial_path(target.path, owner=run.path)
         self._is_noted = False
         self._layout = Layout(
@@ -130,45 +130,48 @@ class _ChangesFile:
     def _publish(self) -> None:
         """Commit the state together with a note of the file, and give the file its name."""
         self._require_free()
-        self._opened.require_unchanged()
+        self._state.require_unchanged()
         with disk_errors(self._target.path):
             noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(self._run.report))
-        self._opened.set(PUBLICATION, noted)
-        self._opened.commit(taken=True, store=False)
+        self._state.set(PUBLICATION, noted)
+        self._state.commit(taken=True, store=False)
         self._is_noted = True
         self._give_name(noted, overwrite=self._overwrite)
 
     def finish_earlier(self) -> ChangesReport | None:
         """Publish the file of a run that was killed; return its report if it is what this run would write. Blocks."""
-        if self._opened.has_pending:
+        if self._state.has_pending:
             raise ExportError(
                 f"{self._run.path} has changes that a program took and did not finish: run that program again, or give "
                 "this file a state of its own"
             )
-        noted = self._opened.get(PUBLICATION, Publication)
+        noted = self._state.get(PUBLICATION, Publication)
         if noted is None:
             return None
         if noted.is_published_as(self._target.path):
             return _report_of(noted)
         if not noted.is_waiting:  # it has another name already, or none any more: it was used and removed since
             if not noted.is_published:
-                _log.warning(
-                    "%s: a run was stopped while it gave %s its name, and that file is gone: if no program has used "
-                    "it, delete %s and load the whole list again",
-                    self._source.name,
-                    noted.target,
-                    self._run.path,
-                )
+                self._warn_that_it_is_gone(noted)
             return None
         if noted.form != self._form:  # this call wants another format: the file keeps its own name
             self._give_name(noted, overwrite=False)
             return None
         # The target and `overwrite` of this call apply, not the noted ones, even if the noted name is taken.
         noted = evolve(noted, target=os.path.realpath(self._target.path))
-        self._opened.set(PUBLICATION, noted)
-        self._opened.commit()
+        self._state.set(PUBLICATION, noted)
+        self._state.commit()
         self._give_name(noted, overwrite=self._overwrite)
         return _report_of(noted)
+
+    def _warn_that_it_is_gone(self, noted: Publication) -> None:
+        _log.warning(
+            "%s: a run was stopped while it gave %s its name, and that file is gone: if no program has used it, "
+            "delete %s and load the whole list again",
+            self._source.name,
+            noted.target,
+            self._run.path,
+        )
 
     def _give_name(self, noted: Publication, *, overwrite: bool) -> None:
         with disk_errors(Path(noted.target)):
@@ -190,7 +193,7 @@ class _ChangesFile:
         with disk_errors(self._target.path), create_private(self._partial) as file:
             if self._target.format.sink is None:
                 stream = compressing(file, self._target.format.compression)
-                for rows in self._opened.pending():
+                for rows in self._state.pending():
                     stream.write(b"".join(map(_line, rows)))
                 stream.close()
             else:
@@ -201,9 +204,9 @@ class _ChangesFile:
 
     def _write_table(self, file: BufferedRandom) -> None:
         sink = SinkStream(file, self._target.format, self._layout)
-        for rows in self._opened.pending():
+        for rows in self._state.pending():
             sink.infer_schema([self._row(row) for row in rows])
-        for rows in self._opened.pending():
+        for rows in self._state.pending():
             sink.write([self._row(row) for row in rows])
         sink.finish()
 
