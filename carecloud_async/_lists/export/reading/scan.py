@@ -74,6 +74,7 @@ class Scan:
         self._reporter = Reporter(self._on_progress, clock=source.clock, before=start.report, bounded=since is None)
         timeless = self._timeless or TimelessRecords()
         self._changed = None if since is None else ChangedReader(self._reader, since, timeless)
+        self._sort = id_sort(source)
         self._number = start.sweep.number  # of the sweep, those over the two ends of a list by change included
         self._passes = start.report.passes - 1
         self._pages = start.report.pages
@@ -86,14 +87,7 @@ class Scan:
         Raises:
             CareCloudError: the server cannot be read.
         """
-        try:
-            reason = await self._read()
-        except _AmbiguousError:
-            await self._writer.drain()
-            await self._writer.restart()
-            report = evolve(self._report, records=0, pages=0)
-            self._begin(evolve(self._start, sweep=SweepState(), by_text=True, report=report))
-            reason = await self._read()
+        reason = await self._read_unambiguously()
         is_empty = self._reader.is_empty if self._total is None else self._total == 0
         if reason is None and is_empty and (self._expects_records or not self._reader.is_empty):
             reason = InexactReason.EMPTIED
@@ -105,6 +99,17 @@ class Scan:
         self._report = evolve(self._report, records=self._writer.seen.written)
         await self._reporter.report(self._report, now=True)
         return self._report
+
+    async def _read_unambiguously(self) -> InexactReason | None:
+        """Read the list; once more from the beginning, with records known by their text, if two share an id."""
+        try:
+            return await self._read()
+        except _AmbiguousError:
+            await self._writer.drain()
+            await self._writer.restart()
+        report = evolve(self._report, records=0, pages=0)
+        self._begin(evolve(self._start, sweep=SweepState(), by_text=True, report=report))
+        return await self._read()
 
     async def _read(self) -> InexactReason | None:
         """Read the list; return why something may be missing, `None` if nothing is."""
@@ -133,32 +138,47 @@ class Scan:
         return reason
 
     async def _read_whole(self) -> InexactReason | None:
-        sort, reason = id_sort(self._source), None
-        state = self._start.sweep if self._changed is None else SweepState()
-        begun = self._start.sweep.number if self._changed is None else 1
-        for number in range(begun, MOST_SWEEPS + 1):
+        # A resumed reading continues its sweep; one of changes has made sweeps of its own before.
+        state, reason = self._start.sweep if self._changed is None else SweepState(), None
+        for number in range(state.number, MOST_SWEEPS + 1):
             self._passes += 1
             before = self._writer.seen.known
-            sweep = self._make(sort or {}, evolve(state, number=self._number))
-            try:
-                await sweep.run()
-            except BadRequestError as error:
-                if sort is None or self._writer.seen.known or not _is_about_sort(error):
-                    raise
-                sort = None
-                await (sweep := self._make({}, SweepState(number=self._number))).run()
-            await self._end(sweep)
-            has_new = self._writer.seen.known > before
-            reason = sweep.reason_of(shown=self._writer.seen.shown, is_repeated=number > 1 and not has_new)
-            # In no order of ids more sweeps show more of the records, though perhaps never that they are all.
-            is_all = self._writer.seen.known >= (sweep.evidence.expected or 0)
-            is_settled = sweep.is_stable and not sweep.evidence.has_changed  # the next sweep would show the same
-            is_last = not has_new and (is_settled or (is_all and reason is InexactReason.NO_STABLE_ORDER))
-            is_enough = number >= SWEEPS and (is_last or bool(sweep.evidence.orders))
-            if reason in {None, InexactReason.GAP} or is_enough or self._writer.seen.has_forgotten:
+            sweep = await self._run_sweep(evolve(state, number=self._number))
+            seen = self._writer.seen
+            has_new = seen.known > before
+            reason = sweep.reason_of(shown=seen.shown, is_repeated=number > 1 and not has_new)
+            if reason in {None, InexactReason.GAP} or seen.has_forgotten:
+                break
+            if number >= SWEEPS and not self._may_show_more(sweep, reason, has_new=has_new):
                 break
             state = SweepState()
         return reason
+
+    async def _run_sweep(self, state: SweepState) -> Sweep:
+        """Run a sweep in the order of ids; in no order if the server refuses that sort at the beginning."""
+        sweep = self._make(self._sort or {}, state)
+        try:
+            await sweep.run()
+        except BadRequestError as error:
+            if self._sort is None or self._writer.seen.known or not _is_about_sort(error):
+                raise
+            self._sort = None
+            return await self._run_sweep(SweepState(number=self._number))
+        await self._end(sweep)
+        return sweep
+
+    def _may_show_more(self, sweep: Sweep, reason: InexactReason | None, *, has_new: bool) -> bool:
+        """Return whether more than `SWEEPS` sweeps may help: only over a list in no order of ids."""
+        evidence = sweep.evidence
+        if evidence.orders:
+            return False
+        if has_new:
+            return True
+        if sweep.is_stable and not evidence.has_changed:
+            return False  # the next one would show the same
+        # They show more of the records, though perhaps never that they are all.
+        is_all = self._writer.seen.known >= (evidence.expected or 0)
+        return not (is_all and reason is InexactReason.NO_STABLE_ORDER)
 
     async def _read_changed(self, changed: ChangedReader) -> InexactReason | None:
         self._passes += 1
@@ -219,8 +239,9 @@ class Scan:
             passes=self._passes,
             total=self._total if sweep is None else sweep.evidence.last,
         )
-        is_whole = self._changed is None and sweep is not None
-        state = sweep.state if is_whole and sweep is not None else SweepState(number=self._number)
+        state = SweepState(number=self._number)
+        if sweep is not None and self._changed is None:  # a reading of changes begins again
+            state = sweep.state
         return Checkpoint(sweep=state, by_text=self._reader.by_text, report=self._report, complete=complete)
 
     @property

@@ -70,10 +70,14 @@ class Sweep:
         self._places: dict[Identity, int] = {}  # where both showed which record; made when it is needed
         self._size = state.size
         self._largest_page = 0
-        self._next = max(self._last, 0)
+        self._next = max(self._last, 0)  # where the next page ahead begins
         self._back = 0  # by how many records to step back; 0 while pages connect
-        self._sent = self._ends = self._hollow = self._idle = 0
-        self._is_stopped, self._widened = False, 1
+        self._widened = 1  # by how much pages overlap more, because records are being deleted
+        self._sent = 0  # requests
+        self._idle = 0  # pages in a row that ended with a record that was known
+        self._hollow = 0  # empty pages before the end that their total shows, since a page showed something new
+        self._ends = 0  # pages that may be the end
+        self._is_stopped = False
         self.evidence: Evidence = state.evidence
         if self.evidence.orders is None:
             self.evidence = evolve(self.evidence, orders=ORDERS if by_id else ())
@@ -142,14 +146,15 @@ class Sweep:
         return max(min(max(self._count // _SHARED, 1) * self._widened, self._count // 2), 1)
 
     def _next_part(self) -> range | None:
+        """Return the next part to read ahead, `None` if there is none now; see `PageReader.begin`."""
         total, size = self.evidence.last, self._count
         if self._back or self._is_stopped or self._largest_page < _FEWEST:
             return None
-        if (
-            self._next > self._last + size * self._reader.width
-            if total is None
-            else self._next + self._overlap >= total
-        ):
+        if total is None:
+            is_wanted = self._next <= self._last + size * self._reader.width
+        else:
+            is_wanted = self._next + self._overlap < total
+        if not is_wanted:
             return None
         part = range(self._next, self._next + size)
         self._next += size - self._overlap
@@ -189,25 +194,34 @@ class Sweep:
         """Take a page; return whether the list ends."""
         if page.has_nulls:
             self.evidence = evolve(self.evidence, nulls=self.evidence.nulls + page.received - len(page.ids))
-        longest = self.evidence.length or self._last + 1
-        advance = max(min(self._count, self._size or self._count) - self._overlap, 1)
-        if self._sent > 64 + 4 * math.ceil(longest / advance):
+        if self._sent > self._most_requests:
             return self._give_up(InexactReason.GAP)
         if not page.ids:
-            return self._is_over_at_empty(page)
+            return self._skip_nulls(page) if page.received else self._is_over_at_empty(page)
         if self._by_id:
             self.evidence = self.evidence.with_order(page.ids)
-        is_connected = not page.offset or self._follows(page) or any(key in self._known for key in page.ids)
-        if not is_connected and self._largest_page > 1:
-            if not self.evidence.orders:  # a part of a list in no order may never be shown again
-                await self._record(page)
-            self._step_back()
-            return False
-        if not is_connected:  # the server sends one record at a time
+        if not self._connects(page):
+            if self._largest_page > 1:
+                if not self.evidence.orders:  # a part of a list in no order may never be shown again
+                    await self._record(page)
+                self._step_back()
+                return False
+            # The server sends one record at a time: no page can connect.
             self.evidence = self.evidence.with_problem(InexactReason.NO_STABLE_ORDER)
         self._follow(page)
         await self._record(page)
         return await self._is_over(page)
+
+    @property
+    def _most_requests(self) -> int:
+        """The requests after which the list changes faster than it is read."""
+        longest = self.evidence.length or self._last + 1
+        advance = max(min(self._count, self._size or self._count) - self._overlap, 1)
+        return 64 + 4 * math.ceil(longest / advance)
+
+    def _connects(self, page: RawPage) -> bool:
+        """Return whether a page begins the list, or shows a record of the pages before it."""
+        return page.offset == 0 or self._follows(page) or any(key in self._known for key in page.ids)
 
     def _follows(self, page: RawPage) -> bool:
         """Return whether a page shows the last known record where it was."""
@@ -271,13 +285,16 @@ class Sweep:
             return await self._take(await self._fetch(page.end))
         return not self._doubts_end(page)
 
+    def _skip_nulls(self, page: RawPage) -> bool:
+        """Move on to the end of a page of nulls alone, which ends no list."""
+        self._last = page.end - 1
+        self._idle += 1
+        if self._idle > _IDLE:
+            raise ExportError(f"the server sends pages of nulls alone; the last offset was {page.offset}")
+        return False
+
     def _is_over_at_empty(self, page: RawPage) -> bool:
-        if page.received:  # nothing but nulls
-            self._last = page.end - 1
-            self._idle += 1
-            if self._idle > _IDLE:
-                raise ExportError(f"the server sends pages of nulls alone; the last offset was {page.offset}")
-            return False
+        """Return whether an empty page ends the list; if it is not where the list may end, step back."""
         if page.ends_early:
             self._hollow += 1
             if self._hollow > _HOLLOW:
@@ -298,7 +315,8 @@ class Sweep:
 
     def _step_back(self) -> None:
         self.evidence = self.evidence.with_change()
-        self._widened *= 1 if self._back else 3  # records are being deleted
+        if not self._back:
+            self._widened *= 3
         self._back = 2 * self._back or self._count
 
     def _give_up(self, reason: InexactReason) -> bool:
