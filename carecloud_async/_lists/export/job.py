@@ -143,9 +143,10 @@ _DONE = object()
 async def _in_thread(request: ExportRequest, file: ExportFile | DirectFile, work: Callable[[], T]) -> T:
     with request.target.disk_errors():
         if file.stop is None:
-            return await run_in_thread(work)
-        return await run_in_thread_until_stopped(work, stop=file.stop)
-    raise AssertionError("the block returns or raises")
+            result = await run_in_thread(work)
+        else:
+            result = await run_in_thread_until_stopped(work, stop=file.stop)
+    return result
 
 
 async def _read(request: ExportRequest, file: ExportFile | DirectFile, start: Checkpoint) -> ExportReport:

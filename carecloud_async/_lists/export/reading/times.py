@@ -19,14 +19,12 @@ from carecloud_async._base.runtime.threads import run_in_thread
 
 __all__ = [
     "FIELD",
-    "NEVER",
     "ChangeTime",
     "ChangeTimes",
     "NoTime",
     "TimelessRecords",
     "known_times",
     "parse_time",
-    "read_time",
 ]
 
 #: The field that says when a record changed.
@@ -39,7 +37,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _ZERO = re.compile(r"0000-00-00([T ][0:.]*)?Z?")
 
 #: The time of a zero date, which means never: before all others.
-NEVER = datetime.fromisoformat("0001-01-01")
+_NEVER = datetime.fromisoformat("0001-01-01")
 
 #: The pages whose times are kept: the two ends of a list are compared with each other.
 _PAGES = 3
@@ -64,21 +62,6 @@ class NoTime(Enum):
 ChangeTime = datetime | NoTime
 
 
-def read_time(value: object, zone: ZoneInfo) -> ChangeTime:
-    """Read a `last_change`, as JSON has it.
-
-    Args:
-        zone: the project's zone, for values with an offset.
-    """
-    time = parse_time(value)
-    if isinstance(time, NoTime) or time.tzinfo is None:
-        return time
-    try:
-        return time.astimezone(zone).replace(tzinfo=None)
-    except OverflowError:
-        return NoTime.FOREIGN
-
-
 def parse_time(value: object) -> ChangeTime:
     """Read a `last_change` as it is written: aware if it has an offset, and naive otherwise."""
     if not isinstance(value, str):
@@ -87,7 +70,7 @@ def parse_time(value: object) -> ChangeTime:
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(value)
     if _ZERO.fullmatch(value):
-        return NEVER
+        return _NEVER
     return NoTime.FOREIGN if value.strip() else NoTime.BLANK
 
 
@@ -120,8 +103,11 @@ class ChangeTimes:
     def of(self, line: bytes) -> ChangeTime:
         """Return when a record changed."""
         try:
-            return read_time(self._decoder.decode(line).key, self._zone)
-        except (ValueError, RecursionError):  # neither text nor a whole number, or no record
+            time = parse_time(self._decoder.decode(line).key)
+            if isinstance(time, NoTime) or time.tzinfo is None:
+                return time
+            return time.astimezone(self._zone).replace(tzinfo=None)
+        except (ValueError, RecursionError, OverflowError):  # neither text nor a whole number, no record, or year 10000
             return NoTime.FOREIGN
 
 
