@@ -325,7 +325,7 @@ def _head(pool: Pool, request: OutgoingRequest, headers: Iterable[tuple[str, str
     if pool.is_forwarding and request.origin.startswith("http:"):
         host = request.origin.removeprefix("http://").rpartition("@")[2]
         lines = [f"{request.method} http://{host}{request.target} HTTP/1.1", *pool.credentials]
-    lines += [f"{name}: {value}" for name, value in headers]
+    lines += map(": ".join, headers)
     head = "\r\n".join([*lines, "", ""])
     if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1 or "\0" in head:
         raise httpx.LocalProtocolError("a header holds a line break")

@@ -128,8 +128,8 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are dropped."""
-        reply = self._awaited()
-        if reply is not None and not reply.status:
+        reply = self.reply  # no call: this method is called most often
+        if reply is not None and not reply.is_over and not reply.status:
             reply.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
