@@ -14,6 +14,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
+from carecloud_async._base.runtime.secret_text import conceal, conceal_body
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.engine import Engine
@@ -139,12 +140,13 @@ class BulkWriter:
             CareCloudError: the server cannot be reached, or refuses the client.
             WrongEventLoopError: the writer was opened in another event loop or process.
         """
+        row = conceal_body(row)  # it must not be in a frame if the write fails
         self._require_open()
         loaded = await self._checker.check_row(row_of(row))
         self._require_open()  # the block may have ended while names were read from the server
         if loaded.checked.refused:
             return refused(*loaded.checked.refused)
-        names = {"": loaded.key, **loaded.unique}
+        names = conceal({"": loaded.key, **loaded.unique})
         waiting = _Waiting(loaded, frozenset((kind, name) for kind, name in names.items() if name is not None))
         self._waiting.append(waiting)
         self._changed.set()

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from carecloud_async._base.runtime.clock import boot_id
+from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._base.runtime.task_groups import DetachedTasks
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.caller import Caller
@@ -136,6 +137,7 @@ class Outbox:
             TypeError: the arguments do not fit the method.
             OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing was stored.
         """
+        args, kwargs = conceal_body(args), conceal_body(kwargs)  # they must not be in a frame if they are refused
         queue, dispatcher = self._opened()
         entry = self._entries.make(method, args, kwargs, reference)
         number, other = await run_in_thread(partial(queue.put, entry), limit=_PUTTING)

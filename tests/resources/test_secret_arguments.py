@@ -228,6 +228,31 @@ async def test_the_keys_of_a_file_print_as_stars(name, tmp_path):
     assert await fails(sandbox, lambda client: LOOK_UPS[name](client, rows, segment)) == []
 
 
+async def put(client, path, changes):
+    async with client.outbox(path / "till.db") as outbox:
+        await outbox.put(client.customers.update, "x", changes)
+
+
+async def write(client, row):
+    async with client.customers.bulk_writer(match="email") as writer:
+        await writer.write(row)
+
+
+ROWS = {
+    "outbox": lambda client, path: put(client, path, {"personal_information": {"first_name": SECRET, "emial": SECRET}}),
+    "writer, a misspelt name": lambda client, path: write(client, {"email": SECRET, "frist_name": SECRET}),
+    "writer, refused": lambda client, path: write(client, {"email": SECRET, "first_name": SECRET}),
+}
+
+
+@every("name", ROWS)
+async def test_a_row_that_is_refused_prints_as_stars(name, tmp_path):
+    """What is put into an outbox or written by a bulk writer stands in no variable of our frames."""
+    sandbox = Sandbox(customers=3, seed=1)
+    sandbox.faults.add("GET /customers", status=403, times=None)
+    assert await fails(sandbox, lambda client: ROWS[name](client, tmp_path)) == []
+
+
 async def test_a_token_in_the_path_of_a_login_prints_as_stars(sandbox):
     """A customer's login carries the device token in its path and header: a refused one shows it in no variable."""
     wrong = evolve(sandbox.customer_session(0), password="wrong")

@@ -14,6 +14,7 @@ import attrs
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, api_names
+from carecloud_async._base.runtime.secret_text import kind_name
 from carecloud_async.bulk.outcome import LINE, UNREADABLE
 from carecloud_async.bulk.sources.files import LONG_LINE, MAX_LINE, read_error, read_lines
 from carecloud_async.models.base import Input, Model
@@ -205,7 +206,7 @@ def row_of(row: Any) -> SourceRow:
             return SourceRow(fault="a value is nested too deeply")
     if isinstance(row, Model):
         return SourceRow(fault=_RECORD)
-    return SourceRow(fault=f"a row is a mapping or an input, not a {type(row).__name__}")
+    return SourceRow(fault=f"a row is a mapping or an input, not a {kind_name(row)}")
 
 
 def _values_of(value: Any) -> Any:
