@@ -68,13 +68,13 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
     with serve(app) as address:
         base = "http://{}:{}".format(*address)
         target = f"/customers/{FIRST_CUSTOMER_ID}"
-        httpx.get(base + target).raise_for_status()
-        before = httpx.get(base + "/tasks").json()
+        httpx.get(base + target, timeout=60).raise_for_status()
+        before = httpx.get(base + "/tasks", timeout=60).json()
         # A call that is served before its end is noticed would leave a connection that is at rest, which is no leak.
         sandbox.latency = 600
         for _ in range(WAVES):
             hang_up_in_the_middle(address, sandbox, BROWSERS)
-            wait_until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
+            wait_until(lambda: httpx.get(base + "/tasks", timeout=60).json() <= before + 1)
             wait_until(lambda: sandbox.connections.now == 0)
         sandbox.latency = 0
 
@@ -94,7 +94,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
         assert len(answers) == BROWSERS * WAVES
         assert sandbox.logins == 0  # the first request's login is forgotten by the counts, and was enough
         assert sandbox.connections.most <= 20
-        wait_until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
+        wait_until(lambda: httpx.get(base + "/tasks", timeout=60).json() <= before + 1)
 
 
 def test_a_write_runs_to_its_end(sandbox, app, serve, noted):

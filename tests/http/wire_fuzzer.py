@@ -265,7 +265,7 @@ class Fuzzer:
         url = f"http://127.0.0.1:{port}"
         client = CareCloud(
             url, auth=KnownUser(), rate_limit=None, retry=RetryPolicy(attempts=1), max_connections=CONNECTIONS,
-            max_response_bytes=LIMIT,
+            timeout=Timeout(connect=60, read=60), max_response_bytes=LIMIT,
         )  # fmt: skip
         async with listener, anyio.create_task_group() as serving:
             serving.start_soon(listener.serve, self.answers.serve)
@@ -282,7 +282,7 @@ class Fuzzer:
         return self
 
     async def _work(self, client):
-        hasty = client.with_options(timeout=Timeout(read=0.02))
+        hasty = client.with_options(timeout=Timeout(connect=60, read=0.02))
         for number in self._numbers:
             answer = self.answers.draw(number)
             view = hasty if answer.pieces is None else client
