@@ -67,4 +67,4 @@ def test_each_interface_has_its_base_path():
     """The interface and the version stand in the path."""
     project = parse("acme.example")
     assert project.base_path(Interface.CUSTOMER) == "/webservice/rest-api/customer-interface/v1.0"
-    assert project.base_path(Interface("enterprise-interface")) == "/webservice/rest-api/enterprise-interface/v1.0"
+    assert project.base_path(Interface("enterprise")) == "/webservice/rest-api/enterprise-interface/v1.0"
