@@ -6,6 +6,7 @@ import re
 from contextlib import asynccontextmanager
 from functools import partial
 
+import anyio
 import anyio.lowlevel
 import kit
 import pytest
@@ -102,6 +103,18 @@ async def me(client):
 async def touch(client):
     """Make a call that a device may make with no customer logged in, and that needs its token."""
     await client.tokens.send_password_setup_email(email="x@example.com")
+
+
+def hold(sandbox, name=LOGIN):
+    """Let the requests of an operation wait at a sandbox until the event that is returned is set."""
+    gate = anyio.Event()
+
+    async def wait(request):
+        if request.name == name:
+            await gate.wait()
+
+    sandbox.on_request = wait
+    return gate
 
 
 def kept_by(store):

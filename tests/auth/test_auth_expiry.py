@@ -13,6 +13,7 @@ from auth_tools import (
     OwnProvider,
     connect,
     failures,
+    hold,
     in_parallel,
     make_sandbox,
     slow_sandbox,
@@ -39,16 +40,10 @@ async def test_in_the_advisory_window_one_call_renews_and_none_waits():
     """While a login hangs, all calls but the one that logs in are served with the old token, without a pause."""
     clock = FakeClock()
     sandbox = make_sandbox(clock, token_lifetime=LIFE)
-    gate = anyio.Event()
-
-    async def hold(request):
-        if request.name == LOGIN:
-            await gate.wait()
-
     async with connect(sandbox, clock=clock) as client:
         await warm(sandbox, client)
         clock.passed = LIFE * 0.8
-        sandbox.on_request = hold
+        gate = hold(sandbox)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(total, client)
             await anyio.wait_all_tasks_blocked()
@@ -80,15 +75,10 @@ async def test_a_hanging_login_fails_no_call_while_the_token_is_good(part):
     """The call that logs in, and those that wait for it, go on with the old token within a part of their own time."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock, token_lifetime=LIFE)
-
-    async def hang(request):
-        if request.name == LOGIN:
-            await anyio.sleep_forever()
-
     async with connect(sandbox, clock=clock) as client:
         await warm(sandbox, client)
         clock.passed = LIFE * part
-        sandbox.on_request = hang
+        hold(sandbox)
         view = client.with_options(timeout=Timeout(total=2))
         assert not failures(await in_parallel(10, lambda: total(view)))
 
@@ -128,18 +118,11 @@ async def test_an_impatient_renewal_that_fails_is_followed_by_a_patient_one():
     """If a token dies during its advisory renewal, a failure of that renewal reaches no waiting call."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock, token_lifetime=LIFE)
-    gate = anyio.Event()
-
-    async def hold(request):
-        if request.name == LOGIN and sandbox.logins == 1:
-            await gate.wait()
-
     async with connect(sandbox, clock=clock) as client:
         await warm(sandbox, client)
         clock.passed = LIFE * 0.8
         sandbox.faults.add(LOGIN, status=503, times=1)
-        sandbox.on_request = hold
-        results = []
+        results, gate = [], hold(sandbox)
         async with anyio.create_task_group() as tasks:
 
             async def call():

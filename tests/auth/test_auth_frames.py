@@ -16,12 +16,16 @@ from auth_tools import (
 )
 
 from carecloud_async import (
+    AuthenticationError,
     AuthenticationTokenSession,
+    CareCloud,
     ConfigurationError,
     EnterpriseCredentials,
+    NotFoundError,
     ResponseError,
     TokenStoreError,
 )
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 EMAIL = "planted.person@planted.example"
@@ -47,39 +51,49 @@ async def test_a_login_without_a_usable_token(token):
         assert secret not in shown
 
 
-@pytest.mark.parametrize("password", [b"Planted-Password", SURROGATE])
-async def test_a_password_that_is_not_text(password):
-    """Bytes, and text that no request can carry, are refused and shown nowhere."""
-    async with connect(make_sandbox(), auth=credentials(lambda: password)) as client:
-        shown = await frames_of(client.ping, ConfigurationError)
-    assert "Planted" not in shown
+async def fetch():
+    return "Planted-Wrong-2"
+
+
+def named(device):
+    """A device whose name is that of its owner."""
+    return evolve(device, device=evolve(device.device, device_name="Planted-Name"))
+
+
+def post(path, **path_params):
+    return lambda client: client.request("POST", path, path_params=path_params or None)
 
 
 WRONG = "Planted-Wrong-2"
-
-
-async def fetch():
-    return WRONG
-
-
-@pytest.mark.parametrize(
-    "identify",
-    [
-        lambda sandbox: credentials(WRONG),
-        lambda sandbox: credentials(fetch),
-        lambda sandbox: evolve(sso_credentials(), sso_token=WRONG),
-        lambda sandbox: evolve(sandbox.customer_session(0), password=WRONG),
-        lambda sandbox: evolve(social_session(sandbox), social_network_token=WRONG),
+#: Who calls, with something that is planted, and what fails.
+FAILING = {
+    "a password": (lambda _: credentials(WRONG), CareCloud.login),
+    "a password that is fetched": (lambda _: credentials(fetch), CareCloud.login),
+    "a password in bytes": (lambda _: credentials(lambda: b"Planted-Password"), CareCloud.ping),
+    "a password that is no text": (lambda _: credentials(lambda: SURROGATE), CareCloud.ping),
+    "a token of single sign-on": (lambda _: evolve(sso_credentials(), sso_token=WRONG), CareCloud.login),
+    "a customer's password": (lambda sandbox: evolve(sandbox.customer_session(0), password=WRONG), CareCloud.login),
+    "a social token": (lambda sandbox: evolve(social_session(sandbox), social_network_token=WRONG), CareCloud.login),
+    "a token that was handed over": (
         lambda sandbox: AuthenticationTokenSession(sandbox.device(), token=WRONG, token_request_id="r"),
-    ],
-    ids=["text", "fetched", "sso", "customer", "social", "handed over"],
-)
-async def test_a_refused_secret(identify):
-    """A refused password or token of any identity is in no frame, also where it is fetched."""
-    sandbox = make_sandbox()
+        CareCloud.login,
+    ),
+    "the name of a device": (lambda sandbox: named(sandbox.device("kiosk")), CareCloud.login),
+    "a token in a path": (Sandbox.credentials, post("tokens/Planted-Token/actions/other")),
+    "a token beside a path": (Sandbox.credentials, post("tokens/{token_id}/actions/other", token_id="Planted-Token")),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+async def test_what_a_failing_call_was_given(name):
+    """A refused password or token of any identity, and what names its device, is in no frame, also if it is fetched."""
+    (identify, call), sandbox = FAILING[name], make_sandbox()
+    if "device" in name:
+        sandbox.faults.add("POST /tokens", status=403)
+    kind = ConfigurationError if "in bytes" in name or "no text" in name else (AuthenticationError, NotFoundError)
     async with connect(sandbox, auth=identify(sandbox)) as client:
-        shown = await frames_of(client.login)
-    assert WRONG not in shown
+        shown = await frames_of(lambda: call(client), kind)
+    assert "Planted" not in shown
 
 
 @pytest.mark.parametrize("name", ["password", "login", "external_application_id"])
@@ -99,25 +113,3 @@ async def test_a_renewal_that_fails():
         store.failing.add("lock")
         shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
     assert token not in shown
-
-
-@pytest.mark.parametrize(
-    ("path", "path_params"),
-    [("tokens/Planted-Token/actions/other", None), ("tokens/{token_id}/actions/other", {"token_id": "Planted-Token"})],
-)
-async def test_a_token_in_the_path_of_any_call(path, path_params):
-    """A token that a caller puts into a path, or beside it, is in no frame of a failed call."""
-    async with connect(make_sandbox()) as client:
-        shown = await frames_of(lambda: client.request("POST", path, path_params=path_params))
-    assert "Planted" not in shown
-
-
-async def test_a_device_whose_token_is_refused():
-    """The name of a device, which may be that of its owner, is in no frame."""
-    sandbox = make_sandbox()
-    sandbox.faults.add("POST /tokens", status=403)
-    device = sandbox.device("kiosk")
-    device = evolve(device, device=evolve(device.device, device_name=NAME))
-    async with connect(sandbox, auth=device) as client:
-        shown = await frames_of(client.login)
-    assert NAME not in shown

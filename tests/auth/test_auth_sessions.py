@@ -2,9 +2,10 @@
 
 from functools import partial
 
+import anyio
 import pytest
 from attrs import evolve
-from auth_tools import connect, in_parallel, make_sandbox, me, social_session, sso_credentials, total
+from auth_tools import connect, hold, in_parallel, make_sandbox, me, social_session, sso_credentials, total
 
 from benchmarks.api_rules import broken_rules
 from carecloud_async import (
@@ -189,16 +190,8 @@ async def test_a_failed_login_does_not_open_a_closed_session():
 
 async def test_a_logout_during_a_login_wins():
     """A session that was being opened when it was logged out is closed."""
-    import anyio
-
     sandbox = make_sandbox()
-    gate = anyio.Event()
-
-    async def hold(request):
-        if request.name == CREATE:
-            await gate.wait()
-
-    sandbox.on_request = hold
+    gate = hold(sandbox, CREATE)
     async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(in_parallel, 1, client.login))

@@ -12,6 +12,7 @@ from auth_tools import (
     connect,
     credentials,
     failures,
+    hold,
     in_parallel,
     make_sandbox,
     once,
@@ -51,13 +52,7 @@ async def test_a_hundred_callers_make_one_login(token):
 async def test_one_cancelled_caller_cancels_no_other(who):
     """The leader's place is taken by a waiter; a waiter's leaving is not noticed."""
     sandbox = slow_sandbox()
-    gate = anyio.Event()
-
-    async def hold(request):
-        if request.name == LOGIN:
-            await gate.wait()
-
-    sandbox.on_request = hold
+    gate = hold(sandbox)
     served = []
     async with connect(sandbox) as client:
 
