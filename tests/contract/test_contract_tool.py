@@ -7,7 +7,7 @@ pytest.importorskip("yaml", reason="PyYAML is not installed")
 
 from tests.contract import manifest
 from tests.contract.__main__ import main
-from tests.contract.description import DESCRIPTION, facts_of
+from tests.contract.description import facts_of
 from tests.contract.made_up import description, write
 from tests.contract.prose import interface
 
@@ -187,14 +187,6 @@ def test_the_manifest_is_in_its_own_form():
     """The committed manifest is what the tool would write."""
     text = manifest.MANIFEST.read_text(encoding="utf-8")
     assert manifest.dumps(manifest.loads(text)) == text
-
-
-def test_the_manifest_is_the_vendors_file(capsys):
-    """The tool is silent on the vendor's file."""
-    if not DESCRIPTION.exists():
-        pytest.skip("the vendor's description is not beside the project")
-    assert main([str(DESCRIPTION)]) == 0
-    assert capsys.readouterr().out == ""
 
 
 @every(

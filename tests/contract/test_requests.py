@@ -13,7 +13,8 @@ from carecloud_async import CareCloud, Listing
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of
-from tests.contract.description import DESCRIPTION, load
+from tests.contract.compare import differences
+from tests.contract.description import DESCRIPTION, facts_of, load
 from tests.contract.deviations import OMITTED
 from tests.contract.specimens import Description
 
@@ -48,6 +49,11 @@ def errors_in(described):
         ]
 
     return errors
+
+
+def test_the_manifest_is_the_vendors_file(described):
+    """What SDK and sandbox know is what the vendor's description says."""
+    assert differences(manifest.load(), facts_of(described.document)) == []
 
 
 def path_values(described, operation_id):
