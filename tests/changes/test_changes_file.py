@@ -170,12 +170,8 @@ async def test_without_hard_links_each_night_gets_its_file(sandbox, tmp_path, mo
     assert sorted(file.name for file in tmp_path.iterdir()) == ["1.jsonl", "2.jsonl", "s"]
 
 
-@pytest.mark.parametrize("then", ["overwrite", "other name", "other disk", "removed", "other format"])
-async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(
-    sandbox, tmp_path, other_disk, monkeypatch, then
-):
-    """The error names the file that is in the way; what the next run says counts, and it writes the same changes."""
-    target, state, other = tmp_path / "c.jsonl", tmp_path / "s", tmp_path / "other.jsonl"
+async def write_too_late(sandbox, target, state, monkeypatch):
+    """Write changes to a file whose name another program takes at the last moment."""
     link = os.link
 
     def too_late(path, name):
@@ -186,6 +182,15 @@ async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(
         patch.setattr(os, "link", too_late)
         with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
             await write(sandbox, target, state)
+
+
+@pytest.mark.parametrize("then", ["overwrite", "other name", "other disk", "removed", "other format"])
+async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(
+    sandbox, tmp_path, other_disk, monkeypatch, then
+):
+    """The error names the file that is in the way; what the next run says counts, and it writes the same changes."""
+    target, state, other = tmp_path / "c.jsonl", tmp_path / "s", tmp_path / "other.jsonl"
+    await write_too_late(sandbox, target, state, monkeypatch)
     with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
         await write(sandbox, target, state)
     assert target.read_bytes() == b"of another program\n"
@@ -231,16 +236,8 @@ async def test_a_file_that_is_gone_before_anyone_can_know_that_it_was_used(sandb
 
 async def test_a_program_does_not_pass_over_a_file_without_its_name(sandbox, tmp_path, monkeypatch):
     """Changes that stand in a file which did not get its name are no program's yet: `changes` refuses to go on."""
-    target, state, link = tmp_path / "c.jsonl", tmp_path / "s", os.link
-
-    def too_late(path, name):
-        target.write_bytes(b"of another program\n")
-        link(path, name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "link", too_late)
-        with pytest.raises(ExportError, match=r"c\.jsonl exists already"):
-            await write(sandbox, target, state)
+    target, state = tmp_path / "c.jsonl", tmp_path / "s"
+    await write_too_late(sandbox, target, state, monkeypatch)
     async with connect(sandbox) as client:
         with pytest.raises(ExportError, match=r"changes whose file did not get its name, .*c\.jsonl"):
             await client.customers.list().changes(state=state).__aenter__()
