@@ -1,4 +1,4 @@
-"""The end of an export: killed at any step, the next run ends well; a failed upload is not taken for a finished one."""
+"""The end of an export, killed or cancelled at any step: the next run ends well; a failed upload has not finished."""
 
 import json
 import os
@@ -11,12 +11,26 @@ import pytest
 from export_help import ids
 from fsspec.implementations.memory import MemoryFileSystem
 from kit import connect
-from thorough import variants
+from thorough import is_thorough, variants
 
 from carecloud_async import ExportError
 from carecloud_async.sandbox import Sandbox
 
-CHILD = Path(__file__).with_name("end_child.py")
+HERE = Path(__file__).parent
+
+
+def run(child, *arguments, options=(), **environment):
+    """Run a child of these tests to its end; return what it has printed, and its errors."""
+    done = subprocess.run(
+        [sys.executable, *options, HERE / child, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -37,16 +51,9 @@ def test_killed_at_any_step_of_the_end(tmp_path, name, protocol, resume, overwri
     """The target holds nothing, the old file or the new one whole; the same command with resume=True ends well."""
     folder = tmp_path / "place"
     flags = [f"resume-{'yes' if resume else 'no'}", f"overwrite-{'yes' if overwrite else 'no'}"]
-    done = subprocess.run(
-        [sys.executable, CHILD, folder, name, protocol, *flags],
-        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    printed, errors = run("end_child.py", folder, name, protocol, *flags, XDG_CACHE_HOME=str(folder / "cache"))
+    assert errors == ""
+    lines = [json.loads(line) for line in printed.splitlines()]
     assert len(lines) >= 5
     assert {line["code"] for line in lines[:-1]} == {-9}
     assert lines[-1]["code"] == 0
@@ -148,3 +155,38 @@ def test_processes_that_export_to_one_file_take_turns(tmp_path, rounds, state):
     assert sorted(item.name for item in tmp_path.iterdir()) == sorted(
         [".c.jsonl.run", "c.jsonl", *([state] if state else [])]
     )
+
+
+def cancel(*arguments):
+    """Run exports that are cancelled; return how often each end came, and the errors."""
+    options = ("-X", "faulthandler", "-W", "error::ResourceWarning")
+    printed, errors = run("cancel_child.py", *arguments, options=options)
+    return json.loads(printed), errors
+
+
+CASES = [
+    ("changed", "text"),
+    *variants(("jsonl", "shuffled"), ("csv", "shuffled"), ("parquet", "shuffled"), ("gz", "shuffled")),
+    *variants(("csv", "text"), ("arrow", "text")),
+]
+if hasattr(os, "mkfifo"):
+    CASES += [("pipe.csv.gz", "text"), *variants(("pipe.jsonl", "text"), ("pipe.parquet", "text"))]
+
+
+@pytest.mark.parametrize(("kind", "order"), CASES)
+def test_task_cancel_at_any_step(kind, order):
+    """Cancelled once and again, an export ends cancelled or done, and the next one to the same file goes on."""
+    ends, errors = cancel("cancel", kind, order, 0, 64, 7 if is_thorough() else 13)
+    assert errors == ""
+    assert set(ends) <= {"cancelled", "done"}
+    assert ends["cancelled"] >= 3
+
+
+@pytest.mark.parametrize(("kind", "order"), [("changed", "text"), *variants(("csv", "shuffled"))])
+def test_ctrl_c_at_any_time(kind, order):
+    """Ctrl-C ends an export with KeyboardInterrupt and nothing else."""
+    ends, errors = cancel("ctrl-c", kind, order, 1, 60, 7 if is_thorough() else 12)
+    # Raised between a coroutine's creation and its first step, KeyboardInterrupt makes Python warn of the coroutine.
+    assert "Exception in thread" not in errors
+    assert set(ends) <= {"cancelled", "done"}
+    assert ends["cancelled"] >= 3
