@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 from attrs import field, frozen
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 MAX_BATCH: Final = 1000
 
 _SEPARATOR: Final = "\x1f"
+
+#: The operations of a family.
+ListRecords: TypeAlias = "Callable[..., Listing[Any]]"
+GetRecord: TypeAlias = Callable[[str], Awaitable[bytes | None]]
+CreateRecord: TypeAlias = Callable[[JsonObject, JsonObject, float], Awaitable[str | None]]
+UpdateRecord: TypeAlias = Callable[[str, Any, float], Awaitable[None]]
+SendBatch: TypeAlias = Callable[[Sequence[JsonObject], float], Awaitable[None]]
 
 #: Records by the key values that they were found for.
 FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
@@ -255,11 +262,11 @@ class Family(ABC):
 
     facts: FamilyFacts
     caller: Caller
-    list: Callable[..., Listing[Any]] | None = None
-    get: Callable[[str], Awaitable[bytes | None]] | None = None
-    create: Callable[[JsonObject, JsonObject, float], Awaitable[str | None]] | None = None
-    update: Callable[[str, Any, float], Awaitable[None]] | None = None
-    batch: Callable[[Sequence[JsonObject], float], Awaitable[None]] | None = None
+    list: ListRecords | None = None
+    get: GetRecord | None = None
+    create: CreateRecord | None = None
+    update: UpdateRecord | None = None
+    batch: SendBatch | None = None
 
     def store_of(self, record: Mapping[str, Any]) -> str:  # noqa: ARG002  (most keys are unique)
         """Return the store in which the key of a record or row names it; empty if it says none, or keys are unique."""

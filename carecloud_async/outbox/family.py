@@ -16,6 +16,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.family import (
     BulkWrites,
+    CreateRecord,
     Family,
     FamilyFacts,
     FoundRecords,
@@ -123,7 +124,7 @@ class CallFamily(Family):
 
     def __init__(self, kind: CallKind, caller: Caller) -> None:
         self.caller: Caller = caller
-        self.create = self._call
+        self.create: CreateRecord | None = self._call
         self._kind = kind
         self._declared: Declared = declared(kind.method)
         self.facts: FamilyFacts = FamilyFacts(

@@ -16,7 +16,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import changed_fields, is_same_amount
-from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Merged, scope_of
+from carecloud_async.bulk.family import BulkWrites, CreateRecord, Family, FamilyFacts, FoundRecords, Merged, scope_of
 from carecloud_async.bulk.pages import PAGE, read_records
 from carecloud_async.bulk.references import find_by_reference, is_taken, note_with_reference, search_text
 from carecloud_async.bulk.rows import CheckedRow
@@ -39,7 +39,7 @@ class ActionFamily(Family):
 
     def __init__(self, resource: Resource, *, writes: BulkWrites, row: type[Input]) -> None:
         self.caller: Caller = resource._caller
-        self.create = self._make
+        self.create: CreateRecord | None = self._make
         name = resource._operations[0].call.rpartition(".")[0]
         self.facts: FamilyFacts = FamilyFacts(
             name=name,

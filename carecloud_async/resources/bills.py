@@ -18,7 +18,7 @@ from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.compare import changed_fields, is_same_amount
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.errors import ConversionError
-from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
+from carecloud_async.bulk.family import BulkWrites, CreateRecord, FamilyFacts, Merged
 from carecloud_async.models.base import API_NAME
 from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.models.purchases import FinalBillInput, Purchase
@@ -61,7 +61,7 @@ class Bills(DeclaredFamily):
     def __init__(self, resource: Resource, writes: BulkWrites, rules: MergeRules | None, *, send: Any) -> None:
         super().__init__(resource, writes, rules)
         self._send = declared(send)
-        self.create = self._send_bill
+        self.create: CreateRecord | None = self._send_bill
         self.facts: FamilyFacts = attrs.evolve(self.facts, create_model=SentBill)
 
     def store_of(self, record: Mapping[str, Any]) -> str:

@@ -18,7 +18,18 @@ from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields
-from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged, scope_of
+from carecloud_async.bulk.family import (
+    BulkWrites,
+    CreateRecord,
+    Family,
+    FamilyFacts,
+    GetRecord,
+    ListRecords,
+    Merged,
+    SendBatch,
+    UpdateRecord,
+    scope_of,
+)
 from carecloud_async.bulk.pages import PAGE
 from carecloud_async.errors import NotFoundError
 from carecloud_async.models.enums import ErrorProcessing
@@ -50,11 +61,13 @@ class DeclaredFamily(Family):
             _method(resource, name) for name in ("list", "get", "create", "replace", "batch")
         )
         self._replace = replace
-        self.list = None if listed is None else partial(self._listing, listed)
-        self.get = None if get is None else partial(self._get_record, get)
-        self.create = None if create is None else partial(self._create_record, create, _fixed(create))
-        self.update = None if replace is None else partial(self._replace_record, replace)
-        self.batch = None if batch is None else partial(self._send_batch, batch)
+        self.list: ListRecords | None = None if listed is None else partial(self._listing, listed)
+        self.get: GetRecord | None = None if get is None else partial(self._get_record, get)
+        self.create: CreateRecord | None = (
+            None if create is None else partial(self._create_record, create, _fixed(create))
+        )
+        self.update: UpdateRecord | None = None if replace is None else partial(self._replace_record, replace)
+        self.batch: SendBatch | None = None if batch is None else partial(self._send_batch, batch)
         self.facts: FamilyFacts = self._facts(writes, listed, create, batch)
 
     def _facts(
