@@ -109,7 +109,7 @@ def project(monkeypatch):
 
 @pytest.fixture
 def interrupted(carecloud, project):
-    """Run the command in this process, and send it a signal when an operation has been asked for so many times."""
+    """Run the command in this process, and send it a signal at the given request for an operation."""
 
     def call(*arguments, at, times=1, number=signal.SIGTERM):
         def interrupt(request):

@@ -71,9 +71,9 @@ class FileTokenStore(TokenStore):
 
     shared: bool = True
 
-    # One lock file, the gate, is for the records, and 65,536 are for the locks of all keys, of which two hardly ever
-    # share one; the system frees a lock when its holder dies. No lock file is removed: another process may have opened
-    # it, and would lock an invisible file. No other user can write in the folder, because filelock follows links.
+    # One lock file, the gate, guards the records. 65,536 more are the locks of keys: two keys seldom share one. The
+    # system frees a lock when its holder dies. Lock files are never removed: another process may have opened one, and
+    # would lock a file without a name. No other user can write in the folder, because filelock follows links.
 
     def __init__(
         self,
