@@ -11,8 +11,10 @@ from attrs import frozen
 _SETTING = re.compile(r"\{(\w+)\}")
 
 _SWITCHES = "allow_http allow_shrink allow_unknown overwrite resume"
-_ARGUMENTS = "auth columns defaults encoding ignore_columns into journal list_key match proxy results values verify"
-#: Reasons of rows stand in files that users of the command read too, and so name its options as well.
+_ARGUMENTS = (
+    "auth columns defaults encoding ignore_columns into journal list_key match proxy reference results values verify"
+)
+#: Reasons of rows stand in files that users of Python and of the command read: one wording has both names.
 _OF_ROWS = "as_written date_format decimal phone_prefix"
 
 #: The names of settings in Python, where they differ from the plain ones.
@@ -51,12 +53,12 @@ class Fix:
         return self.worded(_PYTHON)
 
 
-ADD_PLUS = Fix("a phone number that begins as {phone_prefix} does: write + before it if that is its prefix")
 ADDRESS = Fix("check {project_url} and the network")
 ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
+AS_WRITTEN = Fix("if it is right, name the column in {as_written}")
 COUNT = Fix("the server does not count this list: export it, and count the records")
-DATE_FORMAT = Fix("set {date_format}, such as dd/mm/yyyy")
+DATE_FORMAT = Fix("or set {date_format}, such as dd/mm/yyyy")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")
 DEFAULTS = Fix("name a field in {defaults} and {values}")
 DATES = Fix("check this machine's clock; if it is right, the project's administrator has to renew the certificate")
@@ -79,7 +81,6 @@ LIST_KEY = Fix("name one with client.listing(…, {list_key}…)")
 LOOK_FIRST = Fix("it may have happened, look before sending it again")
 NAME_DATES = Fix("write {date_format} with dd, mm and yy or yyyy, as in dd/mm/yyyy")
 NAME_PREFIX = Fix("write {phone_prefix} as in +420")
-NO_PHONE = Fix("not a phone number that its country has; if it is right, name the column in {as_written}")
 NO_HOST = Fix("check {project_url} and {proxy}")
 NO_TOKEN = Fix("check {project_url} and the network; the log has the attempts of the login")
 NOT_THE_API = Fix("check that {project_url} is that of a CareCloud project; if it is, try again later")
@@ -113,6 +114,3 @@ TLS = Fix("check {project_url}, {proxy} and {verify}")
 TRY_LATER = Fix("try again later")
 UNKNOWN_FIELD = Fix("if the server sends it, {allow_unknown} accepts it")
 VALUES = Fix("correct the values of the parameters in brackets")
-
-#: The fixes that stand in reasons of rows and in warnings.
-IN_TEXTS: Final = (ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX)

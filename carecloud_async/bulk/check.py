@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -40,7 +40,7 @@ class RowChecker:
         key: the key that names a record; `None` if every row is created.
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
-
+        reason: words the reason of a value that a field cannot take.
     """
 
     def __init__(
@@ -52,11 +52,13 @@ class RowChecker:
         options: BulkWriteOptions,
         textual: bool = False,
         blanks: bool = False,
+        reason: Callable[[ConversionError], str] = str,
     ) -> None:
         self._columns = columns
         self._key = key
         self._options = options
         self._blanks = blanks
+        self._reason = reason
         self._parts = family.facts.parts
         zone = family.caller.context.project.timezone
         this_year = datetime.fromtimestamp(family.clock.time(), zone).year
@@ -196,7 +198,7 @@ class RowChecker:
         try:
             moment: str = self._converter.convert(value, datetime)
         except ConversionError as error:
-            fields.refused.append(f"last_change: {error}")
+            fields.refused.append(f"last_change: {self._reason(error)}")
             return
         has_no_seconds = isinstance(value, str) and _TO_THE_MINUTE.fullmatch(value.strip())
         fields.last_change = moment[: len("YYYY-MM-DD HH:MM")] if has_no_seconds else moment
@@ -226,7 +228,7 @@ class RowChecker:
                 plain = self._convert(value, place)
                 value, given = self._phone(plain, place) if place.is_phone and plain else (plain, plain)
             except ConversionError as error:
-                fields.row.faults[place.path] = str(error)
+                fields.row.faults[place.path] = self._reason(error)
                 value = given = _as_json(value)
         fields.add(place, value, given=given, is_default=is_default, replaces=replaces)
 

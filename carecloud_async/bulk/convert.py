@@ -36,7 +36,7 @@ from carecloud_async.bulk.spellings import (
     truth_of,
     valid_number,
 )
-from carecloud_async.fixes import ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
+from carecloud_async.fixes import AS_WRITTEN, DATE_FORMAT, DECIMAL_COMMA, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
@@ -148,7 +148,7 @@ class Converter:
         try:
             return None if value is None else self.convert(value, hint, enumeration=enumeration)
         except ConversionError as error:
-            raise ConversionError(f"{name}: {error}") from None
+            raise ConversionError(f"{name}: {error.problem}", fix=error.fix) from None
 
     def _object(self, value: Any, model: Any) -> dict[str, Any]:
         inner = attrs.evolve(self, textual=False)
@@ -222,8 +222,8 @@ class Converter:
             try:
                 value = int(text) if _WHOLE.fullmatch(text) else float(text)
             except ValueError:
-                reason = f"not a number; {DECIMAL_COMMA}" if self.decimal is None else "not a number"
-                raise ConversionError(reason) from None
+                fix = DECIMAL_COMMA if self.decimal is None else None
+                raise ConversionError("not a number", fix=fix) from None
         if isinstance(value, int) and abs(value) >= _TOO_LARGE:
             raise ConversionError("not a number")
         if not isinstance(value, (int, float)) or not math.isfinite(value):
@@ -249,14 +249,14 @@ class Converter:
         if number and has_prefix and not self.as_written:
             number = valid_number(number)
             if number is None:
-                raise ConversionError(str(NO_PHONE))
+                raise ConversionError("not a phone number that its country has", fix=AS_WRITTEN)
         if number is not None:
             return number
         if not lacks_prefix(text):
             raise ConversionError("not a phone number with its international prefix, such as 420603123456")
         if self.phone_prefix:
-            raise ConversionError(str(ADD_PLUS))
-        raise ConversionError(f"a phone number without its international prefix: {PHONE_PREFIX}")
+            raise ConversionError("a phone number that may have the prefix already: if it has, write + before it")
+        raise ConversionError("a phone number without its international prefix", fix=PHONE_PREFIX)
 
     def truth(self, value: Any, _enumeration: str | None) -> bool:
         """Return a boolean."""
@@ -304,8 +304,7 @@ class Converter:
     def _no_date(self, what: str, iso: str, dotted: str) -> ConversionError:
         if self.date_format is not None:
             return ConversionError(f"not a {what}: write {self.date_format}, or {iso}")
-        more = f", or {DATE_FORMAT}" if self.textual else ""
-        return ConversionError(f"not a {what}: write {iso} or {dotted}{more}")
+        return ConversionError(f"not a {what}: write {iso} or {dotted}", fix=DATE_FORMAT if self.textual else None)
 
 
 #: The methods by type. If a field allows several types, the first of them here decides.

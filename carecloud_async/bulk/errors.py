@@ -14,7 +14,20 @@ __all__ = ["BadSourceError", "BulkWriteError", "ConversionError", "TooManyRefuse
 
 
 class ConversionError(ValueError):
-    """A value that a field cannot take; the text is the reason, without the value."""
+    """A value that a field cannot take; neither the text nor an attribute has the value.
+
+    Attributes:
+        problem: the reason.
+        fix: the setting of bulk writes that mends it, if there is one; other calls leave it out.
+    """
+
+    def __init__(self, problem: str, *, fix: Fix | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return self.problem if self.fix is None else f"{self.problem}; {self.fix}"
 
 
 class BulkWriteError(CareCloudError):

@@ -57,9 +57,6 @@ class Group(TyperGroup):
             raise typer.Abort from error
 
 
-#: The base of click's errors. Typer has its own copy of click, and exports one of its errors.
-_ClickError: Any = typer.BadParameter.__mro__[2]
-
 _EPILOG = (
     "The project and the API user come from CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID, "
     "CARECLOUD_LOGIN and CARECLOUD_PASSWORD, from a profile of config.toml, or from options. Exit codes: 0 done, "
@@ -127,7 +124,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         return INTERRUPTED
-    except _ClickError as error:
+    except typer.TyperException as error:
         return _wrong_usage(error)
     except ModuleNotFoundError:  # `main` names the extra
         raise
@@ -142,9 +139,17 @@ def run(arguments: Sequence[str]) -> int:
 
 def _wrong_usage(error: Any) -> int:
     """Print what is wrong with the command line, and the command that prints its help."""
-    message = " ".join(error.format_message().split()).replace(": Value error, ", ": ")
+    error.message = _own_words(error)
+    message = " ".join(error.format_message().split())
     if not message or type(error).__name__ == "NoArgsIsHelpError":
         return UsageError.code  # the error printed the help when it was made
     where = error.ctx.command_path if getattr(error, "ctx", None) else "carecloud"
     say(f"{message if message.endswith(('.', '?')) else message + '.'} See {where} --help")
     return UsageError.code
+
+
+def _own_words(error: Any) -> Any:
+    """Return the message of an error, without the words that pydantic, which Typer may use, puts before it."""
+    faults = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
+    raised = [str(fault["ctx"]["error"]) for fault in faults if fault["type"] == "value_error"]
+    return raised[0] if raised else error.message

@@ -113,15 +113,8 @@ def run(work: Callable[[], Awaitable[T]], interrupted: Callable[[], str]) -> T:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def with_options(text: str) -> str:
-    """Return a reason of a row, or a warning, with the options of the command in place of the settings."""
-    for fix in fixes.IN_TEXTS:
-        text = text.replace(str(fix), _worded(fix))
-    return text
-
-
 def _worded(fix: Fix) -> str:
-    return fix.worded(_OPTIONS, lambda setting: f"--{setting.replace('_', '-')}")
+    return _STEPS.get(fix) or fix.worded(_OPTIONS, lambda setting: f"--{setting.replace('_', '-')}")
 
 
 def inexact(reasons: Iterable[InexactReason], *, may_shrink: bool = False) -> str:
@@ -158,7 +151,7 @@ def _fix(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EROFS}:
         fix = fixes.OTHER_PLACE
     if fix is not None:
-        return f": {_STEPS.get(fix) or _worded(fix)}"
+        return f": {_worded(fix)}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return ": choose another with --port"
     return ""
@@ -169,7 +162,14 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "carecloud_path", None) is None:
-            say(f"warning: {with_options(record.getMessage())}")
+            say(f"warning: {_message(record)}")
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the text of a warning, with the options of the command for the settings of a fix in it."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    shown = tuple(_worded(arg) if isinstance(arg, Fix) else arg for arg in args)
+    return logging.makeLogRecord({**record.__dict__, "args": shown or record.args}).getMessage()
 
 
 @contextmanager

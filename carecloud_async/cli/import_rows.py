@@ -22,7 +22,7 @@ from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import ends_questions, is_terminal, say
-from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
 from carecloud_async.cli.lists import check_bulk_family, split_pair
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
@@ -265,7 +265,7 @@ def describe(resource: str, report: BulkWriteReport) -> str:
 def _say_reasons(report: BulkWriteReport) -> None:
     for reason, rows in islice(report.reasons.items(), _REASONS):
         lines = _lines(report.reason_lines.get(reason, ()), rows)
-        say(f"{counted(rows, 'row', 'rows')}{lines}: {with_options(reason)}{_fix(reason)}")
+        say(f"{counted(rows, 'row', 'rows')}{lines}: {reason}{_fix(reason)}")
 
 
 def _fix(reason: str) -> str:
@@ -296,6 +296,6 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
     for title, name in (("fields that change", "changed_fields"), ("reasons", "reasons")):
         most = Counter(text for row in known for text in row[name]).most_common(_SHOWN)
         if most:
-            say(f"{title}: " + ", ".join(f"{with_options(text)} ({count:,})" for text, count in most))
+            say(f"{title}: " + ", ".join(f"{text} ({count:,})" for text, count in most))
     with ends_questions():
         return typer.confirm("Write all rows?", err=True)

@@ -79,7 +79,7 @@ def outbox_app(client: CareCloud, outbox: Outbox, *, token: str, seconds: Callab
         return {
             "waiting": outbox.waiting,
             "failed": outbox.failed,
-            "problem": None if outbox.problem is None else str(outbox.problem),
+            "problem": None if outbox.problem is None else _worded(outbox.problem),
             "failures": [failed.to_dict() for failed in await outbox.failures()],
         }
 
@@ -114,8 +114,7 @@ def outbox_app(client: CareCloud, outbox: Outbox, *, token: str, seconds: Callab
     @app.exception_handler(CareCloudError)
     async def refused(request: Request, error: CareCloudError) -> JSONResponse:
         del request
-        words = str(error).replace("reference=", "the header Idempotency-Key")
-        return JSONResponse({"detail": words}, _status_of(error))
+        return JSONResponse({"detail": _worded(error)}, _status_of(error))
 
     return app
 
@@ -149,6 +148,16 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 _BEARER: Final = HTTPBearer(auto_error=False)
+
+#: What requests call the settings of a fix; the others are those of the program.
+_SETTINGS: Final = {"reference": "the header Idempotency-Key"}
+
+
+def _worded(error: Exception) -> str:
+    """Return what is wrong, and what to do about it, for who sends requests."""
+    if not isinstance(error, CareCloudError) or error.fix is None:
+        return str(error)
+    return f"{error.problem}: {error.fix.worded(_SETTINGS)}"
 
 
 def _status_of(error: CareCloudError) -> int:

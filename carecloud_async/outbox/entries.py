@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 from attrs import frozen
@@ -22,7 +23,7 @@ from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, pack
 from carecloud_async.bulk.sources.source import row_of
-from carecloud_async.fixes import DECIMAL_COMMA
+from carecloud_async.fixes import Fix
 from carecloud_async.models.base import Input
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.family import CallFamily, CallKind
@@ -36,6 +37,10 @@ __all__ = ["Entries", "Target"]
 
 _NO_METHOD: Final = "put takes a method of the client and its arguments: put(client.purchases.send_purchase, bill, …)"
 _UPDATE: Final = "update "
+_GIVE_REFERENCE: Final = Fix(
+    "give {reference}, such as the bill's number, which finds them again in the customer's history"
+)
+_NO_REFERENCE: Final = Fix("leave {reference} out")
 
 
 @frozen(kw_only=True)
@@ -153,12 +158,9 @@ class Entries:
     ) -> NewEntry:
         if kinds[0].takes_reference != (reference is not None):
             call = method.operation.call
-            raise NotForOutboxError(
-                f"{call} needs reference=, such as the bill's number: the API gives its records no key, and the "
-                "reference finds them again in the customer's history"
-                if kinds[0].takes_reference
-                else f"{call} takes no reference=: its records have a key of their own"
-            )
+            if kinds[0].takes_reference:
+                raise NotForOutboxError(f"{call} needs a key, as the API gives its records none", fix=_GIVE_REFERENCE)
+            raise NotForOutboxError(f"{call} takes no other key: its records have one", fix=_NO_REFERENCE)
         body = self._checked(method, given, kinds[0].unseen)
         kinds[0].prepare(body, reference)
         for kind in kinds:
@@ -235,17 +237,18 @@ class Entries:
         self._caller.require(declared(type(resource).replace).operation)  # type: ignore[attr-defined]
         family, key = target.family, target.key
         columns = Columns(family, renamed={}, ignored=())
-        checker = RowChecker(family, columns, key=key, options=target.options)
+        # the fix of a value names settings of bulk writes, which `put` does not have
+        checker = RowChecker(family, columns, key=key, options=target.options, reason=attrgetter("problem"))
         try:
             loaded = checker.check(row_of({**changes, key.name: record_id}))
-        except UnknownColumnError as error:  # its fix names settings of bulk writes, which `put` does not have
+        except UnknownColumnError as error:
             field = error.problem.removeprefix("the column ")
             raise NotForOutboxError(f"put(client.{call}.update, id, changes): {field}") from None
         checked = loaded.checked
         reasons = [*checked.refused, *(f"{path}: {why}" for path, why in checked.faults.items())]
         reasons += [f"{path}: not a field of the record" for path in (*checked.parts, *checked.create_fields)]
         if reasons or loaded.key is None:
-            raise NotForOutboxError(_without_settings("; ".join(reasons)) or f"{key.name}: missing")
+            raise NotForOutboxError("; ".join(reasons) or f"{key.name}: missing")
         lane = f"customer {record_id.casefold()}" if call == "customers" else f"{call} {record_id.casefold()}"
         label = f"{call}.update {record_id}"
         return NewEntry(kind=_UPDATE + call, key=loaded.key, lane=lane, label=label, body=pack(checked))
@@ -275,12 +278,7 @@ def _converted(converter: Converter, value: Any, hint: Any, place: str) -> Any:
     try:
         return converter.convert(value, hint)
     except ConversionError as error:
-        raise NotForOutboxError(_without_settings(f"{place}: {error}")) from None
-
-
-def _without_settings(reason: str) -> str:
-    """Return a reason without the setting of bulk writes that it names: `put` has none for decimal commas."""
-    return reason.replace(f"; {DECIMAL_COMMA}", "")
+        raise NotForOutboxError(f"{place}: {error.problem}") from None
 
 
 def _why_not(family: type[Resource], method: Any) -> str:

@@ -337,8 +337,8 @@ class Dispatcher:
         if not isinstance(error, CareCloudError):
             _log.error("the outbox cannot send %s", kind, exc_info=error)
         elif of_kind.error is None:
-            fix = "" if error.fix is None else f": {error.fix}"
-            _log.warning("the outbox waits with %s: %s%s", kind, error.problem, fix)
+            before_fix = "" if error.fix is None else ": "
+            _log.warning("the outbox waits with %s: %s%s%s", kind, error.problem, before_fix, error.fix or "")
         of_kind.error = error
         of_kind.failures += not is_again
         of_kind.until = self._clock.monotonic() + _pause_after(error, of_kind.failures - 1)

@@ -158,7 +158,7 @@ MISFITS = [
     (
         "date",
         "soon",
-        "not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= (--date-format), such as dd/mm/yyyy",
+        "not a date: write YYYY-MM-DD or DD.MM.YYYY; or set date_format= (--date-format), such as dd/mm/yyyy",
     ),
 ]
 

@@ -12,7 +12,7 @@ from carecloud_async.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 NO_PREFIX = (
-    "personal_information.phone: a phone number without its international prefix: "
+    "personal_information.phone: a phone number without its international prefix; "
     "set phone_prefix= (--phone-prefix), such as +420"
 )
 
@@ -44,7 +44,7 @@ async def test_dates_in_the_format_of_a_shop(client, tmp_path):
     made = [(await client.customers.list(email=f"new{number}@example.com").first()) for number in range(4)]
     compared = await client.customers.list().compare(path, match="email", date_format="dd/mm/yy")
     assert without.reasons == {
-        "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= "
+        "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY; or set date_format= "
         "(--date-format), such as dd/mm/yyyy": 3
     }
     assert report.reasons == {"personal_information.birthdate: not a date: write dd/mm/yy, or YYYY-MM-DD": 1}

@@ -102,7 +102,7 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     command = ("import", "customers", "shop.csv", "--match", "email", "--encoding", "cp1250", "--yes")
     refused = carecloud(*command, "--columns", "columns.toml", "--dry-run")
     assert "warning: 5 phone numbers have no international prefix: set --phone-prefix, such as +420" in refused.err
-    assert "not a date: write YYYY-MM-DD or DD.MM.YYYY, or set --date-format, such as dd/mm/yyyy\n" in refused.err
+    assert "not a date: write YYYY-MM-DD or DD.MM.YYYY; or set date_format= (--date-format), such as" in refused.err
     given = (*command, "--columns", "columns.toml", "--phone-prefix", "+420")
     given += ("--date-format", "dd/mm/yy")
     lacking = carecloud(*given, "--dry-run")

@@ -99,7 +99,7 @@ def test_the_list_says_why_entries_wait(start, carecloud, waiting, project):
     process = start("outbox", "till.db", "send")
     warned = process.stderr.readline()
     assert "the outbox waits with points.assign_points: 403 on POST /points/actions/assign-points" in warned
-    assert warned.endswith(": ask the administrator for the right\n")
+    assert warned.endswith(": the API user lacks the right; ask the administrator\n")
     process.send_signal(signal.SIGINT)
     assert "0 sent, 5 waiting, 0 failed; it waits: 403 on " in process.communicate(timeout=60)[1]
     listed = carecloud("outbox", "till.db").out.splitlines()

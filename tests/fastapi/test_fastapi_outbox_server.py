@@ -74,6 +74,11 @@ async def test_a_bill_is_json(till):
         refused = await http.post("/outbox/purchases.send_purchase", json=wrong)
         assert refused.status_code == 422
         assert "total" in refused.json()["detail"]
+        refused = await http.post("/outbox/purchases.send_purchase", json=sale, headers={"Idempotency-Key": "1"})
+        assert (refused.status_code, refused.json()["detail"].rpartition(": ")[2]) == (
+            422,
+            "leave the header Idempotency-Key out",
+        )
         assert (await http.post("/outbox/purchases.send_purchase", json=sale)).status_code == 202
         assert await http.outbox.flush(timeout=300)
         assert await client.purchases.list(store_id=store.store_id, external_purchase_id=FINAL.bill_id).total() == 1
@@ -97,7 +102,12 @@ async def test_a_record_is_changed(till):
     [
         ("points.assign_point", "{}", 404, "did you mean points.assign_points"),
         ("customers.list", "{}", 404, "no outbox sends"),
-        ("points.assign_points", '{"customer_id": "8ea2591121e636086a4a9c0992", "amount": 1}', 422, "Idempotency-Key"),
+        (
+            "points.assign_points",
+            '{"customer_id": "8ea2591121e636086a4a9c0992", "amount": 1}',
+            422,
+            "give the header Idempotency-Key, such as",
+        ),
         ("points.assign_points", '{"customer": 1}', 422, "customer_id"),
         ("points.assign_points", "[1]", 422, "JSON object"),
         ("points.assign_points", '{"a":' * 100_000, 422, "JSON object"),

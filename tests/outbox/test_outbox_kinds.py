@@ -210,13 +210,13 @@ REFUSED = [
     (lambda c: (c.bookings.create, [], {}), "bookings.create cannot wait in an outbox"),
     (lambda c: (c.customers.replace, ["c1"], {}), "put update"),
     (lambda c: (print, [], {}), "put takes a method of the client"),
-    (lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": 1.0}), "needs reference="),
+    (lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": 1.0}), "give reference=, such as"),
     (
         lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": 1.0, "reference": "a b"}),
         "a reference is 1 to 64",
     ),
     (lambda c: (c.points.assign_points, [], {**POINTS, "amount": "x"}), "^amount: not a number$"),
-    (lambda c: (c.purchases.send_purchase, [bill(1)], {**PLACE, "reference": "B1"}), "takes no reference="),
+    (lambda c: (c.purchases.send_purchase, [bill(1)], {**PLACE, "reference": "B1"}), ": leave reference= out$"),
     (lambda c: (c.purchases.send_purchase, [bill("")], PLACE), "needs external_purchase_id"),
     (lambda c: (c.points.assign_points, [], {**POINTS, "amount": "5"}), "^amount: a text"),
     (lambda c: (c.points.assign_points, [], {**POINTS, "amount": None}), "assign_points needs amount: None"),
@@ -238,6 +238,7 @@ REFUSED = [
     ),
     (lambda c: (c.customers.update, ["c1", {"nonsense": 1}], {}), "nonsense"),
     (lambda c: (c.vouchers.update, ["v1", {"value": "1,5"}], {}), "^value: not a number$"),
+    (lambda c: (c.customers.update, ["c1", {"personal_information": {"phone": "+420 12"}}], {}), "country has$"),
     (lambda c: (c.customers.update, ["c1"], {}), "takes no other arguments"),
     (lambda c: (c.customers.update, [5, {}], {}), "takes a text and a mapping"),
 ]  # fmt: skip

@@ -227,7 +227,7 @@ MISTAKES = {
     "… the row has no key": lambda here: imported(here, "email,last_name\n,Smith\n"),
     "customer_source_id: required": lambda here: imported(here, "email\na@example.com\n", defaults={}),
     "another call with this key … as entry …": lambda here: put_points(here, references=["b1", "b1"], times=2),
-    "… needs reference=, such as the bill's number": put_points,
+    "… needs a key, as the API gives its records none: give reference=…": put_points,
     "… another program is using it: wait for its end": opened_twice,
     "a CareCloud cannot be read from a request": with_the_class,
     "Field required": without_an_annotation,
