@@ -12,7 +12,8 @@ _SETTING = re.compile(r"\{(\w+)\}")
 
 _SWITCHES = "allow_http allow_shrink allow_unknown overwrite resume"
 _ARGUMENTS = (
-    "auth columns defaults encoding ignore_columns into journal list_key match proxy reference results values verify"
+    "auth columns defaults encoding format ignore_columns into journal list_key match proxy reference results values "
+    "verify"
 )
 #: Reasons of rows stand in files that users of Python and of the command read: one wording has both names.
 _OF_ROWS = "as_written date_format decimal phone_prefix"
@@ -26,6 +27,7 @@ _PYTHON: Final = {
     "column": "columns=",
     "credentials": "the credentials",
     "default": "defaults= with ",
+    "excel": 'csv=CsvOptions.excel(decimal=",")',
     "no_resume": "with resume=False",
 }
 

@@ -24,7 +24,7 @@ from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import LINE, OUTCOME_COLUMNS, Outcome
 from carecloud_async.bulk.sources import path_of
-from carecloud_async.bulk.sources.files import split_suffix
+from carecloud_async.bulk.sources.files import source_suffix, split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.fixes import OTHER_PLACE, RESUME
 
@@ -76,7 +76,7 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
     origin = path_of(source)
     local = None if origin is None or is_url(origin) else Path(origin)
     if local is not None:
-        split_suffix(local.name)
+        source_suffix(local.name)
     for file in files:
         require_writable(file.path)
     _require_different(

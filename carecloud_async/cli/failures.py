@@ -35,6 +35,7 @@ _OPTIONS = {
     "auth": "--login and CARECLOUD_PASSWORD",
     "columns": "--column or --columns FILE",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
+    "excel": "--excel --decimal ,",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
     "decimal": "--decimal ,",
     "default": "--default ",

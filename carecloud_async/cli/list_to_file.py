@@ -29,12 +29,6 @@ from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export import CsvOptions
 
-#: The suffixes by which an export knows the format of a file.
-SUFFIXES = (
-    *(".jsonl", ".ndjson", ".csv", ".parquet"),
-    *(f"{suffix}{packed}" for suffix in (".jsonl", ".ndjson", ".csv") for packed in (".gz", ".zst")),
-)
-
 
 @frozen
 class Output:
@@ -62,25 +56,25 @@ class Output:
     @property
     def suffix(self) -> str:
         """The suffix of the format, without that of a compression."""
-        known = f".{self.format}" if self.format else next(filter(self.name.lower().endswith, SUFFIXES), ".jsonl")
-        return known.removesuffix(".gz").removesuffix(".zst")
+        name = f".{self.format}" if self.format else self.name.lower()
+        stem = name.removesuffix(".gz").removesuffix(".zst")
+        return next(filter(stem.endswith, (".csv", ".parquet")), ".jsonl")
 
     def check(self) -> None:
         """Check, before any request, that the target can become a file. The export checks URLs.
 
         Raises:
-            UsageError: neither the name nor an option says the format.
+            BadExportError: neither the name nor an option says the format.
             ExportError: nothing can be written there.
         """
         if Path(self.name).is_dir():
             raise ExportError(f"{self.name} is a folder: name a file")
         if self.is_direct:
             return
-        if self.format is None and not self.name.lower().endswith(SUFFIXES):
-            raise UsageError(
-                f"{self.name}: the suffix names the format, and must be one of {', '.join(SUFFIXES)}; or say it with "
-                "--format"
-            )
+        if self.format is None:
+            from carecloud_async._lists.export.formats.registry import format_of
+
+            format_of(os.path.basename(self.name))
         if "://" in self.name:
             return
         folder = Path(self.name).parent

@@ -125,6 +125,7 @@ WRONG = [
         for days in ("%d/%m/%y", "dd/mm", "dd/mm/mm", "dd/mm-yy", "", 5)
     ),
     *(([], {name: "r.parquet"}, r"by the suffix: \.csv, \.jsonl; \.gz or") for name in ("results", "rejects")),
+    ([], {"results": "r.xlsx"}, r"by the suffix: \.csv, \.jsonl; \.gz or"),
     (
         people(1),
         {"defaults": {"langage_id": "en"}},

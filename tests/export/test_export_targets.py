@@ -26,7 +26,9 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("name", "more", "reason"),
     [
-        ("c.xlsx", {}, "suffix"),
+        ("c.xml", {}, "suffix"),
+        ("c.xlsx", {}, r'workbooks are not written: .* write \.csv with csv=CsvOptions\.excel\(decimal=","\)$'),
+        ("c", {"format": "ods"}, "workbooks are not written"),
         ("c", {}, "suffix"),
         ("", {}, "path or a URL"),
         (None, {}, "path or a URL"),

@@ -205,7 +205,7 @@ GIVEN = {
     "_calls.rate_limits": "rate_limit shared_pace",
     "_lists.changes": "file run state_file values",
     "_lists.export": "batches job reasons report",
-    "_lists.export.formats": "arrow jsonl schema",
+    "_lists.export.formats": "arrow jsonl registry schema",
     "_lists.export.reading": "changed pages ranges since times",
     "_lists.export.storage": "export_file target",
     "_lists.listings": "arrow_stream compare_report listing",

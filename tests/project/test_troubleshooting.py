@@ -214,7 +214,8 @@ MISTAKES = {
         here.client.customers.replace(FIRST_CUSTOMER_ID, here.john)
     ),
     "… exists already: pass overwrite=True to replace it": lambda here: here.client.cards.list().export(here.file),
-    "… the suffix names no known format": lambda here: here.client.cards.list().export(here.folder / "cards.xlsx"),
+    "… the suffix names no known format": lambda here: here.client.cards.list().export(here.folder / "cards.xml"),
+    "… workbooks are not written": lambda here: here.client.cards.list().export(here.folder / "cards.xlsx"),
     "… belongs to another nightly export (…": another_list,
     "… line … is not UTF-8: name its encoding with encoding=": lambda here: imported(
         here, "email,last_name\na@example.com,Dvořák\n", encoding="cp1250"

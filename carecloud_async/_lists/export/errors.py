@@ -11,7 +11,10 @@ from carecloud_async._base.runs import FULL, reason_of
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.fixes import RESUME, ROOM, Fix
 
-__all__ = ["BadExportError", "disk_error", "disk_errors", "missing_extra", "nesting_errors"]
+__all__ = ["WORKBOOKS", "BadExportError", "disk_error", "disk_errors", "missing_extra", "nesting_errors"]
+
+#: How the names of workbooks end, which are neither written nor read.
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 
 _ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it unchanged")
 

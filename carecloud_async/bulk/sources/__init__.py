@@ -11,7 +11,7 @@ from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.arrow_source import ArrowSource
 from carecloud_async.bulk.sources.csv_source import CsvSource
 from carecloud_async.bulk.sources.encodings import require_encoding
-from carecloud_async.bulk.sources.files import file_identity, open_file, split_suffix
+from carecloud_async.bulk.sources.files import file_identity, open_file, source_suffix
 from carecloud_async.bulk.sources.source import JsonlSource, MappingSource, RowSource
 
 
@@ -46,7 +46,7 @@ def open_source(source: Any, *, encoding: str | None = None) -> RowSource:
 
 
 def _open_path(path: str, encoding: str | None) -> RowSource:
-    suffix, packing = split_suffix(path)
+    suffix, packing = source_suffix(path)
     if encoding is not None and suffix != ".csv":
         raise BadSourceError(f"encoding={encoding!r} is for CSV files, not for {suffix}: leave it out")
     label, identity = mask_url(path), file_identity(path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from carecloud_async._lists.export.errors import BadExportError, missing_extra
+from carecloud_async._lists.export.errors import WORKBOOKS, BadExportError, missing_extra
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
@@ -20,8 +20,7 @@ _ENDS: Final = ("\n", "\r", b"\n")
 _BLOCK: Final = 64 * 1024
 
 _PACKED: Final = (".gz", ".zst")
-#: Workbooks by their suffixes and first bytes: archives of ZIP, and the older format of Excel.
-_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"})
+#: Workbooks by their first bytes: archives of ZIP, and the older format of Excel.
 _WORKBOOK_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
@@ -35,14 +34,23 @@ def split_suffix(name: str, *, formats: Sequence[str] = (".csv", ".jsonl", ".par
     packing = next((packing for packing in _PACKED if base.endswith(packing)), "")
     suffix = os.path.splitext(base.removesuffix(packing))[1]
     suffix = ".jsonl" if suffix == ".ndjson" else suffix
-    if suffix in _WORKBOOKS:
-        raise workbook(os.path.basename(name))
     if suffix not in formats or (suffix == ".parquet" and packing):
         raise BadSourceError(
             f"{os.path.basename(base)[:100]}: name the format by the suffix: {', '.join(formats)}; .gz or .zst "
             "may follow the first two"
         )
     return suffix, packing
+
+
+def source_suffix(name: str) -> tuple[str, str]:
+    """Return the same as `split_suffix` for a file that is read.
+
+    Raises:
+        BadSourceError: there is no such format, or it is a workbook.
+    """
+    if name.lower().endswith(WORKBOOKS):
+        raise workbook(os.path.basename(name))
+    return split_suffix(name)
 
 
 def is_workbook(head: bytes) -> bool:

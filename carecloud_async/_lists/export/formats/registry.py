@@ -7,16 +7,18 @@ from typing import BinaryIO
 
 from attrs import frozen
 
-from carecloud_async._lists.export.errors import BadExportError, nesting_errors
+from carecloud_async._lists.export.errors import WORKBOOKS, BadExportError, nesting_errors
 from carecloud_async._lists.export.formats.arrow import ParquetSink, require_pyarrow
 from carecloud_async._lists.export.formats.compression import COMPRESSIONS, abandon, compressing, frame_maker
 from carecloud_async._lists.export.formats.csv import CsvSink
 from carecloud_async._lists.export.formats.sinks import Layout, Sink, SinkFactory
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.fixes import Fix
 
 #: The one format that needs no sink: the records as received.
 _LINES = ".jsonl"
 _LINE_SUFFIXES = (_LINES, ".ndjson")
+_FOR_SPREADSHEETS = Fix("for a spreadsheet with decimal commas, write .csv with {excel}")
 
 _KNOWN: dict[str, SinkFactory] = {".csv": CsvSink, ".parquet": ParquetSink}
 
@@ -71,10 +73,11 @@ def format_of(name: str) -> Format:
             if _KNOWN[suffix] is ParquetSink:
                 require_pyarrow()
             return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix])
+    if stem.endswith(WORKBOOKS):
+        raise BadExportError(f"{name}: workbooks are not written", fix=_FOR_SPREADSHEETS)
     known = ", ".join([*_LINE_SUFFIXES, *_KNOWN])
-    raise BadExportError(
-        f"{name}: the suffix names no known format; use {known}; .gz or .zst may follow .jsonl and .csv"
-    )
+    step = f"use {known} (.gz or .zst may follow .jsonl and .csv), or say it with {{format}}"
+    raise BadExportError(f"{name}: the suffix names no known format", fix=Fix(step))
 
 
 class SinkStream:
