@@ -175,6 +175,11 @@ class _List:
         async with self.make_client() as client:
             yield open_list(client, self.operation, **self.params)
 
+    @asynccontextmanager
+    async def open_source(self) -> AsyncIterator[ListSource[Any]]:
+        async with self.open() as listing:
+            yield listing.export_source()
+
     def _source(self) -> ListSource[Any]:
         """Return the list as exports read it; nothing is sent."""
         return open_list(self.make_client(), self.operation, **self.params).export_source()
@@ -267,7 +272,7 @@ def _read(the_list: _List, source: ListSource[Any], *, has_watermark: bool) -> I
         expects_records=run.expects_records,
         concurrency=the_list.concurrency,
     )
-    for batch in stream(the_list.open, options, check=reports.append):
+    for batch in stream(the_list.open_source, options, check=reports.append):
         yield [_without_nulls(row) for row in batch.to_pylist()]
     (report,) = reports
     run.accept(report.reasons, replaces=run.replaces)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 
-if TYPE_CHECKING:
-    from carecloud_async.models.base import Model
-
 
 @typed_cache
-def read_only_names(model: type[Model]) -> frozenset[str]:
+def read_only_names(model: type[Any]) -> frozenset[str]:
     """Name the read-only fields of a model itself, not of the objects in it."""
-    fields: Any = attrs.fields(model)  # type: ignore[arg-type]
+    fields: Any = attrs.fields(model)
     names = api_names(model)
     return frozenset(names[field.name] for field in fields if field.metadata.get("read_only"))
 
 
 @typed_cache
-def read_only_paths(model: type[Model]) -> frozenset[str]:
+def read_only_paths(model: type[Any]) -> frozenset[str]:
     """Name the read-only fields at any depth.
 
     Args:
@@ -38,7 +35,7 @@ def read_only_paths(model: type[Model]) -> frozenset[str]:
     return frozenset(paths)
 
 
-def without_read_only(record: Any, model: type[Model], *, keep: Collection[str] = ()) -> Any:
+def without_read_only(record: Any, model: type[Any], *, keep: Collection[str] = ()) -> Any:
     """Copy a record without its read-only fields, at any depth; unknown fields are kept.
 
     Args:
@@ -56,14 +53,14 @@ def without_read_only(record: Any, model: type[Model], *, keep: Collection[str] 
     }
 
 
-def _without(value: Any, model: type[Model], is_list: bool) -> Any:
+def _without(value: Any, model: type[Any], is_list: bool) -> Any:
     if is_list and isinstance(value, list):
         return [without_read_only(item, model) for item in value]
     return without_read_only(value, model)
 
 
 @typed_cache
-def _inner_models(model: type[Model]) -> dict[str, tuple[type[Model], bool]]:
+def _inner_models(model: type[Any]) -> dict[str, tuple[type[Any], bool]]:
     """Return the objects and lists of objects in a record: their models, and whether it is a list."""
     models = {}
     for name, hint in core_types(model).items():

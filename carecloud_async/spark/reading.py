@@ -21,6 +21,7 @@ from carecloud_async._lists.export.reasons import inexact_error
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.arrow_stream import stream
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ResponseError
 from carecloud_async.spark.settings import ReadSettings
@@ -80,6 +81,11 @@ class ListReader:
         async with self._connect() as client:
             yield self.settings.listing(client)
 
+    @asynccontextmanager
+    async def _open_source(self) -> AsyncIterator[ListSource[Any]]:
+        async with self.open() as listing:
+            yield listing.export_source()
+
     def find_ranges(self) -> tuple[list[IdRange], bool]:
         """Return ranges of ids that cover the list, one if it has no order of ids, and whether it has records."""
         return run(self._find_ranges)
@@ -108,7 +114,7 @@ class ListReader:
             id_range=None if partition.id_range.is_whole_list else partition.id_range,
             expects_records=partition.expects_records,
         )
-        for batch in stream(self.open, options, check=self._check):
+        for batch in stream(self._open_source, options, check=self._check):
             if partition.before is not None:
                 batch = _changed_before(batch, datetime.fromisoformat(partition.before))
             if batch.num_rows:

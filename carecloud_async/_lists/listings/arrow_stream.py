@@ -10,22 +10,22 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anyio.from_thread import start_blocking_portal
+from attrs import evolve
 
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
 from carecloud_async._lists.export.reasons import inexact_error
 from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.paging.list_source import ListSource
 from carecloud_async.errors import ExportError
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from carecloud_async._lists.listings.listing import Listing
+__all__ = ["ArrowStream", "OpenSource", "stream"]
 
-__all__ = ["ArrowStream", "OpenListing", "stream"]
-
-#: Opens a client, and the list on it.
-OpenListing: TypeAlias = Callable[[], "AbstractAsyncContextManager[Listing[Any]]"]
+#: Opens a client, and a list on it.
+OpenSource: TypeAlias = Callable[[], AbstractAsyncContextManager[ListSource[Any]]]
 
 
 class ArrowStream:
@@ -34,19 +34,19 @@ class ArrowStream:
     It holds no records. Each reading requests them from the server; `report` describes the last reading.
 
     Args:
-        listing: the list.
+        source: the list.
         options: how it is read.
         allow_inexact: whether to accept a reading that may lack records.
     """
 
-    def __init__(self, listing: Listing[Any], options: BatchOptions, *, allow_inexact: bool) -> None:
-        self._listing = listing
+    def __init__(self, source: ListSource[Any], options: BatchOptions, *, allow_inexact: bool) -> None:
+        self._source = source
         self._options = options
         self._allow_inexact = allow_inexact
         self._report: ExportReport | None = None
         self._error: Exception | None = None
         # A list that cannot be streamed is refused here, before anything is sent.
-        self._schema = RecordBatches(listing.export_source(), options).schema
+        self._schema = RecordBatches(source, options).schema
         self._reopened()
 
     @property
@@ -87,29 +87,29 @@ class ArrowStream:
             raise
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[Listing[Any]]:
+    async def _open(self) -> AsyncIterator[ListSource[Any]]:
         async with self._reopened() as caller:
-            yield self._listing._calling(caller)
+            yield evolve(self._source, caller=caller)
 
     def _reopened(self) -> AbstractAsyncContextManager[Caller]:
         """Return a client of its own for another event loop; refuses one that would harm the listing's."""
-        caller = self._listing._source.caller
+        caller = self._source.caller
         assert caller.context.twin is not None and caller.tokens is not None  # noqa: S101, PT018  (a listing has both)
         return caller.context.twin(caller.tokens.provider, caller.options)
 
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self._allow_inexact:
-            raise inexact_error(self._listing.export_source().name, report.reasons, accept="allow_inexact=True")
+            raise inexact_error(self._source.name, report.reasons, accept="allow_inexact=True")
         self._report = report
 
 
 def stream(
-    open_listing: OpenListing, options: BatchOptions, *, check: Callable[[ExportReport], None]
+    open_source: OpenSource, options: BatchOptions, *, check: Callable[[ExportReport], None]
 ) -> Iterator[pyarrow.RecordBatch]:
     """Yield the record batches of a list as they are read; closing the iterator ends the reading.
 
     Args:
-        open_listing: opens the client and the list.
+        open_source: opens the client and the list.
         options: how it is read.
         check: called with the report after the last batch; an exception it raises is passed on.
 
@@ -119,7 +119,7 @@ def stream(
 
     @asynccontextmanager
     async def open_batches() -> AsyncIterator[RecordBatches]:
-        async with open_listing() as listing, RecordBatches(listing.export_source(), options) as batches:
+        async with open_source() as source, RecordBatches(source, options) as batches:
             yield batches
 
     async def following(batches: RecordBatches) -> pyarrow.RecordBatch | None:

@@ -335,7 +335,7 @@ class Listing(NotAList, Generic[T]):
         options = BatchOptions(
             concurrency=concurrency, changed_since=changed_since, fields=fields, timestamps=timestamps
         )
-        return ArrowStream(self, options, allow_inexact=allow_inexact)
+        return ArrowStream(self.export_source(), options, allow_inexact=allow_inexact)
 
     async def compare(
         self,
