@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from enum import Enum, auto
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import anyio
 
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import refusal
-from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.event_loops import cancellation_requested
-from carecloud_async._calls.auth.secret import secrets_of
 from carecloud_async._calls.auth.token import Token
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.call import failure
-from carecloud_async._calls.call.context import ClientContext, ViewOptions
+from carecloud_async._calls.call.cache_use import CacheUse
 from carecloud_async._calls.call.events import (
     AnswerHeaders,
-    CallObserver,
     CallRecord,
-    CallStart,
     error_name,
     is_logged,
     log_call,
-    notify,
-    observers_now,
 )
+from carecloud_async._calls.call.facts import Facts, Stage
 from carecloud_async._calls.call.failure import request_id, transport_error
-from carecloud_async._calls.call.operation import Answer, CallRequest, Operation, RawResponse
+from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
-from carecloud_async._calls.http.redaction import Hiding, texts_under_names
+from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.redaction import Hiding
 from carecloud_async._calls.http.timeout import OutOfTimeError, Permits, Waiting
 from carecloud_async.errors import (
     ApiError,
@@ -44,10 +38,6 @@ from carecloud_async.errors import (
     RequestTimeoutError,
 )
 from carecloud_async.fixes import FEWER_AT_ONCE, LOOK_FIRST
-
-if TYPE_CHECKING:
-    from carecloud_async._calls.call.cache import CacheUse
-    from carecloud_async._calls.call.caller import Caller
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -61,81 +51,26 @@ HUGE_BODY = 256 * 1024
 FIRST_CONTACT_SECONDS = 3.0
 
 
-class Stage(Enum):
-    """How far an attempt is."""
-
-    IDLE = auto()  #: there is none: the call has not begun, or waits for its next attempt
-    TOKEN = auto()  #: it waits for its token; after the API's 401, which says that nothing was done, for another one
-    CONNECTION = auto()  #: it waits for a connection
-    LIMITER = auto()  #: it waits at the rate limiter
-    SENT = auto()  #: the request may have been written, and may have had an effect
-    GIVEN_UP = auto()  #: the request is not written any more: its slot came too late, or it is too old
-
-
-class Call(Generic[T]):
-    """One call, which collects the facts of itself.
-
-    Args:
-        caller: makes it, and builds its requests.
-        request: the call's arguments, which were checked.
-        target: the path and query below the version.
-        body: the encoded body, if any.
-        tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
+class Call(Facts[T]):
+    """One call, which collects its facts while it is made; see `Facts` for the arguments.
 
     Attributes:
         answer: the result and its response; `None` until it is there.
-        started: when the call began, on the monotonic clock.
-        latest: when a request becomes too old to be written.
-        statuses: the status of each attempt; `None` for one without an answer.
-        began: when the last attempt began, on the monotonic clock.
-        stage: how far the attempt under way is, or was when the call ended.
-        replayed: whether the last attempt was sent once more with another token, after a 401.
-        sent_tokens: the tokens that the call was sent with.
-        headers: those of the last answer.
-        cached: the cached answer of another call, if this call returns it.
         limiter_seconds: the time that the call has waited for the rate limiter.
     """
 
-    # What most calls never change is read from the class: setting it would take time in each call.
+    # As in `Facts`, what most calls never change is read from the class.
     answer: Answer[T] | None = None
-    began: float = 0.0
-    stage: Stage = Stage.IDLE
-    replayed: bool = False
-    headers: Mapping[str, str] | None = None
-    cached: RawResponse | None = None
     limiter_seconds: float = 0.0
-    _start: CallStart | None = None
     _failure: Failure | None = None  # the last failed attempt that is followed by another
     _slot: int | None = None  # of the rate limiter
     _may_have_happened: bool = False
 
-    def __init__(
-        self,
-        caller: Caller,
-        request: CallRequest[T],
-        *,
-        target: str,
-        body: bytes | None,
-        tokens: Tokens | None,
-    ) -> None:
-        self.caller = caller
-        self.context: ClientContext = caller.context
-        self.options: ViewOptions = caller.options
-        self.request = request
-        self.operation: Operation = request.operation
-        self.target = target
-        self.body = body
-        self.tokens = tokens
-        self.started: float = self.context.clock.monotonic()
-        self.latest: float = self.started + request.within
-        self.statuses: list[int | None] = []
-        self.sent_tokens: list[str] = []
-        self._observers: tuple[CallObserver, ...] = observers_now(self.context, self.context.observers)
-
-    async def run(self, cache: CacheUse | None) -> T:
+    async def run(self, build: Callable[[Call[Any]], OutgoingRequest], cache: CacheUse | None) -> T:
         """Make the call and return its result. One record describes it, however it ends.
 
         Args:
+            build: makes the request of an attempt.
             cache: how the call uses the cache, or `None` for a call without it.
 
         Raises:
@@ -144,7 +79,7 @@ class Call(Generic[T]):
         context = self.context
         error: CareCloudError | None = None
         answer: Answer[T] | None = None
-        self._begin()
+        self.begin()
         context.running.begin()
         try:
             if cache is not None:
@@ -152,7 +87,7 @@ class Call(Generic[T]):
             if answer is None:
                 # The loop is not a function of its own: every frame stands in the user's tracebacks.
                 while True:
-                    received = await self._attempt()
+                    received = await self._attempt(build)
                     if len(self.statuses) == 1:  # not before: the shares of calls that begin together would be lost
                         context.budget.deposit()
                     outcome = received if isinstance(received, Failure) else await self._decoded(received)
@@ -196,7 +131,7 @@ class Call(Generic[T]):
             raise outcome.error
         return outcome
 
-    async def _attempt(self) -> RawResponse | Failure:
+    async def _attempt(self, build: Callable[[Call[Any]], OutgoingRequest]) -> RawResponse | Failure:
         """Send the request, and once more after a 401 that another token may cure.
 
         Raises:
@@ -204,7 +139,7 @@ class Call(Generic[T]):
             Exception: raised by a user's own code: a provider, a hook, a transport.
         """
         self.require_time()
-        request, tokens, http = self.caller.build(self), self.tokens, self.context.http
+        request, tokens, http = build(self), self.tokens, self.context.http
         self.statuses.append(None)
         self.notify("attempt_started", len(self.statuses), request.headers)
         self.stage, self.replayed = Stage.TOKEN, False
@@ -429,53 +364,6 @@ class Call(Generic[T]):
             cache.end(outcome, lost=self._may_have_happened or None in self.statuses)
         self._report(outcome if isinstance(outcome, BaseException) else None)
 
-    @cached_property
-    def correlation_id(self) -> str:
-        """The id on its record and its errors, made when it is needed: it takes 3 % of a small call."""
-        return f"{self.context.random.getrandbits(64):016x}"
-
-    @property
-    def sent(self) -> bool:
-        """Whether the attempt under way may have had an effect."""
-        return self.stage is Stage.SENT
-
-    @property
-    def waits_for_token(self) -> bool:
-        """Whether the attempt waits for its token, or failed while it did."""
-        return self.stage is Stage.TOKEN
-
-    @property
-    def is_login(self) -> bool:
-        """Whether any refusal is about credentials."""
-        return self.request.login and not self.operation.path.endswith("/logout")
-
-    @property
-    def offset(self) -> int | None:
-        """The first record of the requested page of a list."""
-        return _number(self.request.params, "offset")
-
-    @property
-    def count(self) -> int | None:
-        """The size of the requested page of a list."""
-        return _number(self.request.params, "count")
-
-    @property
-    def page(self) -> str:
-        """The requested page for error messages; empty for other calls."""
-        return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"
-
-    def secrets(self) -> frozenset[str]:
-        """Return what no error and no record shows of the answers: what arguments, tokens and identity hold."""
-        request = self.request
-        secrets = [*self.sent_tokens, *texts_under_names(request.path_params), *texts_under_names(request.params)]
-        if request.bearer is not None:
-            secrets.append(request.bearer)
-        if self.body:
-            secrets += texts_under_names(load(self.body))
-        if self.tokens is not None:
-            secrets += secrets_of(self.tokens.provider)
-        return frozenset(filter(None, secrets))
-
     @property
     def limiter_left(self) -> float:
         """The time that the call may still wait at the limiter."""
@@ -509,17 +397,6 @@ class Call(Generic[T]):
             raise OutOfTimeError
         return left
 
-    def _begin(self) -> None:
-        if self._observers:
-            login = self.request.login
-            self._start = CallStart(operation=self.operation, correlation_id=self.correlation_id, login=login)
-            self.notify("call_started")
-
-    def notify(self, event: str, *args: Any) -> None:
-        """Call a method of each observer, if there are any; see `events.notify`."""
-        if self._start is not None:
-            notify(self._observers, event, self._start, *args)
-
     def _report(self, error: BaseException | None) -> None:
         """Hand out the record of the call, with its error if it failed."""
         if isinstance(error, CareCloudError):
@@ -527,7 +404,7 @@ class Call(Generic[T]):
             error.correlation_id = error.correlation_id or self.correlation_id
         name = None if error is None else error_name(error)
         logged = is_logged(name)
-        if not self._observers and not logged:
+        if not self.observers and not logged:
             return
         record = self._record(name)
         if logged:
@@ -554,8 +431,3 @@ class Call(Generic[T]):
             count=self.count,
             cached=self.cached is not None,
         )
-
-
-def _number(params: Mapping[str, Any] | None, name: str) -> int | None:
-    value = None if params is None else params.get(name)
-    return value if type(value) is int else None

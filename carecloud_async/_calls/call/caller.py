@@ -12,7 +12,7 @@ from carecloud_async._base import codec
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
 from carecloud_async._calls.auth.tokens import Tokens
-from carecloud_async._calls.call.cache import CacheUse, is_cacheable
+from carecloud_async._calls.call.cache_use import CacheUse, is_cacheable
 from carecloud_async._calls.call.call import Call
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation
@@ -89,10 +89,10 @@ class Caller:
         call = self._prepare(request)
         store, tokens = self.context.answers, self.tokens
         if store is None or tokens is None or not (request.operation.clears_cache or is_cacheable(request)):
-            return call.run(None)
+            return call.run(self.build, None)
         scope = (self.interface, self.options.language)
         cache = CacheUse(call, store, tokens=tokens, scope=scope, reuses=self.options.reuses)
-        return call.run(cache)
+        return call.run(self.build, cache)
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
         """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.
@@ -101,7 +101,7 @@ class Caller:
             CareCloudError: as from `call`.
         """
         call = self._prepare(request)
-        await call.run(None)
+        await call.run(self.build, None)
         assert call.answer is not None  # noqa: S101  (it has run)
         return call.answer
 
@@ -149,7 +149,7 @@ class Caller:
             # Without a query the line is short: a path holds ids.
             check_request_line(operation, f"{self._base_path}{target}")
         tokens = None if request.bearer is not None or operation.takes_credentials else self.tokens
-        return Call(self, request, target=target, body=body, tokens=tokens)
+        return Call(context, self.options, request, target=target, body=body, tokens=tokens)
 
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]

@@ -20,13 +20,14 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from carecloud_async import fixes
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE, has_data, refusal
 from carecloud_async._base.codec.json_text import BrokenJson, Malformed, load
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, refuses_login
+from carecloud_async._calls.call.facts import Facts
 from carecloud_async._calls.call.operation import Operation, RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.http.client import HttpClient
@@ -64,9 +65,6 @@ from carecloud_async.fixes import (
     SHORTER_ANSWERS,
     Fix,
 )
-
-if TYPE_CHECKING:
-    from carecloud_async._calls.call.call import Call
 
 E = TypeVar("E", bound=TransportError | ResponseError)
 
@@ -140,7 +138,7 @@ def body_of(response: Any, http_library: ModuleType) -> bytes | None:
     return content
 
 
-def of_response(call: Call[Any], response: Any, http_library: ModuleType) -> RawResponse | Failure:
+def of_response(call: Facts[Any], response: Any, http_library: ModuleType) -> RawResponse | Failure:
     """Return a response as its bytes, or the failure that it stands for."""
     call.headers = response.headers
     body, status = body_of(response, http_library), response.status_code
@@ -154,7 +152,7 @@ def of_response(call: Call[Any], response: Any, http_library: ModuleType) -> Raw
     return RawResponse(status, response.headers, body, call.began, len(call.statuses))
 
 
-def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure:
+def of_exception(call: Facts[Any], error: Exception, http: HttpClient) -> Failure:
     """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
     if isinstance(error, BodyTooLargeError):
         call.headers = None
@@ -168,13 +166,13 @@ def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure
     return failure
 
 
-def of_closed_pool(call: Call[Any]) -> Failure:
+def of_closed_pool(call: Facts[Any]) -> Failure:
     """Return the failure of an attempt whose connections the user has closed."""
     call.headers = None
     return _no_response(call, "the connection pool was closed", sent=call.sent, kind=FailureKind.PERMANENT)
 
 
-def of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse) -> Failure:
+def of_unreadable(call: Facts[Any], error: codec.Malformed, response: RawResponse) -> Failure:
     """Return the failure of a successful response that cannot be decoded."""
     kind = _kind_of_unreadable(call, error, response)
     problem = f"{error} (status {response.status}{call.page}, id {call.correlation_id})"
@@ -183,7 +181,7 @@ def of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse
     return Failure(kind=kind, error=failed, may_have_happened=True)
 
 
-def _kind_of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse) -> FailureKind:
+def _kind_of_unreadable(call: Facts[Any], error: codec.Malformed, response: RawResponse) -> FailureKind:
     if response.status == HTTPStatus.NO_CONTENT:
         return FailureKind.PERMANENT  # it has no body, so none was lost: a retry would get the same answer
     if isinstance(error, BrokenJson):
@@ -193,7 +191,7 @@ def _kind_of_unreadable(call: Call[Any], error: codec.Malformed, response: RawRe
     return FailureKind.FOREIGN if is_foreign else FailureKind.PERMANENT
 
 
-def timed_out(call: Call[Any]) -> CareCloudError:
+def timed_out(call: Facts[Any]) -> CareCloudError:
     """Return the error of an attempt that used up the time of its call."""
     if not call.sent:
         problem, fix = (_NO_LOGIN, NO_TOKEN) if call.waits_for_token else (_NO_CONNECTION, NOTHING_ANSWERS)
@@ -202,7 +200,7 @@ def timed_out(call: Call[Any]) -> CareCloudError:
 
 
 def _no_response(
-    call: Call[Any],
+    call: Facts[Any],
     text: str,
     *,
     sent: bool,
@@ -240,14 +238,14 @@ def _no_response(
     return Failure(kind=kind, error=error, may_have_happened=sent)
 
 
-def _invalid(call: Call[Any], problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
+def _invalid(call: Facts[Any], problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
     """Return the failure of an unexpected answer; of redirects, only a 303 may follow a write that happened."""
     may_have_happened = status is None or status == HTTPStatus.SEE_OTHER
     error = invalid_response(call.operation, problem, status=status, fix=fix)
     return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=may_have_happened)
 
 
-def _unsuccessful(call: Call[Any], response: Any, body: bytes) -> Failure:
+def _unsuccessful(call: Facts[Any], response: Any, body: bytes) -> Failure:
     status = response.status_code
     explains_itself = status >= 500 or status == _TOO_MANY or status in SELF_EXPLANATORY
     if not explains_itself and refusal(body) is None:
@@ -260,7 +258,7 @@ def _unsuccessful(call: Call[Any], response: Any, body: bytes) -> Failure:
     return Failure(kind=kind, error=error, may_have_happened=may_have_happened, retry_after=error.retry_after)
 
 
-def _foreign(call: Call[Any], response: Any, body: bytes) -> Failure:
+def _foreign(call: Facts[Any], response: Any, body: bytes) -> Failure:
     """Return the failure of an answer that CareCloud did not write; what it did, if anything, is not known."""
     status = response.status_code
     problem = f"{_IN_FRONT} with {status} ({_described(call, response, body)})"
@@ -272,7 +270,7 @@ def _foreign(call: Call[Any], response: Any, body: bytes) -> Failure:
     return Failure(kind=FailureKind.FOREIGN, error=error, may_have_happened=True, retry_after=wait)
 
 
-def _described(call: Call[Any], response: Any, body: bytes) -> str:
+def _described(call: Facts[Any], response: Any, body: bytes) -> str:
     """Return what can be said of an answer that CareCloud did not write: `server nginx, a page`.
 
     Nothing of its text is shown, which may repeat the request.
@@ -291,7 +289,7 @@ def _kind(body: bytes) -> str:
     return "JSON that is not the API's"
 
 
-def _refused_token(call: Call[Any]) -> str:
+def _refused_token(call: Facts[Any]) -> str:
     """Return the message for a 401."""
     if call.operation.takes_credentials:
         return "the credentials in the call were refused"
@@ -302,7 +300,7 @@ def _refused_token(call: Call[Any]) -> str:
     return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
 
-def api_error(call: Call[Any], response: Any, body: bytes) -> ApiError:
+def api_error(call: Facts[Any], response: Any, body: bytes) -> ApiError:
     """Return the typed error of an answer with an error status, whoever wrote it.
 
     It is bounded in size, and without secrets.
@@ -341,11 +339,11 @@ def api_error(call: Call[Any], response: Any, body: bytes) -> ApiError:
     )
 
 
-def _now(call: Call[Any]) -> datetime:
+def _now(call: Facts[Any]) -> datetime:
     return datetime.fromtimestamp(call.context.clock.time(), UTC)
 
 
-def _of_library(call: Call[Any], error: Exception, http_library: ModuleType) -> Failure | None:
+def _of_library(call: Facts[Any], error: Exception, http_library: ModuleType) -> Failure | None:
     """Return the failure that an exception stands for; `None` if it is not the HTTP library's, but a user's own."""
     sent = call.sent
     if isinstance(error, CareCloudError) or not _is_library_error(error, http_library=http_library, sent=sent):
