@@ -18,11 +18,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_unknown_paths_and_verbs(api):
-    """An unknown path is 404, a wrong verb 405, in the documented form."""
+    """An unknown path is 404; a wrong verb is 405, and `Allow` names the right ones."""
     missing = await api.get("/nonsense")
     wrong = await api.call("DELETE", "/customers")
     assert (missing.status_code, missing.json()["error"]["error_data"]["resource_name"]) == (404, "nonsense")
     assert (wrong.status_code, wrong.json()["error"]["error_data"]) == (405, {"http_method": "DELETE"})
+    assert wrong.headers["allow"] == "GET, POST"
     other_version = await api.http.get("https://sandbox.example.com/webservice/rest-api/enterprise-interface/v2/x")
     assert other_version.status_code == 404
 

@@ -90,6 +90,12 @@ async def test_a_batch_has_bounds(api, rows, reason):
     assert refusals(answer) == [("products", reason)]
 
 
+async def test_a_refusal_names_a_thousand_parameters_at_most(api):
+    """An answer never names more than 1000 invalid parameters, which is the API's bound."""
+    answer = await api.call("POST", "/cards/batch", json={"cards": [{}] * 1000})
+    assert len(refusals(answer)) == 1000
+
+
 async def test_source_records_hold_several_ids(sandbox, api, new_customer):
     """`external_ids[]` matches any id of a record, `external_id` the one that is shown, unless both are given."""
     source = {"customer_source_id": "86e05affc7a7abefcd513ab400", "external_ids": ["A", "B"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -12,6 +12,9 @@ from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState, Token
 from carecloud_async.sandbox.state.table import Table
+
+#: Invalid parameters that an answer names at most.
+_MOST_INVALID_PARAMS: Final = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -37,12 +40,14 @@ class RefusalError(Exception):
     Args:
         status: HTTP status.
         error: the object under `error` in the body.
+        headers: headers of the answer, lower-case names.
     """
 
-    def __init__(self, status: int, error: JsonObject) -> None:
+    def __init__(self, status: int, error: JsonObject, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(f"{status} {error.get('type')}")
         self.status = status
         self.error = error
+        self.headers = headers
 
 
 def refusal(status: int, exception: str, title: str, detail: str, data: JsonObject | None = None) -> RefusalError:
@@ -52,8 +57,9 @@ def refusal(status: int, exception: str, title: str, detail: str, data: JsonObje
 
 
 def bad_request(*params: InvalidParam) -> RefusalError:
-    """400 with the invalid parameters."""
-    entries = [attrs.asdict(param, filter=lambda _, value: value is not None) for param in params]
+    """400 with the invalid parameters, or the first ones if there are many."""
+    named = params[:_MOST_INVALID_PARAMS]
+    entries = [attrs.asdict(param, filter=lambda _, value: value is not None) for param in named]
     detail, data = "Some parameters are not valid", {"invalid_params": entries}
     return refusal(400, "bad_request_exception", "Bad request", detail, data)
 
@@ -77,6 +83,13 @@ def refuse(params: Iterable[InvalidParam]) -> None:
 def unauthorized(detail: str) -> RefusalError:
     """401: the token is missing, expired or revoked."""
     return refusal(401, "unauthorized_exception", "Unauthorized", detail, {})
+
+
+def method_not_allowed(method: str, *, allowed: Iterable[str]) -> RefusalError:
+    """405: the path has no operation of this method; `Allow` names those that it has (RFC 9110, 15.5.6)."""
+    detail, data = f"Method {method} is not allowed for this resource", {"http_method": method}
+    error = refusal(405, "method_not_allowed_exception", "Method not allowed", detail, data).error
+    return RefusalError(405, error, headers=(("allow", ", ".join(allowed)),))
 
 
 def forbidden(detail: str) -> RefusalError:

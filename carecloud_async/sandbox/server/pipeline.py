@@ -15,6 +15,7 @@ from carecloud_async.sandbox.api.calls import (
     RefusalError,
     answer_of,
     json_answer,
+    method_not_allowed,
     not_found,
     refusal,
 )
@@ -102,15 +103,15 @@ class Pipeline:
         try:
             return await self._call_handler(request)
         except RefusalError as refused:
-            return json_answer({"error": refused.error}, status=refused.status)
+            answer = json_answer({"error": refused.error}, status=refused.status)
+            return attrs.evolve(answer, headers=refused.headers)
 
     async def _call_handler(self, request: RecordedRequest) -> Answer:
         route, api, state = request.route, request.operation, self._state
         if route.interface is None or not route.by_method:
             raise not_found(resource=route.template.split("/")[1], resource_id="")
         if api is None:
-            detail, data = f"Method {request.method} is not allowed for this resource", {"http_method": request.method}
-            raise refusal(405, "method_not_allowed_exception", "Method not allowed", detail, data)
+            raise method_not_allowed(request.method, allowed=route.by_method)
         device = admit(state, api, interface=route.interface, token=request.token, path=route.values)
         call = Call(state=state, api=api, path=route.values, query=request.query, body=request.body, device=device)
         with state.customers.lock:
