@@ -65,6 +65,12 @@ async def test_the_records_are_untidy(sandbox):
     assert any("loyalty_tier" in record for record in records)
 
 
+def test_the_first_tidy_customer_has_a_date_of_birth():
+    """Without untidy records the birth year of the quickstart's customer has four digits."""
+    first = Sandbox(1, untidy=False).customers.get(FIRST_CUSTOMER_ID)
+    assert first["personal_information"]["birthdate"] == "1985-02-12"
+
+
 async def test_the_same_seed_gives_the_same_customers():
     """Customers and records depend on the seed alone; ids of customers are 26 hex digits and all different."""
     first, same, other = Sandbox(40, seed=5), Sandbox(40, seed=5), Sandbox(40, seed=6)

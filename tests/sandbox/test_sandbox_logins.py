@@ -16,6 +16,9 @@ from carecloud_async.sandbox import (
     USER_APPLICATION_ID,
     USER_AUTH_TOKEN,
     USER_ID,
+    USER_LOGIN,
+    USER_PASSWORD,
+    Sandbox,
 )
 from tests.sandbox.contract_shapes import refusals
 
@@ -38,6 +41,21 @@ async def test_login_answers_like_the_quickstart(sandbox, enterprise):
     assert data["user"]["phone"] == 420123828931
     assert answer.headers["date"].startswith("Wed, 01 Jul 2026 12:00")
     assert broken_rules(sandbox) == []
+
+
+@pytest.mark.parametrize("untidy", [True, False])
+async def test_a_tidy_user_is_as_described(connect, untidy):
+    """Without untidy records the API user has a phone of text and a list of roles, in the login and in the list."""
+    sandbox = Sandbox(customers=1, untidy=untidy)
+    body = {"user_external_application_id": USER_APPLICATION_ID, "login": USER_LOGIN, "password": USER_PASSWORD}
+    async with connect(sandbox, "enterprise") as api:
+        data = (await api.call("POST", "/users/actions/login", json=body)).json()["data"]
+    shown = {name: data["user"].get(name) for name in ("phone", "user_role_id", "user_role_ids")}
+    role = "86e05affc7a7befcd513ab400"
+    quickstart = {"phone": 420123828931, "user_role_id": role, "user_role_ids": None}
+    described = {"phone": "420123828931", "user_role_id": None, "user_role_ids": [role]}
+    assert shown == (quickstart if untidy else described)
+    assert sandbox.records("users").get(data["user"]["user_id"]) == data["user"]
 
 
 async def test_tokens_expire_are_revoked_and_logged_out(sandbox, enterprise):

@@ -138,7 +138,7 @@ def log_user_in(call: Call, body: JsonObject) -> JsonObject:
     if not is_known:
         raise _refused(call)
     # The table of users can be long, and most logins are the API user's.
-    users = [api_user()] if name == USER_LOGIN else call.table(USERS)
+    users = [api_user(untidy=state.tables.untidy)] if name == USER_LOGIN else call.table(USERS)
     user = next((user for user in users if user["login"] == name), None) or {"login": name}
     token = state.user_tokens.issue(str(user.get("user_id", name)), lifetime=state.token_lifetime)
     return {"bearer_token": token.value, "valid_to": state.clock.local(token.ends), "user": user}

@@ -64,13 +64,14 @@ CONSENT_IDS: Final = (
     "89ce2a1b9b01f5c939fb1e20cd",
 )
 _JOHNS_PHONE: Final = "420523828931"
+_JOHNS_UNTIDY_BIRTHDATE: Final = "985-02-12"
 #: The phone and the card of customer 0, were they numbered like all others; those of customer `n` are higher by `n`.
 _PHONE_BASE: Final = 420_601_000_000
 _CARD_BASE: Final = 2_700_000_000_000
 
 
 def john_smith() -> JsonObject:
-    """The customer of the vendor's quickstart, birth year of three digits included."""
+    """The customer of the vendor's quickstart, with a birth year of four digits."""
     agreement: JsonObject = dict.fromkeys(
         ("agreement_gtc", "agreement_profiling", "agreement_marketing_communication"), 1
     )
@@ -78,7 +79,7 @@ def john_smith() -> JsonObject:
         "gender": 1,
         "first_name": "John",
         "last_name": "Smith",
-        "birthdate": "985-02-12",
+        "birthdate": "1985-02-12",
         "email": FIRST_CUSTOMER_EMAIL,
         "phone": _JOHNS_PHONE,
         "language_id": "en",
@@ -175,16 +176,17 @@ def _guess(text: str, *, base: int) -> int | None:
     return int(digits[1]) - base if digits else None
 
 
-def api_user() -> JsonObject:
-    """The API user in the form of the quickstart: a numeric phone and one role."""
+def api_user(*, untidy: bool) -> JsonObject:
+    """The API user as the description has it, or untidy as in the quickstart: with a numeric phone and one role."""
+    phone = 420_123_828_931
+    quickstart = {"phone": phone, "user_role_id": ROLE_IDS[0]}
     return {
         "user_id": USER_ID,
         "login": USER_LOGIN,
         "first_name": "Fabulous",
         "last_name": "Legend",
         "email": "fabulous.user@example.com",
-        "phone": 420123828931,
-        "user_role_id": ROLE_IDS[0],
+        **(quickstart if untidy else {"phone": str(phone), "user_role_ids": [ROLE_IDS[0]]}),
         "store_id": "86e05affc7a7abecd513ab400",
     }
 
@@ -232,7 +234,11 @@ class CustomerStore(Table):
 
         def make(number: int, customer_id: str) -> JsonObject:
             record = person(number, seed=seed, customer_id=customer_id)
-            return untidied(record, number=number) if untidy else record
+            if not untidy:
+                return record
+            if number == 0:
+                record["personal_information"]["birthdate"] = _JOHNS_UNTIDY_BIRTHDATE
+            return untidied(record, number=number)
 
         super().__init__(
             TablePlan(name=CUSTOMERS, schema="Customer", id_field="customer_id"),

@@ -165,6 +165,7 @@ class Tables:
     Attributes:
         lock: held while a table is made or changed.
         maker: makes records and answers.
+        untidy: as the argument.
     """
 
     def __init__(
@@ -180,6 +181,7 @@ class Tables:
             raise ValueError("a sandbox cannot have a negative number of records")
         self.lock: RLock = customers.lock
         self.maker: RecordMaker = RecordMaker(seed=seed, refer=self._refer, untidy=untidy)
+        self.untidy: bool = untidy
         self._seed = seed
         self._records = records
         self._customers = customers
@@ -238,7 +240,7 @@ class Tables:
         `None` for a table whose records are all made up.
         """
         if parent_id is None:
-            return [api_user()] if plan.name == USERS else None
+            return [api_user(untidy=self.untidy)] if plan.name == USERS else None
         parents = self.table(api_plans().lists[plan.name.partition("/{")[0]].table)
         if parent_id not in parents or parents.known_number(parent_id) < parents.seeded:
             return None
