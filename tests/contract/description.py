@@ -167,6 +167,7 @@ class _Reader:
             name=name,
             type=kind,
             format=_format(schema, kind),
+            pattern=schema.get("pattern", ""),
             required=required,
             read_only=bool(schema.get("readOnly")),
             nullable=bool(schema.get("nullable")) or "null" in _types(schema),

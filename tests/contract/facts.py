@@ -22,6 +22,7 @@ class Value:
             `|` stands between alternatives.
         format: `date`, `timestamp`, `time`, or another format that the description names; "" if none.
         required: whether it must be sent.
+        pattern: regular expression that its texts match; "" if none.
         read_only: whether the server alone writes it.
         nullable: whether null is announced.
         deprecated: whether it is to be avoided.
@@ -31,6 +32,7 @@ class Value:
     name: str
     type: str
     format: str = ""
+    pattern: str = ""
     required: bool = False
     read_only: bool = False
     nullable: bool = False

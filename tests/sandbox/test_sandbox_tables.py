@@ -251,6 +251,47 @@ async def test_fields_that_are_not_valid_are_named(sandbox, api, changes, name, 
     assert len(sandbox.records("cards")) == 30
 
 
+@pytest.mark.parametrize(
+    ("operation", "body", "name"),
+    [
+        ("putBooking", {"booking": {"customer_id": 5}}, "booking.customer_id"),
+        ("putBooking", {"booking": {"data": 5}}, "booking.data"),
+        ("putBooking", {"booking": {"data": [{}]}}, "booking.data"),
+        (
+            "postBulkDeleteProductReservationPrices",
+            {"product_reservation_prices": [{"product_reservation_price_id": 5}]},
+            "product_reservation_prices.0.product_reservation_price_id",
+        ),
+        ("postBatchCards", {"error_processing": True}, "error_processing"),
+    ],
+)
+async def test_fields_without_a_schema_of_their_own_are_checked(sandbox, api, operation, body, name):
+    """Fields that are declared below another one, with several types or as a named number, have their types checked."""
+    known = FACTS.operations[operation]
+    answer = await api.call(known.verb, path_of(sandbox, known), json={**body_of(known), **body})
+    assert (name, "invalid_value_format") in refusals(answer)
+
+
+async def test_a_pattern_is_checked(sandbox, api):
+    """A text that does not have the form of its field is a 400."""
+    store = record(FACTS.schemas["Store"]) | {"phone_number": "+420 777"}
+    answer = await api.call("POST", "/stores", json={"store": store})
+    assert refusals(answer) == [("store.phone_number", "invalid_value_format")]
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/customers/actions/search-customers", {"mode": "loose"}),
+        ("/entrances", {"pos_id": 4}),
+        ("/bookings", {"add_booking_items": "all"}),
+    ],
+)
+async def test_parameters_with_known_values_take_no_others(api, path, params):
+    """A value that a parameter of the query does not know is a 400."""
+    assert refusals(await api.get(path, **params)) == [(*params, "not_allowed_value")]
+
+
 async def test_parameters_of_lists_are_checked(sandbox, api):
     """Unknown parameters are violations; a sort field that no record has and a missing parameter are a 400."""
     assert (await api.get("/cards", colour="red")).status_code == 200

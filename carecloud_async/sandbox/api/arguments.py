@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Set
+from functools import cache
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.calls import Call, InvalidParam, invalid, refuse
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.facts import Field, field_names, fields_of, known_values
+from carecloud_async.sandbox.state.facts import Field, api_facts, field_names, fields_of, fields_within, known_values
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -71,8 +73,8 @@ def _read(field: Field, value: str | list[str]) -> Any:
     """The value of a parameter of the query in its declared type.
 
     Raises:
-        RefusalError: 400 for a value of another type, for a list that came without brackets, or where one value is due,
-            and for more values than the API takes.
+        RefusalError: 400 for a value of another type or that is not one of the known ones, for a list that came without
+            brackets, or where one value is due, and for more values than the API takes.
     """
     if isinstance(value, list):
         if "[]" not in field.type:
@@ -82,12 +84,13 @@ def _read(field: Field, value: str | list[str]) -> Any:
         return value
     if field.many:
         raise invalid(field.name, "invalid_value_format", message="An array is expected")
-    if field.type not in _READ:
-        return value
     try:
-        return _READ[field.type](value)
+        read = _READ[field.type](value) if field.type in _READ else value
     except (KeyError, ValueError):
         raise invalid(field.name, "invalid_value_format", value=value) from None
+    if field.enum and read not in field.enum:
+        raise invalid(field.name, "not_allowed_value", value=value)
+    return read
 
 
 def sent_record(call: Call, body: JsonObject) -> JsonObject:
@@ -113,7 +116,10 @@ def invalid_params_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidPa
         field: the field of the body that holds the rows.
         rows: the rows.
     """
-    return [list(_invalid_params_in(field, row, name=f"{field.name}.{number}")) for number, row in enumerate(rows)]
+    return [
+        list(_invalid_params_in(field, row, inner=fields_of(field.item), name=f"{field.name}.{number}"))
+        for number, row in enumerate(rows)
+    ]
 
 
 def _with_own(record: JsonObject, own: dict[str, str], names: Set[str]) -> JsonObject:
@@ -134,27 +140,47 @@ def _invalid_params(fields: tuple[Field, ...], body: JsonObject, *, prefix: str)
     for field in fields:
         if "." in field.name or field.read_only:
             continue
-        value = body.get(field.name)
+        value, inner = body.get(field.name), fields_within(field, fields)
         name = prefix + field.name
         if value is None or value == "":
             if field.required:
                 yield InvalidParam(name=name, reason="required" if value is None else "empty")
         elif not field.many:
-            yield from _invalid_params_in(field, value, name=name)
+            yield from _invalid_params_in(field, value, inner=inner, name=name)
         elif isinstance(value, list):
             for number, item in enumerate(value):
-                yield from _invalid_params_in(field, item, name=f"{name}.{number}")
+                yield from _invalid_params_in(field, item, inner=inner, name=f"{name}.{number}")
         else:
             yield InvalidParam(name=name, reason="invalid_value_format")
 
 
-def _invalid_params_in(field: Field, value: Any, *, name: str) -> Iterator[InvalidParam]:
-    inner = fields_of(field.item)
+def _invalid_params_in(field: Field, value: Any, *, inner: tuple[Field, ...], name: str) -> Iterator[InvalidParam]:
     known = known_values(field)
-    types = (dict,) if inner else _TYPES.get(field.item)
-    if types is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+    if not _is_of(field.item, value) or not _matches(field, value):
         yield InvalidParam(name=name, reason="invalid_value_format")
     elif known and value not in known:
         yield InvalidParam(name=name, reason="not_allowed_value", value=str(value))
     elif inner and isinstance(value, dict):
         yield from _invalid_params(inner, value, prefix=f"{name}.")
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    """Whether a value has a type of the description: one of its alternatives, a list of them, or a schema."""
+    if "|" in kind:
+        return any(_is_of(alternative, value) for alternative in kind.split("|"))
+    if kind.endswith("[]"):
+        return isinstance(value, list) and all(_is_of(kind.removesuffix("[]"), item) for item in value)
+    types = _classes(kind)
+    return types is None or (isinstance(value, types) and (bool in types or not isinstance(value, bool)))
+
+
+@cache
+def _classes(kind: str) -> tuple[type, ...] | None:
+    """The classes of the values of a type without alternatives; `None`: any."""
+    named = api_facts().enums.get(kind)
+    return (dict,) if fields_of(kind) else _TYPES.get(kind if named is None else named.type)
+
+
+def _matches(field: Field, value: Any) -> bool:
+    """Whether a text has the form of its field; capital letters count as small ones."""
+    return not (field.pattern and isinstance(value, str)) or bool(re.search(field.pattern, value, re.IGNORECASE))

@@ -51,12 +51,14 @@ class Field:
         required: whether it must be sent.
         read_only: whether only the server sets it.
         nullable: whether the description allows null.
+        pattern: regular expression that its texts match; "" if none.
         enum: the known values, or none.
     """
 
     name: str
     type: str
     format: str = ""
+    pattern: str = ""
     required: bool = False
     read_only: bool = False
     nullable: bool = False
@@ -168,6 +170,20 @@ def api_facts() -> Facts:
 def fields_of(schema: str) -> tuple[Field, ...]:
     """The fields of a schema; none if it has no fields."""
     return api_facts().schemas.get(schema, ())
+
+
+def fields_within(field: Field, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """The fields of the object that a field holds, or of its items: those of its schema or those declared below it.
+
+    Args:
+        field: the field.
+        fields: all fields that are declared with it, with dotted names below it.
+    """
+    if "object" not in field.item:
+        return fields_of(field.item)
+    below = f"{field.name}[]." if field.many else f"{field.name}."
+    inner = (other for other in fields if other.name.startswith(below))
+    return tuple(attrs.evolve(other, name=other.name.removeprefix(below)) for other in inner)
 
 
 def field_names(schema: str) -> frozenset[str]:
