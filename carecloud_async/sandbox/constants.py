@@ -22,7 +22,7 @@ USER_ID: Final = "838b73aacb5ac326cec4030c80"
 SSO_TOKEN: Final = "sandbox-sso-token"  # noqa: S105 - made up
 """A single sign-on token that logs the API user in (`POST /users/actions/sso-login`)."""
 
-USER_AUTH_TOKEN: Final = "sandbox-user-auth-token"  # noqa: S105 - made up
+USER_AUTH_TOKEN: Final = "95d22b814d9495b4e723e7a17ee104319"  # noqa: S105 - made up
 """A token that `POST /users/actions/verify-auth-token` recognises as the API user's."""
 
 CUSTOMER_APPLICATION_ID: Final = "81eaeea13b8984a169c490a325"
@@ -31,8 +31,8 @@ CUSTOMER_APPLICATION_ID: Final = "81eaeea13b8984a169c490a325"
 OTHER_CUSTOMER_APPLICATION_ID: Final = "82de12eb8b138791e678fd11c3"
 """A second application, the goal of `GET /tokens/{token_id}/actions/auth-token`."""
 
-APPLICATION_IDS: Final = (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID)
-"""All applications of customers."""
+APPLICATION_IDS: Final = (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID, "8bed991c68a470e7aaeffbf048")
+"""All applications of customers; an example of the description names the last one."""
 
 CUSTOMER_PASSWORD: Final = "Correct-Horse-7"  # noqa: S105 - made up
 """Password of every seeded customer."""

@@ -65,6 +65,19 @@ async def test_the_records_are_untidy(sandbox):
     assert any("loyalty_tier" in record for record in records)
 
 
+@pytest.mark.parametrize("customer_id", ["8ea2591121e636086a4a9c0992", "89ac83ca207a820c62c79bf03a"])
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_customers_of_the_descriptions_examples_exist(connect, seed, customer_id):
+    """A customer whom examples of the description name can be read, and logs in at a social network."""
+    async with connect(Sandbox(8, seed=seed), "enterprise") as api:
+        api.token = await api.user_token()
+        read = await api.get(f"/customers/{customer_id}")
+        social = {"social_network_id": "facebook", "social_network_token": f"social-token-of-{customer_id}"}
+        path, body = "/customers/actions/verify-social-network-credentials", {"social_network_credentials": social}
+        known = await api.call("POST", path, json=body)
+    assert read.json()["data"]["customer_id"] == known.json()["data"]["customer_id"] == customer_id
+
+
 def test_the_first_tidy_customer_has_a_date_of_birth():
     """Without untidy records the birth year of the quickstart's customer has four digits."""
     first = Sandbox(1, untidy=False).customers.get(FIRST_CUSTOMER_ID)

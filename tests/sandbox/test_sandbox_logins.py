@@ -58,6 +58,23 @@ async def test_a_tidy_user_is_as_described(connect, untidy):
     assert sandbox.records("users").get(data["user"]["user_id"]) == data["user"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "name", "value"),
+    [
+        ("POST", "/users/actions/verify-auth-token", "auth_token", "95d22b814d9495b4e723e7a17ee104319"),
+        ("GET", "/tokens/{}/actions/auth-token", "external_application_id", "8bed991c68a470e7aaeffbf048"),
+    ],
+)
+async def test_tokens_and_applications_of_the_descriptions_examples_exist(connect, method, path, name, value):
+    """The authentication token and the application that examples of the description name are known."""
+    async with connect(Sandbox(1), "enterprise" if method == "POST" else "customer") as api:
+        token = await (api.user_token() if method == "POST" else api.device_token())
+        if method == "GET":
+            await api.customer_login(token)
+        sent = {"json": {name: value}} if method == "POST" else {"params": {name: value, "token_type": 2}}
+        assert (await api.call(method, path.format(token), token=token, **sent)).status_code == 200
+
+
 async def test_tokens_expire_are_revoked_and_logged_out(sandbox, enterprise):
     """A token that ended, was revoked or logged out gets 401."""
     expired = await enterprise.user_token()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from hashlib import blake2b
 from threading import RLock
@@ -63,6 +63,17 @@ CONSENT_IDS: Final = (
     "8fd73167342d06899c4c015322",
     "89ce2a1b9b01f5c939fb1e20cd",
 )
+#: Ids by number of the quickstart's customer, and of those whom examples of the description name: these are accepted.
+_KNOWN_IDS: Final[Mapping[int, str]] = {
+    0: FIRST_CUSTOMER_ID,
+    2: "8ea2591121e636086a4a9c0992",
+    3: "84b9167cc2f01ff007d98e1633",
+    4: "81ceb8582e2d8dbb7e71b7273b",
+    5: "85aae99524edceec17682e01b9",
+    6: "85bc5819e09dab95437552ce79",
+    7: "89ac83ca207a820c62c79bf03a",
+}
+_KNOWN_NUMBERS: Final[Mapping[str, int]] = {customer_id: number for number, customer_id in _KNOWN_IDS.items()}
 _JOHNS_PHONE: Final = "420523828931"
 _JOHNS_UNTIDY_BIRTHDATE: Final = "985-02-12"
 #: The phone and the card of customer 0, were they numbered like all others; those of customer `n` are higher by `n`.
@@ -327,7 +338,7 @@ class CustomerStore(Table):
 
     def by_social(self, network: str, token: str) -> list[str]:
         """The ids of the customers with this token at this social network."""
-        guess = self.number(token[-26:])  # a token that was made up ends with the customer's id
+        guess = self.number(token.removeprefix(SOCIAL_TOKEN_PREFIX))
         return self._by_account(guess, lambda account: account.social == (network, token))
 
     def _by_account(self, guess: int | None, matches: Callable[[Account], bool]) -> list[str]:
@@ -353,15 +364,17 @@ class CustomerStore(Table):
 
 def _id_of(number: int, *, seed: int) -> str:
     """An id of 26 hex digits that looks random. It ends with its number, so that a million ids need no memory."""
-    if number == 0:
-        return FIRST_CUSTOMER_ID
+    known = _KNOWN_IDS.get(number)
+    if known is not None:
+        return known
     return f"{hex_id(f'customer-id:{seed}:{number}')[:18]}{number:08x}"
 
 
 def _number_of(record_id: str, *, seed: int) -> int | None:
     """The number of an id, or `None` for a text that is not an id."""
-    if record_id == FIRST_CUSTOMER_ID:
-        return 0
+    known = _KNOWN_NUMBERS.get(record_id)
+    if known is not None:
+        return known
     digits = record_id[-8:] if re.fullmatch("[0-9a-f]{26}", record_id) else "0"
     number = int(digits, 16)
     return number if number and _id_of(number, seed=seed) == record_id else None
