@@ -83,11 +83,28 @@ async def test_a_batch_keeps_its_valid_rows_on_request(api, sandbox, mode, kept)
     assert refusals(answer) == [("products.1.name", "empty")]
 
 
+async def test_a_batch_of_deletions_keeps_its_valid_rows_on_request(api, sandbox):
+    """With mode 2 the records of the valid rows are deleted, and the invalid row is named."""
+    prices = sandbox.records("product-reservation-prices")
+    rows = [{"product_reservation_price_id": value} for value in (prices.ids()[0], 5)]
+    body = {"product_reservation_prices": rows, "error_processing": 2}
+    answer = await api.call("DELETE", "/product-reservation-prices/batch", json=body)
+    name = "product_reservation_prices.1.product_reservation_price_id"
+    assert (len(prices), refusals(answer)) == (1, [(name, "invalid_value_format")])
+
+
 @pytest.mark.parametrize(("rows", "reason"), [(0, "empty"), (1001, "not_allowed_value")])
-async def test_a_batch_has_bounds(api, rows, reason):
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", "/products/batch", "products"),
+        ("DELETE", "/product-reservation-prices/batch", "product_reservation_prices"),
+    ],
+)
+async def test_a_batch_has_bounds(api, method, path, name, rows, reason):
     """Batches hold 1 to 1,000 rows."""
-    answer = await api.call("POST", "/products/batch", json={"products": [{"name": "a"}] * rows})
-    assert refusals(answer) == [("products", reason)]
+    answer = await api.call(method, path, json={name: [{"name": "a"}] * rows})
+    assert refusals(answer) == [(name, reason)]
 
 
 async def test_a_refusal_names_a_thousand_parameters_at_most(api):

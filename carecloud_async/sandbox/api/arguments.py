@@ -109,15 +109,17 @@ def check_body(fields: tuple[Field, ...], body: JsonObject) -> None:
     refuse(_invalid_params(fields, body, prefix=""))
 
 
-def invalid_params_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
+def invalid_params_of_rows(field: Field, rows: list[Any], *, fields: tuple[Field, ...]) -> list[list[InvalidParam]]:
     """Return the invalid parameters of each row of a batch.
 
     Args:
         field: the field of the body that holds the rows.
         rows: the rows.
+        fields: all fields of the body.
     """
+    inner = fields_within(field, fields)
     return [
-        list(_invalid_params_in(field, row, inner=fields_of(field.item), name=f"{field.name}.{number}"))
+        list(_invalid_params_in(field, row, inner=inner, name=f"{field.name}.{number}"))
         for number, row in enumerate(rows)
     ]
 

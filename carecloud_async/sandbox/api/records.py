@@ -195,13 +195,16 @@ def delete_batch(call: Call) -> None:
     """Delete each record of a batch that exists.
 
     Raises:
-        RefusalError: 400 for a body that is not valid.
+        RefusalError: 400 for a body that is not valid, or for invalid rows where the valid ones were kept.
     """
+    call, invalid = _valid_rows(call)
     table = table_of(call, call.api.template.removesuffix("/batch"))
     for row in _rows(call):
         record_id = row.get(table.plan.id_field or "")
         if record_id in table:
             table.delete(str(record_id))
+    if invalid:
+        raise bad_request(*invalid)
 
 
 def _valid_rows(call: Call) -> tuple[Call, list[InvalidParam]]:
@@ -214,7 +217,7 @@ def _valid_rows(call: Call) -> tuple[Call, list[InvalidParam]]:
         raise bad_request(InvalidParam(name=field.name, reason="not_allowed_value" if rows else "empty"))
     if body.get("error_processing") != _KEEP_VALID:
         return call, []
-    invalid = invalid_params_of_rows(field, rows)
+    invalid = invalid_params_of_rows(field, rows, fields=call.api.body)
     valid = [row for row, params in zip(rows, invalid, strict=True) if not params]
     kept = attrs.evolve(call, body=json_bytes({**body, field.name: valid}))
     return kept, [param for params in invalid for param in params]
