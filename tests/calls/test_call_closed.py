@@ -18,6 +18,7 @@ from thorough import variants
 from wire_server import answer, new_client, serving
 
 from carecloud_async import CareCloud, ClientClosedError, OutcomeUnknownError, RateLimit, ResponseCache, RetryPolicy
+from carecloud_async._calls.call import context
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +120,84 @@ async def test_closing_a_client_on_aiohttp_cancels_no_task():
                     await anyio.sleep(0.001)
                 await http.aclose()
     assert outcomes == ["closed"] * 10
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_users_client_closed_while_a_body_is_read_ends_the_call():
+    """Closing a session of aiohttp leaves a reader of a body waiting: the call gets the error all the same."""
+    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport()
+    reading, outcomes = asyncio.Event(), []
+
+    async def on_response(response):
+        if response.request.method == "GET":
+            reading.set()
+
+    async with serving(answer(BODY)[:-5], 30.0) as server:
+        http = httpx.AsyncClient(transport=transport, event_hooks={"response": [on_response]})
+        client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(outcome, client.ping, outcomes)
+                await reading.wait()
+                await http.aclose()
+    assert outcomes == ["closed"]
+
+
+class Stuck(httpx.AsyncBaseTransport):
+    """Passes on to a sandbox, but for requests and closings that do not end, though they are cancelled, until told."""
+
+    def __init__(self, sandbox, *, holds):
+        self.inner, self.holds, self.end = sandbox.transport(), holds, anyio.Event()
+
+    async def handle_async_request(self, request):
+        if self.holds == "requests" and request.method == "GET":
+            with anyio.CancelScope(shield=True):
+                await self.end.wait()
+        return await self.inner.handle_async_request(request)
+
+    async def aclose(self):
+        if self.holds == "closing":
+            await self.end.wait()
+
+
+async def test_the_users_client_closed_ends_calls_that_wait_for_their_slots():
+    """A call that ends finds the user's client closed: those at the limiter end too, and no clock has to move."""
+    sandbox, outcomes = Sandbox(5), []
+    stuck = Stuck(sandbox, holds="requests")
+    http = httpx.AsyncClient(transport=stuck)
+    limit, clock = RateLimit(requests_per_second=0.5), ManualClock()
+    client = connect(sandbox, http_client=http, rate_limit=limit, clock=clock)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            await client.login()
+            clock.now += 2.5  # the next slot is there
+            for _ in range(5):
+                group.start_soon(outcome, client.ping, outcomes)
+            await anyio.wait_all_tasks_blocked()
+            await http.aclose()
+            stuck.end.set()
+    assert outcomes == ["answered", *["closed"] * 4]
+
+
+@pytest.mark.parametrize("holds", ["requests", "closing"])
+async def test_closing_ends_though_the_users_transport_does_not(holds, monkeypatch, caplog):
+    """A transport that hangs when it is closed is left with a warning, and so are requests that cannot be cancelled."""
+    monkeypatch.setattr(context, "CLOSING_SECONDS", 0.05)
+    sandbox, outcomes = Sandbox(5), []
+    stuck = Stuck(sandbox, holds=holds)
+    client = connect(sandbox, transport=stuck)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            await client.login()
+            if holds == "requests":
+                group.start_soon(outcome, client.ping, outcomes)
+                await anyio.wait_all_tasks_blocked()
+            await client.aclose()
+            assert outcomes == []
+            stuck.end.set()
+    assert outcomes == (["answered"] if holds == "requests" else [])
+    assert [record.name for record in caplog.records] == (["carecloud_async.client"] if holds == "closing" else [])
+    assert client.http.is_closed
 
 
 async def test_closing_ends_waits_at_the_limiter_and_between_repeats():

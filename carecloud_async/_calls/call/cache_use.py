@@ -149,7 +149,7 @@ class CacheUse:
             if flight is None:
                 return None
             seconds = await self._wait(flight, seconds)
-            if call.context.closed:
+            if call.context.is_over:
                 raise call.context.closed_error(under_way=f"while {call.operation.title} was under way")
             if flight.response is not None:
                 may_share = flight.tokens is tokens or not is_private(flight.response.headers)

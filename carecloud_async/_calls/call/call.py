@@ -178,7 +178,7 @@ class Call(Facts[T]):
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise
-            return failure.of_closed_pool(self)
+            raise OutOfTimeError from None  # a pool that is closed cancels those that wait for a connection
         except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
             if self.context.closed or isinstance(error, OutOfTimeError):
                 raise OutOfTimeError from None
@@ -321,7 +321,7 @@ class Call(Facts[T]):
     async def _wait_before_retry(self, failed: Failure) -> None:
         """Wait until the call may be sent again; raise the error of a failure after which it may not."""
         context = self.context
-        if context.closed or context.http.client.is_closed:
+        if context.is_over:
             raise self._closed_error()
         wait = self.options.retry.decide(
             failed,
@@ -341,7 +341,7 @@ class Call(Facts[T]):
     def _interrupted(self) -> CareCloudError:
         """Return the error of a call that was interrupted: the client was closed, or time ran out."""
         self._may_have_happened |= self.sent
-        if self.context.closed:
+        if self.context.is_over:
             return self._closed_error()
         match self.stage:
             case Stage.LIMITER:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from random import Random
 from typing import Any
 
+import anyio
 from attrs import field, fields, frozen
 
 from carecloud_async._base.project import Project, check_language
@@ -23,7 +25,9 @@ from carecloud_async._calls.http.timeout import OutOfTimeError, RunningCalls, Ti
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 
-#: How long closing waits for the calls under way, in seconds; they are cancelled at once.
+_log = logging.getLogger("carecloud_async.client")
+
+#: How long closing waits for the calls under way, which are cancelled at once, and for the transport (seconds).
 CLOSING_SECONDS = 2.0
 
 
@@ -77,6 +81,11 @@ class ClientContext:
         self.answered: bool = False
         self.closed: bool = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the client was closed, or the HTTP client underneath."""
+        return self.closed or bool(self.http.client.is_closed)
+
     def check(self) -> None:
         """Raise if the client is closed or used in the wrong event loop.
 
@@ -84,7 +93,7 @@ class ClientContext:
             ClientClosedError: this client was closed, or the `http_client` it was given.
             WrongEventLoopError: see `LoopGuard.check`.
         """
-        if self.closed or self.http.client.is_closed:
+        if self.is_over:
             raise self.closed_error()
         self.guard.check()
 
@@ -94,7 +103,7 @@ class ClientContext:
         Args:
             under_way: the end of the sentence, for a call that had begun.
         """
-        if not self.closed and self.http.client.is_closed:
+        if self.is_over and not self.closed:
             problem, fix = "the http_client was closed", "keep it open as long as the CareCloud on top of it"
         else:
             problem, fix = "the client was closed", "make a new one"
@@ -119,14 +128,14 @@ class ClientContext:
             with Waiting(self.running, timeout.total + timeout.limiter_seconds):
                 yield
         except OutOfTimeError:
-            if self.closed:
+            if self.is_over:
                 raise self.closed_error(under_way=f"during {title}") from None
             seconds = f"{timeout.total:g} + {timeout.limiter_seconds:g} seconds"
             problem = f"{title} took longer than {seconds} (Timeout: total + limiter)"
             raise RequestTimeoutError(problem) from None
 
     async def aclose(self) -> None:
-        """End the calls under way with `ClientClosedError`, and close the pool.
+        """End the calls under way with `ClientClosedError`, and close the pool; no step takes longer than two seconds.
 
         Raises:
             WrongEventLoopError: connections can only be closed in the loop they were opened in.
@@ -140,10 +149,22 @@ class ClientContext:
             await self.running.cancel(seconds=CLOSING_SECONDS)
         finally:
             try:
-                await self.http.aclose()
+                await _close(self.http.aclose, title="transport")
             finally:
                 await self.running.wait(seconds=CLOSING_SECONDS)
-                await self.rate_limiter.aclose()
+                await _close(self.rate_limiter.aclose, title="rate limit")
+
+
+async def _close(close: Callable[[], Awaitable[None]], *, title: str) -> None:
+    """Close something that may be the user's own, and cancel that if it takes too long."""
+    with anyio.move_on_after(CLOSING_SECONDS) as scope:
+        await close()
+    if scope.cancelled_caught:
+        _log.warning(
+            "the %s was not closed within %g seconds, and is left: look for what its aclose() waits for",
+            title,
+            CLOSING_SECONDS,
+        )
 
 
 @frozen(kw_only=True, repr=False, eq=False)

@@ -166,12 +166,6 @@ def of_exception(call: Facts[Any], error: Exception, http: HttpClient) -> Failur
     return failure
 
 
-def of_closed_pool(call: Facts[Any]) -> Failure:
-    """Return the failure of an attempt whose connections the user has closed."""
-    call.headers = None
-    return _no_response(call, "the connection pool was closed", sent=call.sent, kind=FailureKind.PERMANENT)
-
-
 def of_unreadable(call: Facts[Any], error: codec.Malformed, response: RawResponse) -> Failure:
     """Return the failure of a successful response that cannot be decoded."""
     kind = _kind_of_unreadable(call, error, response)

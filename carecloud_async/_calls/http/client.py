@@ -69,7 +69,7 @@ class HttpClient:
     proxy: bool | None = None
     verified: bool | None = None
     permits: Permits | None = field(default=None, repr=False)
-    running: RunningCalls = field(factory=RunningCalls, init=False, repr=False)
+    running: RunningCalls = field(factory=RunningCalls, repr=False)
 
     def send(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
@@ -141,7 +141,11 @@ def build_http_client(
     permits: Permits | None = None
     if http_client is not None:
         http_library = http_library_of(http_client, what="http_client", wanted="AsyncClient")
-        return HttpClient(http_client, http_library, False, user_agent, max_response_bytes, max_connections)
+        running = RunningCalls(lambda: bool(http_client.is_closed))
+        return HttpClient(
+            http_client, http_library, False, user_agent, max_response_bytes, max_connections, running=running
+        )
+    running = RunningCalls()
     if transport is not None:
         http_library = http_library_of(transport, what="transport", wanted="AsyncBaseTransport")
         inner = adapt_transport(http_library, transport, max_response_bytes=max_response_bytes)
@@ -159,9 +163,17 @@ def build_http_client(
             max_response_bytes=max_response_bytes,
         )
         permits = inner.permits
-    client = _own_client_class(http_library)(inner)
     return HttpClient(
-        client, http_library, True, user_agent, max_response_bytes, max_connections, through_proxy, verified, permits
+        _own_client_class(http_library)(inner, running),
+        http_library,
+        True,
+        user_agent,
+        max_response_bytes,
+        max_connections,
+        through_proxy,
+        verified,
+        permits,
+        running,
     )
 
 
@@ -226,8 +238,9 @@ def _own_client_class(http_library: ModuleType) -> Any:
             """Keep no cookie."""
 
     class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
-        def __init__(self, transport: Any) -> None:
+        def __init__(self, transport: Any, running: RunningCalls) -> None:
             super().__init__(transport=transport, trust_env=False)
+            self._calls_under_way = running
             # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
             self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
             self.own_transport = transport
@@ -237,6 +250,11 @@ def _own_client_class(http_library: ModuleType) -> Any:
         def cookies(self) -> Any:
             """A new empty jar each time: nothing is kept."""
             return NoCookies()
+
+        async def aclose(self) -> None:
+            """End the calls under way first: a user's transport may leave those waiting that read a body."""
+            self._calls_under_way.end_waits()
+            await super().aclose()
 
         def is_watched(self) -> bool:
             """Return whether a hook, a log or a patch could notice how a request is sent."""

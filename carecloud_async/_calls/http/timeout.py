@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Timeout"]
 
 
+#: How often waits ask whether the user's own client underneath was closed.
+_LOOK_SECONDS = 1.0
+
+
 class OutOfTimeError(Exception):
     """The time of a call is over, or its client was closed, while it waited."""
 
@@ -99,9 +103,16 @@ class _Wait(Protocol):
 
 
 class RunningCalls:
-    """The calls under way and their waits, all in one event loop, so that the closing of the client can end them."""
+    """The calls under way and their waits, all in one event loop, so that the closing of the client can end them.
 
-    def __init__(self) -> None:
+    Args:
+        is_closed: whether the HTTP client underneath was closed, if it is the user's: nothing tells the calls, and
+            aiohttp does not even end the reading of a body. It is asked when a call ends, and every second.
+    """
+
+    def __init__(self, is_closed: Callable[[], bool] | None = None) -> None:
+        self._is_closed = is_closed
+        self._look: asyncio.TimerHandle | None = None  # on asyncio; trio's streams end their readers themselves
         self._count = 0
         self._waits: set[_Wait] = set()
         self._ended: anyio.Event | None = None  # while the client is closed: set when anything ends
@@ -115,12 +126,16 @@ class RunningCalls:
         self._count -= 1
         if self._ended is not None:
             self._ended.set()
+        elif self._is_closed is not None and self._is_closed():
+            self.end_waits()
 
     def add(self, wait: _Wait) -> None:
         """Take note of a wait that begins."""
         self._waits.add(wait)
         if self._ended is not None:
             wait.cancel()
+        elif self._is_closed is not None and self._look is None:
+            self._look_later(self._is_closed)
 
     def remove(self, wait: _Wait) -> None:
         """Forget a wait that has ended."""
@@ -128,15 +143,19 @@ class RunningCalls:
         if self._ended is not None:
             self._ended.set()
 
+    def end_waits(self) -> None:
+        """End all waits under way, and those that begin from now on."""
+        self._ended = self._ended or anyio.Event()
+        for wait in list(self._waits):
+            wait.cancel()
+
     async def cancel(self, *, seconds: float) -> None:
-        """End all waits under way, and those that begin from now on.
+        """End all waits, see `end_waits`.
 
         Args:
             seconds: how long to wait for their end.
         """
-        self._ended = anyio.Event()
-        for wait in list(self._waits):
-            wait.cancel()
+        self.end_waits()
         await self._until(lambda: not self._waits, seconds)
 
     async def wait(self, *, seconds: float) -> None:
@@ -146,6 +165,18 @@ class RunningCalls:
             seconds: the longest wait.
         """
         await self._until(lambda: not self._count, seconds)
+
+    def _look_later(self, is_closed: Callable[[], bool]) -> None:
+        def look() -> None:
+            self._look = None
+            if is_closed():
+                self.end_waits()
+            elif self._waits:
+                self._look_later(is_closed)
+
+        loop = asyncio_loop()
+        if loop is not None:
+            self._look = loop.call_later(_LOOK_SECONDS, look)
 
     async def _until(self, is_over: Callable[[], bool], seconds: float) -> None:
         # Shielded: the caller may itself be inside a call that was just ended.
