@@ -1,7 +1,11 @@
 """The release of the project: workflows, versions, and the page on the index."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -24,7 +28,7 @@ def load(path):
 def test_actions_are_pinned_by_their_commit(path):
     """Each action of others is a full commit hash with its version beside it."""
     for used in re.findall(r"uses: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE):
-        assert used.startswith("./.github/") or re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+        assert used.startswith("$/.github/") or re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=name)
@@ -33,8 +37,29 @@ def test_workflows_may_do_no_more_than_they_say(path):
     workflow = load(path)
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
-        assert set(job["permissions"]) in ({"contents"}, {"id-token"})
+        assert set(job["permissions"]) in ({"contents"}, {"id-token"}, {"id-token", "attestations"})
         assert "uses" in job or job["timeout-minutes"] <= 60
+
+
+@pytest.mark.thorough
+def test_an_audit_of_the_workflows_finds_nothing():
+    """`zizmor` without the network finds no weakness in workflows and update settings."""
+    zizmor = shutil.which("zizmor", path=Path(sys.executable).parent)
+    if zizmor is None:
+        pytest.skip("zizmor is not installed")
+    audit = [zizmor, "--offline", "--no-progress", "--quiet", ".github"]
+    done = subprocess.run(audit, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_release_attests_its_distributions_and_its_sbom():
+    """Both are signed where they can be verified, by the commands that `SECURITY.md` has."""
+    steps = load(ROOT / ".github/workflows/release.yml")["jobs"]["attest"]["steps"]
+    attested = [step["with"] for step in steps if step["uses"].startswith("actions/attest@")]
+    assert attested == [{"subject-path": "dist/*"}, {"subject-path": "dist/*", "sbom-path": "sbom.cdx.json"}]
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert '--signer-workflow "$REPOSITORY/.github/workflows/release.yml"' in security
+    assert "--predicate-type https://cyclonedx.org/bom" in security
 
 
 def test_each_python_that_is_named_is_tested():

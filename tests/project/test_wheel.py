@@ -1,5 +1,6 @@
 """The wheel and the source distribution: what is in them, and that the wheel works without extras."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -45,10 +46,11 @@ def wheel(tmp_path_factory):
     return built("wheel", tmp_path_factory.mktemp("wheel"))
 
 
-def built(kind, folder):
+def built(kind, folder, *, root=ROOT, **options):
     pytest.importorskip("hatchling", reason="hatchling is not installed")
     build = f"from hatchling.build import build_{kind}; import sys; print(build_{kind}(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", build, folder], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", build, folder]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.splitlines()[-1]
 
@@ -87,3 +89,20 @@ def test_the_tests_of_the_source_distribution_find_their_files(tmp_path):
             files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob(f"*{suffix}")}
             assert {file for file in files if not file.startswith(("docs/site/", "docs/.cache/"))} <= names
     assert {".pre-commit-config.yaml", ".ci/run", "pyproject.toml", "CHANGELOG.md"} <= names
+
+
+@pytest.mark.thorough
+def test_two_builds_are_the_same_bytes(tmp_path):
+    """What is built from the unpacked source distribution, by another user in another folder, is the same."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    when = os.environ | {"SOURCE_DATE_EPOCH": "1800000000"}
+    with tarfile.open(built("sdist", first, env=when)) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    for path in unpacked.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    built("wheel", first, env=when)
+    for kind in ("wheel", "sdist"):
+        again = built(kind, second, root=unpacked, env=when, umask=0o077)
+        assert again.read_bytes() == (first / again.name).read_bytes()
