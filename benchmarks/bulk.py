@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bulk_server import person
-from benchmarks.records import BASE_PATH
+from benchmarks.peers import peer_class
+from benchmarks.records import BASE_PATH, SOURCE, person
+from benchmarks.task import Task
 
-SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 WORKERS = 20
 
 
@@ -52,19 +52,9 @@ def rows(number: int, kind: str) -> Iterator[dict[str, object]]:
 
 async def by_script(url: str, number: int) -> None:
     """Write customers as a hand-written script does."""
-    import httpx
-
-    async with httpx.AsyncClient(base_url=f"{url}{BASE_PATH}", limits=httpx.Limits(max_connections=WORKERS)) as client:
-        waiting = rows(number, "customers")
-
-        async def work() -> None:
-            for row in waiting:
-                answer = (await client.get("/customers", params={"email": row["email"]})).json()["data"]
-                if not answer["total_items"]:
-                    body = {"customer": {"personal_information": row}, "customer_source": SOURCE}
-                    (await client.post("/customers", json=body)).raise_for_status()
-
-        await asyncio.gather(*(work() for _ in range(WORKERS)))
+    task = Task(peer="httpx_script", kind="imports", done=number, in_flight=WORKERS)
+    async with peer_class(task.peer)(url, BASE_PATH) as script:
+        await script.imports(task)
 
 
 async def by_sdk(url: str, number: int, kind: str, *, configured: float = 0.0) -> dict[str, object]:

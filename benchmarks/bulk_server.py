@@ -19,18 +19,7 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
-from benchmarks.records import BASE_PATH
-
-
-def person(number: int) -> dict[str, object]:
-    """Return a customer's personal information, as rows have it."""
-    return {
-        "email": f"known{number}@example.com",
-        "first_name": "Jan",
-        "last_name": f"No {number}",
-        "language_id": "en",
-    }
-
+from benchmarks.records import BASE_PATH, person
 
 _KNOWN = re.compile(r"known(\d+)@example\.com")
 _END = b"\r\n\r\n"

@@ -24,8 +24,8 @@ from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 from benchmarks.bulk import serving as serving_customers
-from benchmarks.bulk_server import Connection, person
-from benchmarks.records import BASE_PATH
+from benchmarks.bulk_server import Connection
+from benchmarks.records import BASE_PATH, person
 
 WORKERS = 20
 ITEMS = 3

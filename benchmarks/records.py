@@ -9,6 +9,13 @@ import json
 from functools import cache
 
 BASE_PATH = "/webservice/rest-api/enterprise-interface/v1.0"
+#: The API user, whom the sandbox knows too.
+LOGIN = {
+    "user_external_application_id": "89d1a6111b3fb6e74665d948",
+    "login": "fabulous_user",
+    "password": "password_example",
+}
+SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 VARIETY = 5000
 UNTIDY_EVERY = 10
 
@@ -26,6 +33,16 @@ _UNTIDY: tuple[tuple[dict[str, object], dict[str, object]], ...] = (
 def customer_id(index: int) -> str:
     """Return the id of a record; ids sort as indexes do."""
     return f"8ea6abece4cd0a4ded{index:08x}"
+
+
+def person(number: int) -> dict[str, object]:
+    """Return a customer's personal information, as rows of imports have it."""
+    return {
+        "email": f"known{number}@example.com",
+        "first_name": "Jan",
+        "last_name": f"No {number}",
+        "language_id": "en",
+    }
 
 
 def record(index: int, *, untidy: bool) -> bytes:

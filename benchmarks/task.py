@@ -16,6 +16,7 @@ class Task:
         count: how many records are on a page.
         in_flight: how many requests are under way at a time.
         neighbour: whether another task of the same loop sleeps beside it and notes how late it wakes up.
+        file: where an export stays; a temporary file if empty.
     """
 
     peer: str
@@ -24,6 +25,7 @@ class Task:
     count: int = 1000
     in_flight: int = 8
     neighbour: bool = False
+    file: str = ""
 
     def to_json(self) -> str:
         """Return it as JSON."""

@@ -8,7 +8,7 @@ import msgspec
 
 from benchmarks.peers.in_flight import each
 from benchmarks.peers.output import output
-from benchmarks.records import customer_id
+from benchmarks.records import LOGIN, customer_id
 from benchmarks.task import Task
 from carecloud_async.models import Customer
 
@@ -37,7 +37,7 @@ class Contender:
     async def __aenter__(self) -> Self:
         headers = {"Content-Type": "application/json", "Accept-Language": "cs, en-gb;q=0.8"}
         async with aiohttp.ClientSession(headers=headers) as session:
-            response = await session.post(f"{self._base}/users/actions/login", json={"login": "fabulous_user"})
+            response = await session.post(f"{self._base}/users/actions/login", json=LOGIN)
             token = (await response.json())["data"]["bearer_token"]
         self._session = aiohttp.ClientSession(headers=headers | {"Authorization": f"Bearer {token}"})
         return self
@@ -67,7 +67,7 @@ class Contender:
 
     async def jsonl(self, task: Task) -> int:
         """Export all records as lines of JSON, cut out of the page unread."""
-        with output("wb") as file:
+        with output(task, "wb") as file:
 
             async def page(offset: int) -> int:
                 body = await self._get(f"/customers?count={task.count}&offset={offset}")

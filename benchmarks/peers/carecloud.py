@@ -1,19 +1,18 @@
 """This SDK, as it is installed and documented: no option is turned for the benchmark."""
 
 import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
 
 from benchmarks.peers.in_flight import each
-from benchmarks.records import customer_id
+from benchmarks.peers.output import output_path
+from benchmarks.records import LOGIN, SOURCE, customer_id, person
 from benchmarks.task import Task
 from carecloud_async import CareCloud, EnterpriseCredentials
 
 _CREDENTIALS = EnterpriseCredentials(
-    external_application_id="89d1a6111b3fb6e74665d948", login="fabulous_user", password="secret"
+    external_application_id=LOGIN["user_external_application_id"], login=LOGIN["login"], password=LOGIN["password"]
 )
 
 
@@ -105,11 +104,16 @@ class Contender:
         return await self._export(task)
 
     async def _export(self, task: Task, **filters: str) -> int:
-        with TemporaryDirectory() as folder:
-            path = Path(folder, f"customers.{task.kind}")
+        with output_path(task) as path:
             listing = self._client.customers.list(count=task.count, **filters)
-            report = await listing.export(str(path), concurrency=task.in_flight)
+            report = await listing.export(path, concurrency=task.in_flight)
         return report.records
+
+    async def imports(self, task: Task) -> int:
+        """Create customers by their e-mails."""
+        rows = (person(index) for index in range(task.done))
+        report = await self._client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+        return report.created + report.unchanged
 
     async def calls(self, task: Task) -> int:
         """Make small calls through `client.customers.get`, this many in flight."""
