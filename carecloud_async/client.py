@@ -324,7 +324,7 @@ class CareCloud(Families, AnyCall, Checks):
         Args:
             path: the file; made if it is not there.
             wait: seconds to wait for another process that has the file open.
-            settle: seconds after which a write whose answer was lost may be sent again; by default 60.
+            settle: seconds after which a write whose answer was lost may be sent again; by default 120.
 
         Raises:
             OutboxInUseError: when it is entered: another process has the file open.

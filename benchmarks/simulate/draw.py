@@ -17,6 +17,7 @@ from benchmarks.simulate.draw_worlds import (
     HELD,
     LATE,
     REPLICAS,
+    STORMS,
     THOUSANDS,
     UNTIDY,
     WORLDS,
@@ -46,7 +47,7 @@ THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
     "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2, SEGMENTS: 2,
-    HELD: 3, LATE: 2, REPLICAS: 2, UNTIDY: 2, THOUSANDS: 0.2, CALM: 3, DAY: 0,
+    HELD: 3, LATE: 2, REPLICAS: 2, STORMS: 0, UNTIDY: 2, THOUSANDS: 0.2, CALM: 3, DAY: 0,
 }  # fmt: skip
 
 

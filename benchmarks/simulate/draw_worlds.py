@@ -20,9 +20,11 @@ from benchmarks.simulate.kinds import KINDS, OUT_OF_RANGE
 from benchmarks.simulate.network import Internet
 from benchmarks.simulate.segments import SEGMENTS
 from benchmarks.simulate.server import FAILS, HABITS
-from benchmarks.simulate.troubles import Troubles
+from benchmarks.simulate.troubles import LATEST, Troubles
 
-__all__ = ["CALM", "HELD", "LATE", "REPLICAS", "THOUSANDS", "UNTIDY", "WORLDS", "Draw", "draw_thousands", "draw_world"]
+__all__ = [
+    "CALM", "HELD", "LATE", "REPLICAS", "STORMS", "THOUSANDS", "UNTIDY", "WORLDS", "Draw", "draw_thousands", "draw_world",
+]  # fmt: skip
 
 #: A server that holds all writes for up to ten minutes, and answers reads. What is there twice afterwards is told.
 HELD: Final = "held writes"
@@ -30,6 +32,8 @@ HELD: Final = "held writes"
 LATE: Final = "late writes"
 #: Reads that show what was there some seconds ago.
 REPLICAS: Final = "replicas"
+#: A third of the requests fail, what was lost acts late, and reads show it late: the two add up.
+STORMS: Final = "storms on replicas"
 #: A server that rounds, trims, folds case and refuses duplicates.
 UNTIDY: Final = "untidy servers"
 #: Files of thousands of rows: many turns side by side, and the whole list instead of look-ups.
@@ -59,7 +63,7 @@ def draw_world(theme: str, dice: Random, internet: Internet, employ: Employ, *, 
     work = dice.choice(_WORKS if theme == CALM else _KEYED)
     drawn = draws[work](work, dice, internet, employ)
     WORLDS[theme](drawn, dice)
-    return evolve(drawn, theme=theme, others=() if theme in (CALM, REPLICAS) else drawn.others)
+    return evolve(drawn, theme=theme, others=() if theme in (CALM, REPLICAS, STORMS) else drawn.others)
 
 
 def draw_thousands(theme: str, dice: Random, internet: Internet, employ: Employ) -> Drawn:
@@ -119,6 +123,18 @@ def _let_reads_be_old(drawn: Drawn, dice: Random) -> None:
     drawn.internet.troubles = Troubles(writes=part, behind=dice.choice([1.0, 5.0, 20.0]))
 
 
+def _let_storms_blow(drawn: Drawn, dice: Random) -> None:
+    _let_reads_be_old(drawn, dice)
+    behind, part = dice.choice([3.0, 20.0, 50.0, 60.0]), dice.choice([0.1, 0.33])
+    drawn.internet.troubles = Troubles(
+        writes=part, reads=part * dice.choice([0.3, 1.0]), late_writes=dice.choice([0.0, 0.1, 0.3]),
+        latest=dice.choice([5.0, 12.0, LATEST]), behind=behind, least_behind=behind * dice.choice([0.0, 0.8, 1.0]),
+    )  # fmt: skip
+    harm = dice.choice([0.0, 0.4])
+    for actor in drawn.actors:
+        actor.harm = harm
+
+
 def _be_untidy(drawn: Drawn, dice: Random) -> None:
     drawn.internet.server.habits = frozenset(dice.sample(HABITS, dice.randint(1, len(HABITS))))
     _spell(drawn, dice)
@@ -157,6 +173,7 @@ WORLDS: Final[Mapping[str, Callable[[Drawn, Random], None]]] = {
     HELD: _hold_writes,
     LATE: _let_writes_be_late,
     REPLICAS: _let_reads_be_old,
+    STORMS: _let_storms_blow,
     UNTIDY: _be_untidy,
     CALM: _be_calm,
 }

@@ -309,8 +309,8 @@ class _Exchange:
             self._tell_write(answer)
             return answer
         lies = not internet.calm and self.is_reader
-        behind = 0.0 if internet.calm else internet.troubles.behind
-        internet.server.shows = max(internet.loop.now - self.dice.uniform(0, behind), 0.0) if behind else None
+        least, behind = internet.troubles.least_behind, 0.0 if internet.calm else internet.troubles.behind
+        internet.server.shows = max(internet.loop.now - self.dice.uniform(least, behind), 0.0) if behind else None
         internet.server.lags = lies and is_within(internet.troubles.lags, internet.loop.now)
         internet.server.is_emptied = lies and is_within(internet.troubles.emptied, internet.loop.now)
         internet.server.is_hollow = lies and self._draws(internet.troubles.hollow)

@@ -28,6 +28,7 @@ class Troubles:
         late_writes: the part of the writes whose answer is lost, and which take effect later.
         latest: how long after it left such a write takes effect at the latest (seconds).
         behind: how many seconds old the state is that reads show, at most.
+        least_behind: how many seconds old it is at least.
         held: the times, from and to, in which the server holds all writes, and answers reads: it does them at its end.
         hollow: the part of the pages that are empty though their totals say otherwise.
         emptied: the times, from and to, in which lists are empty and say so.
@@ -44,6 +45,7 @@ class Troubles:
     late_writes: float = 0.0
     latest: float = LATEST
     behind: float = 0.0
+    least_behind: float = 0.0
     held: tuple[tuple[float, float], ...] = ()
     hollow: float = 0.0
     emptied: tuple[tuple[float, float], ...] = ()

@@ -34,7 +34,7 @@ from carecloud_async._base.runs.locked_file import LockedFile
 from carecloud_async._base.runtime.clock import Clock, boot_id
 from carecloud_async._base.runtime.durable_files import claim_folder, state_folder
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.machine import SETTLE_SECONDS
+from carecloud_async.bulk.machine import SHOWN_SECONDS
 
 #: The number is the version of the layout: releases of this package with another layout use another file.
 _FILE: Final = "claims-2.db"
@@ -42,7 +42,7 @@ _FILE: Final = "claims-2.db"
 _KEPT: Final = 24 * 3600.0
 #: How long the time is kept at which what was written was let go (seconds): longer than a base may wait to be written,
 #: and as long as a look-up may not show a new record.
-_REMEMBERED: Final = SETTLE_SECONDS
+_REMEMBERED: Final = SHOWN_SECONDS
 _DOUBTED, _MADE = 1, 2
 #: The owner of claims that no run will continue.
 _NOBODY: Final = 0

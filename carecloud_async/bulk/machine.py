@@ -83,10 +83,13 @@ from carecloud_async.errors import ConfigurationError
 
 #: For how long a server may still work on a request after the client stopped waiting, nearly always (seconds).
 _WORKS_LONGER: Final = 5.0
-#: How long a request may act after its answer was lost, unless writes are held (seconds).
-SETTLE_SECONDS: Final = 60.0
+#: How late a look-up may show what was written, from a replica or an index (seconds).
+SHOWN_SECONDS: Final = 60.0
+#: How long a request may act after its answer was lost, unless writes are held, and then not be shown (seconds): a
+#: minute for each, since a replica may be late with what acted late.
+SETTLE_SECONDS: Final = 60.0 + SHOWN_SECONDS
 #: Waits after the first, the second, the third and each later loss of a write, in settle times.
-_STEPS: Final = (1, 5, 20, 60)
+_STEPS: Final = (1, 2.5, 10, 30)
 #: The longest wait between two look-ups of a lost write (seconds), unless the read timeout is longer.
 _LONGEST_LOOK: Final = 300.0
 #: Longer settle times would be longer than claims are kept (seconds).
@@ -217,7 +220,7 @@ def when_settled(
         times: how long lost requests may act.
     """
     if write.made_at is not None and isinstance(decided, Plan) and decided.is_new:
-        shown = write.made_at + SETTLE_SECONDS
+        shown = write.made_at + SHOWN_SECONDS
         if now < shown:
             return Later(until=min(shown, now + _LOOK_AGAIN))
     intent = write.intent
@@ -277,11 +280,12 @@ class SettleTimes:
 
     Nearly every request has acted some seconds after the client stopped waiting. Now and then a server holds all writes
     and goes on to answer reads: a backup locks its tables, a table is rebuilt, a disk is full. Then a look-up finds
-    nothing, and the request acts minutes later; how long, nothing tells. So a lost write is sent again after a minute,
-    in which servers give up what is not held; if it is lost again, after five, as long as a table is locked; then after
-    twenty, as long as a backup of a shop takes; and then after an hour each time. Each look-up in between may end it
-    sooner. In a simulated day of tills with a lock of four hours, a last step of an hour halves how often one sale is
-    made (7 times at most, with twenty minutes 14), and delays none.
+    nothing, and the request acts minutes later; how long, nothing tells. So a lost write is sent again after two
+    minutes: servers give up what is not held in the first one, and replicas show it in the second. If it is lost again,
+    it is sent after five, as long as a table is locked; then after twenty, as long as a backup of a shop takes; and
+    then after an hour each time. One that the server has ended waits only until replicas show it. Each look-up in
+    between may end it sooner. In a simulated day of tills with a lock of four hours, a last step of an hour halves how
+    often one sale is made (7 times at most, with twenty minutes 14), and delays none.
 
     Attributes:
         look: after which a lost write is looked up, and again; later ones have longer waits.
@@ -297,7 +301,7 @@ class SettleTimes:
 
         Args:
             read_timeout: how long it waits for an answer.
-            settle: what its user knows of the server; `None` for the usual minute.
+            settle: what its user knows of the server; `None` for the usual two minutes.
         """
         look = read_timeout + _WORKS_LONGER
         return cls(look=look, settle=max(SETTLE_SECONDS if settle is None else settle, look))
@@ -311,7 +315,7 @@ class SettleTimes:
         if write.intent is not None and write.intent.made is not None:
             return self.settle
         if not may_act(write):
-            return self.look
+            return min(max(self.look, SHOWN_SECONDS), self.settle)
         return wait_after(write.tries - write.ended, self.settle)
 
 

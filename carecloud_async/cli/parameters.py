@@ -32,7 +32,7 @@ ALLOW_UNKNOWN = flag("Accept filters and fields that the SDK does not know.", "-
 COLUMN_FIELDS = option("COLUMN=FIELD", "The field of a column with another name.", "--column")
 ENCODING = option("NAME", "Encoding of a CSV file that is not UTF-8, such as cp1250.", "--encoding")
 RATE = option("N", "Requests per second at most. By default the limit of the server is found.")
-SETTLE = option("SECONDS", "After how long a write whose answer was lost may be sent again; by default 60.")
+SETTLE = option("SECONDS", "After how long a write whose answer was lost may be sent again; by default 120.")
 RESUME = flag("Continue an earlier run that was stopped.", "--resume")
 REPORT = option("FILE", "Write the outcome to FILE as JSON; - is stdout.", "--report")
 

@@ -25,7 +25,7 @@ from attrs import field, frozen
 from carecloud_async._base.runs import Database, RunFile, RunKind
 from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async.bulk.journal import PROGRESS
-from carecloud_async.bulk.machine import State, wait_after
+from carecloud_async.bulk.machine import SHOWN_SECONDS, State, wait_after
 from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, unpack
 from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, OUTBOX_MOVED
@@ -465,7 +465,7 @@ class OutboxQueue:
         after = f"SELECT id FROM entries AS other WHERE lane = entries.lane AND {is_waiting} AND ready = 1"
         rows = self._file.db.execute(
             f"SELECT id, label, put_at, CASE ready WHEN 0 THEN ({after}) END, state, tries, ended, "
-            f"fault, lost_at, due "
+            f"fault, lost_at "
             f"FROM entries WHERE {is_waiting} ORDER BY id LIMIT ?",
             (limit,),
         )
@@ -477,24 +477,24 @@ class OutboxQueue:
                 after=after,
                 is_lost=state == State.INTENDED or tries > 0,
                 fault=fault,
-                due_in=self._due_in(lost_at, due if tries == ended else None, tries - ended, settle),
+                due_in=self._due_in(lost_at, tries - ended, settle),
             )
-            for number, label, put_at, after, state, tries, ended, fault, lost_at, due in rows
+            for number, label, put_at, after, state, tries, ended, fault, lost_at in rows
         ]
 
-    def _due_in(self, lost_at: float | None, due: float | None, losses: int, settle: float | None) -> float | None:
+    def _due_in(self, lost_at: float | None, losses: int, settle: float | None) -> float | None:
         """Return after how many seconds a lost entry is sent again; `None` if its time is of another boot.
 
         Args:
             lost_at: when it was lost.
-            due: when it is looked up, if the server has ended each of its requests: then it is sent again at once.
-            losses: how often its request may still act.
+            losses: how often its request may still act; none, if the server has ended each of them.
             settle: how long one that was lost once waits.
         """
         now = self._clock.monotonic()
         if settle is None or lost_at is None or lost_at > now:
             return None
-        return max((lost_at + wait_after(losses, settle) if due is None else due) - now, 0.0)
+        wait = wait_after(losses, settle) if losses else min(SHOWN_SECONDS, settle)
+        return max(lost_at + wait - now, 0.0)
 
     def retry(self, numbers: Collection[int] | None) -> int:
         """Let failed entries wait again, all of them if none is named; return how many."""

@@ -126,8 +126,8 @@ class BulkWriting(Resource):
             max_refused: stop when more rows are refused: a number of rows, or between 0 and 1 the share of the rows
                 read so far, which counts from the hundredth row on.
             concurrency: requests under way at once; the client's `max_connections` if left out.
-            settle: seconds after which a write whose answer was lost may be sent again, by default 60; five and twenty
-                times as long if it is lost again.
+            settle: seconds after which a write whose answer was lost may be sent again, by default 120, and longer
+                each time. It covers how late a request may act, and how late a look-up may show what it did.
             on_progress: called with a `BulkProgress`, ten times a second at most; may be async.
 
         Raises:

@@ -162,7 +162,7 @@ async def test_a_loss_that_cannot_be_noted_keeps_its_key(server, write, clock, t
     began = clock.monotonic()
     report = await write(people(1), journal=tmp_path / "2.db")
     assert counts(report) == {"unchanged": 1}
-    assert 60 <= clock.monotonic() - began < 90
+    assert 120 <= clock.monotonic() - began < 150
     assert server.emails() == Counter({"new0@example.com": 1})
 
 

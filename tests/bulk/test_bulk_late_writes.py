@@ -240,5 +240,5 @@ async def test_a_monotonic_clock_that_began_again(tmp_path, lost_by):
         before = clock.monotonic()
         report = await client.customers.bulk_write(people(1), resume=True, **arguments)
     assert counts(report) == {"created": 1}
-    assert clock.monotonic() - before < 130
+    assert clock.monotonic() - before < 250
     assert len(server.customers) == 1

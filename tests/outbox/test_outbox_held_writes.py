@@ -121,7 +121,7 @@ async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path,
 
 async def test_a_loss_that_could_not_be_noted_is_a_loss(client, server, clock, path, monkeypatch, outbox):
     """An answer is lost while the disk is full, and its write acts after the next one: what is there twice is told."""
-    full_until, server.faults = 0.0, [90.0]
+    full_until, server.faults = 0.0, [150.0]
 
     async def fill(request):
         nonlocal full_until
