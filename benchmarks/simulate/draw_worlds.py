@@ -23,7 +23,8 @@ from benchmarks.simulate.server import FAILS, HABITS
 from benchmarks.simulate.troubles import LATEST, Troubles
 
 __all__ = [
-    "CALM", "HELD", "LATE", "REPLICAS", "STORMS", "THOUSANDS", "UNTIDY", "WORLDS", "Draw", "draw_thousands", "draw_world",
+    "CALM", "HELD", "LATE", "REPLICAS", "STORMS", "THOUSANDS", "UNTIDY", "WORLDS", "Draw", "draw_thousands",
+    "draw_world",
 ]  # fmt: skip
 
 #: A server that holds all writes for up to ten minutes, and answers reads. What is there twice afterwards is told.

@@ -31,6 +31,7 @@ _COMMANDS = {
     "dossier": ("dossier", "dossier", "Write all data of one customer into a folder."),
     "request": ("records", "request", "Send any request to the API; print JSON."),
     "check": ("project", "check", "Check how a project behaves before you rely on it."),
+    "record": ("servers", "record", "Write a recording of a project, with made-up values, for the sandbox."),
     "login": ("project", "login", "Log in, print the user, and keep the token for the next commands."),
     "logout": ("project", "logout", "End the token that login kept."),
     "sandbox": ("servers", "sandbox", "Serve a made-up CareCloud on this machine."),

@@ -245,13 +245,31 @@ def embedded_sandbox(size: int) -> Sandbox:
     Raises:
         MissingExtraError: what it needs is not installed.
     """
+    return _sandbox_class()(customers=size, records=size)
+
+
+def recorded_sandbox(path: Path) -> Sandbox:
+    """Make a sandbox that starts from a recording.
+
+    Raises:
+        MissingExtraError: what it needs is not installed.
+        UsageError: the file is no recording.
+        OSError: it cannot be read.
+    """
+    try:
+        return _sandbox_class().from_recording(path)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _sandbox_class() -> type[Sandbox]:
     try:
         from carecloud_async.sandbox import Sandbox
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
             raise
         raise MissingExtraError("the sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'") from None
-    return Sandbox(customers=size, records=size)
+    return Sandbox
 
 
 @frozen(kw_only=True)

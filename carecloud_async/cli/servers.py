@@ -1,15 +1,19 @@
-"""`carecloud sandbox`: a made-up CareCloud; `carecloud mcp`: a server of the Model Context Protocol for assistants."""
+"""`carecloud sandbox` and `record`: a made-up CareCloud, and what it starts from; `mcp`: a server for assistants."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from carecloud_async.cli.connect import Connection, embedded_sandbox
+from carecloud_async.cli.connect import Connection, embedded_sandbox, recorded_sandbox
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import MissingExtraError
+from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.cli.parameters import expands_options, option
 from carecloud_async.client import CareCloud
+
+if TYPE_CHECKING:
+    from carecloud_async.sandbox import Sandbox
 
 
 def sandbox(
@@ -18,6 +22,7 @@ def sandbox(
     customers: int = option(
         "N", "Number of made-up customers, and of records in every other list.", min=0, default=10000
     ),
+    recording: Path | None = option("FILE", "Start from a file of carecloud record.", "--from"),
 ) -> int:
     """Serve a made-up CareCloud until Ctrl-C or SIGTERM, and print the settings for clients.
 
@@ -26,13 +31,13 @@ def sandbox(
 
     Example: carecloud sandbox --port 8000 --customers 500
     """
-    server = embedded_sandbox(customers)
-    server.serve(host, port, on_ready=lambda url: _introduce(url, customers))
+    server = embedded_sandbox(customers) if recording is None else recorded_sandbox(recording)
+    server.serve(host, port, on_ready=lambda url: _introduce(url, server))
     say("the sandbox is stopped")
     return INTERRUPTED
 
 
-def _introduce(url: str, customers: int) -> None:
+def _introduce(url: str, server: Sandbox) -> None:
     from carecloud_async import sandbox as known
 
     settings = {
@@ -41,12 +46,43 @@ def _introduce(url: str, customers: int) -> None:
         "CARECLOUD_LOGIN": known.USER_LOGIN,
         "CARECLOUD_PASSWORD": known.USER_PASSWORD,
     }
-    lines = [f"# A sandbox with {customers:,} customers at {url}; copy these lines into another terminal:"]
+    lines = [f"# A sandbox with {len(server.customers):,} customers at {url}; copy these lines into another terminal:"]
     lines += [f"export {name}={value}" for name, value in settings.items()]
-    login = f"{known.FIRST_CUSTOMER_EMAIL} / {known.CUSTOMER_PASSWORD}"
-    lines += [f"# A customer logs in as {login} on a device of {known.CUSTOMER_APPLICATION_ID}."]
+    session = server.customer_session() if len(server.customers) else None
+    if session is not None:
+        login = f"{session.login_value} / {known.CUSTOMER_PASSWORD}"
+        lines += [f"# A customer logs in as {login} on a device of {known.CUSTOMER_APPLICATION_ID}."]
     lines += ["carecloud total customers", "# Ctrl-C stops it."]
     put("\n".join(lines).encode() + b"\n")
+
+
+@expands_options
+def record(
+    connection: Connection,
+    output: Path = option(
+        "FILE", "The file to write; one that ends with .gz is compressed.", "--output", "-o", default=...
+    ),
+    lists: str = option(
+        "NAMES", "Lists to read, such as customers,cards; by default all that need no filter.", default=""
+    ),
+    records: int = option("N", "Records of each list at most.", min=1, default=200),
+) -> None:
+    """Write a recording of a project, for `carecloud sandbox --from` and `Sandbox.from_recording`.
+
+    It only reads. Personal fields, ids, unknown fields and free texts get made-up values of the same shape. Amounts
+    stay, and times are moved by some weeks: look at the file before you give it away.
+
+    Example: carecloud record -o acme.sandbox --lists customers,cards --sandbox 50
+    """
+    from carecloud_async.recording import record as write_recording
+
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"{output.absolute().parent} does not exist: make it, or choose another place")
+    names = _names(lists)
+    made = connection.run(lambda client: write_recording(client, output, lists=names, records=records), logs_in="first")
+    refused = [recorded.name for recorded in made.lists if recorded.status is not None]
+    rest = f"; refused: {', '.join(refused)}" if refused else ""
+    say(f"{made.records:,} records of {len(made.lists) - len(refused)} lists in {output}{rest}")
 
 
 @expands_options

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -25,7 +26,8 @@ from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
 from carecloud_async.sandbox.server.serving import Connections, SandboxApp, in_process
 from carecloud_async.sandbox.state.customers import CustomerStore
-from carecloud_async.sandbox.state.facts import api_plans
+from carecloud_async.sandbox.state.facts import CUSTOMERS, api_plans
+from carecloud_async.sandbox.state.recorded import Recording, read_recording
 from carecloud_async.sandbox.state.sandbox_state import SandboxClock, SandboxState
 from carecloud_async.sandbox.state.table import Table
 from carecloud_async.sandbox.state.tables import Tables
@@ -59,6 +61,7 @@ class Sandbox(SandboxState, RequestLog):
         clock: returns the server's time, in seconds since 1970.
         sleep: waits for a number of seconds.
         random: source of tokens; the default never repeats itself.
+        recording: records in place of made-up ones; `from_recording` reads them.
 
     Attributes:
         app: the ASGI app.
@@ -87,16 +90,27 @@ class Sandbox(SandboxState, RequestLog):
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
+        recording: Recording | None = None,
     ) -> None:
         zoned = SandboxClock(clock, ZoneInfo(timezone))
-        people = CustomerStore(customers, seed=seed, timestamp=zoned.local_now, untidy=untidy)
+        recorded = recording.records if recording else {}
+        first = recorded.get(CUSTOMERS, ())
+        people = CustomerStore(customers, seed=seed, timestamp=zoned.local_now, untidy=untidy, recorded=first)
         SandboxState.__init__(
             self,
             clock=zoned,
             random=random or SystemRandom(),
             customers=people,
-            tables=Tables(seed=seed, records=records, customers=people, timestamp=zoned.local_now, untidy=untidy),
+            tables=Tables(
+                seed=seed,
+                records=records,
+                customers=people,
+                timestamp=zoned.local_now,
+                untidy=untidy,
+                recorded=recorded,
+            ),
         )
+        self.refused: Mapping[str, int] = recording.refused if recording else {}
         self.token_lifetime: float = token_lifetime
         self.max_count: int | None = max_count
         self.latency: float = latency
@@ -104,6 +118,24 @@ class Sandbox(SandboxState, RequestLog):
         self.faults: Faults = Faults()
         self.app: SandboxApp = SandboxApp(Pipeline(state=self, log=self, faults=self.faults, sleep=sleep))
         self.connections: Connections = self.app.connections
+
+    @classmethod
+    def from_recording(cls, path: str | os.PathLike[str], **settings: Any) -> Sandbox:
+        """Make a sandbox that starts from a recording of a project: its records, zone, cap of pages and refusals.
+
+        Lists that were not recorded are empty.
+
+        Args:
+            path: the file that `carecloud record` wrote.
+            **settings: the other arguments of `Sandbox`, such as `clock`; they come before what was recorded.
+
+        Raises:
+            ValueError: the file is no recording.
+            OSError: it cannot be read.
+        """
+        recording = read_recording(path)
+        recorded = {"timezone": recording.timezone, "max_count": recording.max_count, "customers": 0, "records": 0}
+        return cls(**{**recorded, **settings}, recording=recording)
 
     def __repr__(self) -> str:
         return f"<Sandbox of {len(self.customers)} customers>"

@@ -113,6 +113,9 @@ class Pipeline:
         if api is None:
             raise method_not_allowed(request.method, allowed=route.by_method)
         device = admit(state, api, interface=route.interface, token=request.token, path=route.values)
+        if api.method == "GET" and api.template in state.refused:
+            detail = "The list was refused when the project was recorded"
+            raise refusal(state.refused[api.template], "access_denied_exception", "Access denied", detail)
         call = Call(state=state, api=api, path=route.values, query=request.query, body=request.body, device=device)
         with state.customers.lock:
             result = handler_of(api)(call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from threading import RLock
@@ -187,6 +187,14 @@ def _guess(text: str, *, base: int) -> int | None:
     return int(digits[1]) - base if digits else None
 
 
+EMAIL: Final = ("personal_information", "email")
+PHONE: Final = ("personal_information", "phone")
+_GUESSES: Final[dict[Path, Callable[[str], int | None]]] = {
+    EMAIL: partial(_guess, base=0),
+    PHONE: partial(_guess, base=_PHONE_BASE),
+}
+
+
 def api_user(*, untidy: bool) -> JsonObject:
     """The API user as the description has it, or untidy as in the quickstart: with a numeric phone and one role."""
     phone = 420_123_828_931
@@ -202,8 +210,6 @@ def api_user(*, untidy: bool) -> JsonObject:
     }
 
 
-EMAIL: Final = ("personal_information", "email")
-PHONE: Final = ("personal_information", "phone")
 #: The path by which customers are found by their source, which records do not show.
 SOURCE: Final = ("customer_source_id",)
 
@@ -235,15 +241,26 @@ class CustomerStore(Table):
         seed: another seed makes other customers.
         timestamp: returns the time of a change as the API writes it.
         untidy: whether some of the first customers are as untidy as real ones.
+        recorded: the first customers; those after them are made up.
     """
 
-    def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], untidy: bool = True) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int,
+        timestamp: Callable[[], str],
+        untidy: bool = True,
+        recorded: Sequence[JsonObject] = (),
+    ) -> None:
         if count < 0:
             raise ValueError("a sandbox cannot have a negative number of customers")
         self._seed = seed
         self._accounts: dict[int, Account] = {}
 
         def make(number: int, customer_id: str) -> JsonObject:
+            if number < len(recorded):
+                return recorded[number]
             record = person(number, seed=seed, customer_id=customer_id)
             if not untidy:
                 return record
@@ -251,15 +268,19 @@ class CustomerStore(Table):
                 record["personal_information"]["birthdate"] = _JOHNS_UNTIDY_BIRTHDATE
             return untidied(record, number=number)
 
+        def id_of(number: int) -> str:
+            given = recorded[number].get("customer_id") if number < len(recorded) else None
+            return str(given or _id_of(number, seed=seed))
+
         super().__init__(
             TablePlan(name=CUSTOMERS, schema="Customer", id_field="customer_id"),
-            count,
-            id_of=partial(_id_of, seed=seed),
-            number_of=partial(_number_of, seed=seed),
+            max(count, len(recorded)),
+            id_of=id_of,
+            number_of=None if recorded else partial(_number_of, seed=seed),
             make=make,
             timestamp=timestamp,
             lock=RLock(),
-            guesses={EMAIL: partial(_guess, base=0), PHONE: partial(_guess, base=_PHONE_BASE)},
+            guesses=None if recorded else _GUESSES,
         )
 
     def insert(self, record: JsonObject | None = None, *, account: Account | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from math import inf
@@ -154,11 +154,13 @@ class SandboxState:
         device_tokens: devices of the customer interface.
         handed_over: by authentication token, its request id and its application: the customer, and when it ends.
         passwords: password of each enterprise login name.
+        refused: status with which lists are refused, by their path.
     """
 
     token_lifetime: float
     max_count: int | None
     latency: float
+    refused: Mapping[str, int]
 
     def __init__(self, *, clock: SandboxClock, random: Random, customers: CustomerStore, tables: Tables) -> None:
         self.clock = clock

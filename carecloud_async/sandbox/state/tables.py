@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from threading import RLock
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -161,6 +162,7 @@ class Tables:
         customers: the table of customers.
         timestamp: returns the time of a change as the API writes it.
         untidy: whether some records are as untidy as real ones.
+        recorded: records of tables that are not made up, by the table's name.
 
     Attributes:
         lock: held while a table is made or changed.
@@ -176,6 +178,7 @@ class Tables:
         customers: CustomerStore,
         timestamp: Callable[[], str],
         untidy: bool = True,
+        recorded: Mapping[str, Sequence[JsonObject]] = MappingProxyType({}),
     ) -> None:
         if records < 0:
             raise ValueError("a sandbox cannot have a negative number of records")
@@ -186,6 +189,7 @@ class Tables:
         self._records = records
         self._customers = customers
         self._timestamp = timestamp
+        self._recorded = recorded
         self._tables: dict[tuple[str, str | None], Table] = {(CUSTOMERS, None): customers}
 
     def table(self, name: str, parent_id: str | None = None) -> Table:
@@ -228,7 +232,7 @@ class Tables:
 
         @cache
         def id_of(number: int) -> str:
-            if number < len(first):
+            if number < len(first) and first[number].get(plan.id_field or "") not in (None, ""):
                 return str(first[number][plan.id_field or ""])
             return self._id_of(plan, number, parent_id)
 
@@ -240,9 +244,12 @@ class Tables:
         `None` for a table whose records are all made up.
         """
         if parent_id is None:
-            return [api_user(untidy=self.untidy)] if plan.name == USERS else None
+            own = [api_user(untidy=self.untidy)] if plan.name == USERS else []
+            return [*own, *self._recorded.get(plan.name, ())] or None
         parents = self.table(api_plans().lists[plan.name.partition("/{")[0]].table)
-        if parent_id not in parents or parents.known_number(parent_id) < parents.seeded:
+        if parent_id not in parents:
+            return None
+        if parents.known_number(parent_id) < parents.seeded and parents.plan.name not in self._recorded:
             return None
         rows = parents.record(parent_id).get(plan.name.rpartition("/")[2].replace("-", "_"))
         return [row for row in rows if plan.id_field in row] if isinstance(rows, list) else []
