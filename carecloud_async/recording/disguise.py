@@ -72,7 +72,10 @@ class Disguise:
         if isinstance(value, str):
             return self._text(name, value, hint, is_reference=is_reference)
         counts = hint in {int, float} and not name.endswith(("_id", "_ids")) and not name.startswith("gps_")
-        return value if counts else self.texts.number(value)
+        if counts:
+            return value
+        # An id, or a text sent as a number: what it would be as a text.
+        return int(self.texts.text(str(value))) if isinstance(value, int) else self.texts.number(value)
 
     def _text(self, name: str, value: str, hint: Any, *, is_reference: bool) -> str:
         if is_date(value) and (hint is not str or name.endswith(_DATED)):

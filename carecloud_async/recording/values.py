@@ -254,7 +254,7 @@ def _shaped(plain: str, draw: Iterator[int], *, any_letter: bool) -> str:
     made: list[str] = []
     for place, char in enumerate(plain):
         if char.isdecimal():
-            leads = place == 0 and char != "0" and len(plain) > 1
+            leads = place == 0 and char != "0"
             made.append("0" if place == 0 and char == "0" else str(next(draw) % (9 if leads else 10) + leads))
         else:
             letters = _LETTERS if any_letter else _VOWELS if made and made[-1] in _CONSONANTS else _CONSONANTS
