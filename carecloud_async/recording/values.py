@@ -171,10 +171,11 @@ class MadeUp:
 
     def day(self, value: str) -> str:
         """Another day; parts that are zero stay, and so does a year of fewer than four digits have as many."""
-        for draw in (self._stream(f"day {value}", tries) for tries in range(_TRIES)):
-            made = _made_day(value, draw)
+        made = _made_day(value, self._stream(f"day {value}", 0))
+        for tries in range(1, _TRIES):
             if made[:10] not in self._seen:
                 break
+            made = _made_day(value, self._stream(f"day {value}", tries))
         return made
 
     def moment(self, value: str) -> str:
