@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import anyio
@@ -58,6 +58,12 @@ class Call(Facts[T]):
         answer: the result and its response; `None` until it is there.
         limiter_seconds: the time that the call has waited for the rate limiter.
     """
+
+    began: float
+    cached: RawResponse | None
+    headers: Mapping[str, str] | None
+    stage: Stage
+    replayed: bool
 
     # As in `Facts`, what most calls never change is read from the class.
     answer: Answer[T] | None = None
